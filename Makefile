@@ -1,0 +1,100 @@
+# Every target does its own set-up: it makes .venv and installs the pinned packages when a lock file
+# or pyproject.toml has changed since the last time. Needed beforehand: Python 3.11 or newer, make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+HAND_WRITTEN := identity profiles ingest kinfold tests load_tests
+PROTOS = $(shell find proto -name '*.proto' | sort)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-fast lint format types imports proto proto-check proto-lint load \
+	load-short servers dev lock wheel check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' \
+		| expand -t 22
+
+demo: $(RUNTIME) ## watch signals become people and profiles; no server needed
+	$(BIN)/kinfold demo $(ARGS)
+
+test: $(DEV) ## run every test, real Pulsar and Neo4j included (ARGS="-k word" narrows it)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(DEV) ## run the tests that need no server and take no time
+	$(BIN)/python -m pytest -m "not servers and not slow" $(ARGS)
+
+lint: $(DEV) ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DEV) ## rewrite the code in the house format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+types: $(DEV) ## check types, strictly
+	$(BIN)/mypy
+
+imports: $(DEV) ## check import directions and the purity of the core
+	$(BIN)/lint-imports
+
+proto: $(DEV) ## regenerate the code that comes from proto/
+	$(BIN)/python tests/support/protos.py generate
+
+proto-check: $(DEV) ## fail if the generated code differs from what proto/ gives
+	$(BIN)/python tests/support/protos.py check
+
+proto-lint: $(DEV) ## lint the protos with buf
+	$(BIN)/buf lint
+
+load: $(DEV) ## run the load tests in full; writes load_tests/results.json
+	$(BIN)/python -m load_tests $(ARGS)
+
+load-short: $(DEV) ## run the load tests in a short form, without judging times
+	$(BIN)/python -m load_tests --short $(ARGS)
+
+servers: $(DEV) ## run real Pulsar and Neo4j in the foreground until Ctrl-C
+	$(BIN)/python -m tests.support.servers $(ARGS)
+
+check: lint types imports proto-check proto-lint test-fast ## everything quick
+
+wheel: $(DEV) ## build dist/kinfold-*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+dev: $(DEV) ## make .venv with everything a developer needs
+
+lock: $(DEV) ## pin the dependencies anew (ARGS=--upgrade takes newer versions)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) \
+		--custom-compile-command "make lock" --extra build --extra dev --extra servers \
+		pyproject.toml --output-file requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) \
+		--custom-compile-command "make lock" --extra build \
+		--constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+
+clean: ## remove .venv, caches and build output
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: kinfold needs Python 3.11 or newer; $(PYTHON) is older"; \
+		echo "hint: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $(RUNTIME) $@

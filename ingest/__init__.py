@@ -1,0 +1,1 @@
+"""Signals in: read, validated, normalised, pseudonymised and committed exactly once."""

@@ -1,0 +1,1 @@
+"""What is known of a person, sealed where it rests and served under consent."""
