@@ -1,0 +1,243 @@
+"""The GraphStore port: where evidence and people rest.
+
+Engines: memory (reference), SQLite (embedded default), Neo4j. All run one
+contract suite; each promise below has a test of the same name there.
+
+Promises
+--------
+- *Each signal counts once.* `commit` adds a batch's evidence, remembers its
+  signals, advances the checkpoint and marks what changed, in one transaction,
+  or does nothing.
+- *Fenced.* `commit` succeeds only if the checkpoint still holds the position
+  and epoch that the caller read; `commit_resolution` and `clear_outbox` only
+  if the lease still holds the caller's epoch. Otherwise: `Fenced`, nothing written.
+- *Evidence is a set.* The state after any sequence of commits depends on the
+  set of contributions and horizons alone, not on order, batching or repetition.
+- *No mark is lost.* A mark is cleared only if its count is the one that was read.
+- *Durable.* What a call returned from survives kill -9.
+
+Not promised: reads see each other's moment only within one call. The resolver
+needs no more: whatever is committed after it read is marked again.
+
+Threads: one store object per thread. Several objects, processes or machines
+may use one store at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from identity.model import (
+    Contribution,
+    Decision,
+    EvidenceKind,
+    LineageEntry,
+    LinkDay,
+    Mark,
+    NodeKey,
+    NodeView,
+    OutboxEntry,
+    PersonEvidence,
+    PersonId,
+)
+
+
+class StoreError(Exception):
+    """An operational failure of a graph store.
+
+    StoreError
+    ├── Fenced            another owner has taken over; stop, do not retry
+    ├── StoreUnavailable  cannot be reached or stayed busy; retry later
+    └── StoreDamaged      holds what this version cannot read
+    """
+
+
+class Fenced(StoreError):
+    """Another consumer or resolver has taken over. Nothing was written."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, or stayed busy past all retries. Nothing was written."""
+
+
+class StoreDamaged(StoreError):
+    """The store holds what this version cannot read."""
+
+
+class Outcome(IntEnum):
+    """What became of one contribution in a commit."""
+
+    COUNTED = 1
+    """Its content counts now."""
+    DUPLICATE = 2
+    """The same content was known; nothing changed."""
+    REPLACED = 3
+    """Its content counts now, in place of one with a larger digest: that one is a dead letter."""
+    OUTDONE = 4
+    """A content with a smaller digest is known under its id: this one is a dead letter."""
+    EXPIRED = 5
+    """All of it is older than the horizon: a dead letter."""
+    WITHHELD = 6
+    """It is retracted; remembered, not counted."""
+    RETRACTION = 7
+    """It is a retraction; remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a partition is consumed and by which owner's epoch. `position` is opaque, b"" at first."""
+
+    partition: str
+    position: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Contributions read from one partition, and the checkpoint to go from and to.
+
+    `expected` is what the caller last read or wrote; `position` the new position.
+    """
+
+    contributions: Sequence[Contribution]
+    expected: Checkpoint
+    position: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to resolve, until another takes it. `epoch` grows with every owner."""
+
+    owner: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What one run of the resolver changes.
+
+    - `people`: node to person, only where it changed (None: belongs to nobody,
+      for nodes whose evidence is gone; the engine may drop such nodes).
+    - `shared`: node to flag, only where it changed.
+    - `lineage`: entries; their `resolution` is set by the engine.
+    - `outbox`: entries; their `resolution` is set by the engine.
+    - `cleared`: marks as read.
+    """
+
+    people: Mapping[NodeKey, PersonId | None]
+    shared: Mapping[NodeKey, bool]
+    lineage: Sequence[LineageEntry]
+    outbox: Sequence[OutboxEntry]
+    cleared: Sequence[Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole graph; `nodes` by kind."""
+
+    nodes: Mapping[str, int]
+    links: int
+    people: int
+    signals: int
+    marks: int
+    outbox: int
+
+
+class GraphStore(Protocol):
+    """Where evidence and people rest. See the module for the promises."""
+
+    def close(self) -> None:
+        """Release what is held. The store cannot be used afterwards."""
+
+    # ---- consumers -------------------------------------------------------
+
+    def claim(self, partition: str) -> Checkpoint:
+        """Become the owner of a partition: raise its epoch by one and return the checkpoint."""
+
+    def commit(self, batch: Batch) -> list[Outcome]:
+        """Count a batch, in one transaction; outcomes in the order of its contributions.
+
+        1. Compare the checkpoint with `expected`, else `Fenced`.
+        2. Settle every signal against what is known of it (`identity.evidence.settle`).
+        3. Apply what the settling adds to and takes from links, activity and facts.
+        4. Mark every node of whatever changed, with the reason.
+        5. Set the checkpoint to `position`.
+        """
+
+    def horizons(self) -> dict[EvidenceKind, int]:
+        """Per kind the day before which evidence has expired; kinds without one are left out."""
+
+    def move_horizon(self, kind: EvidenceKind, before_day: int) -> None:
+        """Expire all evidence of the kind with a day before `before_day`; earlier moves are no-ops.
+
+        Marks the nodes of all that went. Links and activity expire by their day,
+        facts by their event's day.
+        """
+
+    # ---- the resolver ----------------------------------------------------
+
+    def acquire_lease(self, owner: str, now_ms: int, lease_ms: int) -> Lease | None:
+        """Take or renew the lease; None while another owner's has not run out at `now_ms`.
+
+        Renewing keeps the epoch, taking raises it.
+        """
+
+    def marks(self, limit: int) -> list[Mark]:
+        """At most `limit` dirty nodes, longest marked first where the engine can tell."""
+
+    def views(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
+        """The nodes with their ties; unknown keys are left out."""
+
+    def decisions(self, keys: Iterable[NodeKey]) -> list[Decision]:
+        """Live decisions of staff with an end among the keys, each once."""
+
+    def members(self, people: Iterable[PersonId]) -> dict[PersonId, frozenset[NodeKey]]:
+        """The nodes assigned to each person; people with none are left out."""
+
+    def commit_resolution(self, lease: Lease, resolution: Resolution) -> int:
+        """Write a resolution in one transaction and return its number (1, 2, …), else `Fenced`.
+
+        An outbox entry replaces an older one of the same person.
+        """
+
+    # ---- the feeder ------------------------------------------------------
+
+    def outbox(self, limit: int) -> list[OutboxEntry]:
+        """At least all entries of the lowest resolutions, up to about `limit`, by resolution.
+
+        Entries of one resolution are never cut in two.
+        """
+
+    def evidence(self, people: Iterable[PersonId]) -> dict[PersonId, PersonEvidence]:
+        """All live evidence of each person; people with no node are left out."""
+
+    def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
+        """Remove entries whose resolution is still the one given, else `Fenced` when the lease is."""
+
+    # ---- readers ---------------------------------------------------------
+
+    def link_days(
+        self, pairs: Iterable[tuple[NodeKey, NodeKey]]
+    ) -> dict[tuple[NodeKey, NodeKey], tuple[LinkDay, ...]]:
+        """Daily sightings of each pair as given, ordered by day, source, assurance; none: left out."""
+
+    def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
+        """The person each node is assigned to; unassigned nodes are left out."""
+
+    def current(self, person: PersonId) -> PersonId | None:
+        """The id that an id stands for now; None when it was never given out or stands for nobody."""
+
+    def lineage(self, person: PersonId) -> list[LineageEntry]:
+        """Entries of the id and of all ids connected with it by merge or split, oldest first."""
+
+    def all_people(self) -> Iterable[PersonId]:
+        """Every current person id, in no promised order."""
+
+    def all_ids(self) -> Iterable[PersonId]:
+        """Every id ever given out."""
+
+    def totals(self) -> Totals:
+        """Counts over the whole graph; may take a scan."""
