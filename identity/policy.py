@@ -1,0 +1,172 @@
+"""The identity policy: what each kind of identifier may join, and how far each source is believed.
+
+Read from TOML (`[kinds.NAME]`, `[sources.NAME]`, `[clustering]`). `verify`
+returns every problem at once, each naming its key; `parse` needs a verified
+document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from identity.model import Assurance
+
+EXTERNAL = "external"
+MBITS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class KindPolicy:
+    """What one kind of identifier means.
+
+    - `priority`: larger is nearer to a person; a customer id above a login
+      above an e-mail above a cookie.
+    - `max_per_person`: how many a person may have, None for any number.
+    - `shared_beside`: an identifier directly beside more than so many distinct
+      values of one higher-priority kind is shared and joins nobody; None: never.
+    - `shared_window_days`: the span of days in which those values must fall;
+      None: the whole history.
+    - `account`: two accounts seen together by an authenticated signal are one
+      person, whatever the limits.
+    - `device`: holds context (user agent, network) in profiles.
+    - `keep_value`: the raw value is kept, sealed.
+    - `weight_mbits`: match weight of a link with this kind, in thousandths of
+      a bit; a link has the smaller of its two ends'.
+    - `blocked`, `blocked_patterns`: normalised values that name nobody.
+    """
+
+    priority: int
+    max_per_person: int | None = None
+    shared_beside: int | None = None
+    shared_window_days: int | None = None
+    account: bool = False
+    device: bool = False
+    keep_value: bool = False
+    weight_mbits: int = 10 * MBITS
+    blocked: frozenset[str] = frozenset()
+    blocked_patterns: tuple[re.Pattern[str], ...] = ()
+
+    def blocks(self, value: str) -> bool:
+        """Whether a normalised value names nobody; compared without regard to case."""
+        folded = value.casefold()
+        return folded in self.blocked or any(p.fullmatch(folded) for p in self.blocked_patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPolicy:
+    """The policy in force. `record_weight_mbits` is the weight of a record's link to an identifier."""
+
+    kinds: Mapping[str, KindPolicy]
+    sources: Mapping[str, Assurance] = field(default_factory=dict)
+    default_assurance: Assurance = Assurance.NONE
+    record_weight_mbits: int = 20 * MBITS
+
+    def kind(self, name: str) -> KindPolicy | None:
+        """The kind's policy; `external:NAME` without one of its own has `external`'s; None: unknown."""
+        found = self.kinds.get(name)
+        if found is None and name.startswith(EXTERNAL + ":"):
+            return self.kinds.get(EXTERNAL)
+        return found
+
+    def source_assurance(self, source: str) -> Assurance:
+        """The highest assurance the source may claim."""
+        return self.sources.get(source, self.default_assurance)
+
+
+_ASSURANCE = {
+    "none": Assurance.NONE,
+    "claimed": Assurance.CLAIMED,
+    "authenticated": Assurance.AUTHENTICATED,
+}
+_KIND_KEYS: dict[str, type | tuple[type, ...]] = {
+    "priority": int,
+    "max_per_person": int,
+    "shared_beside": int,
+    "shared_window_days": int,
+    "account": bool,
+    "device": bool,
+    "keep_value": bool,
+    "weight_bits": (int, float),
+    "blocked": list,
+    "blocked_patterns": list,
+}
+_NAME = re.compile(r"[a-z][a-z0-9_]*(:[a-z0-9_.-]+)?")
+_POSITIVE = ("max_per_person", "shared_beside", "shared_window_days")
+
+
+def verify(document: Mapping[str, Any]) -> list[str]:
+    """Every problem of a policy document, each naming its key and the way out; [] when sound."""
+    problems: list[str] = []
+    kinds = document.get("kinds")
+    if not isinstance(kinds, Mapping) or not kinds:
+        problems.append("kinds: name at least one, for example [kinds.login] with priority = 50")
+    else:
+        for name, body in kinds.items():
+            problems += _kind_problems(f"kinds.{name}", str(name), body)
+    for name, body in dict(document.get("sources", {})).items():
+        value = body.get("max_assurance") if isinstance(body, Mapping) else None
+        if value not in _ASSURANCE:
+            problems.append(
+                f"sources.{name}.max_assurance: must be one of {', '.join(_ASSURANCE)}"
+            )
+    return problems
+
+
+def _kind_problems(where: str, name: str, body: object) -> list[str]:
+    if not isinstance(body, Mapping):
+        return [f"{where}: must be a table with at least priority"]
+    problems = []
+    if not _NAME.fullmatch(name) or name == "record":
+        problems.append(f"{where}: a kind's name is lower case letters, digits and _; not 'record'")
+    if "priority" not in body:
+        problems.append(f"{where}.priority: missing; larger is nearer to a person")
+    for key, value in body.items():
+        wanted = _KIND_KEYS.get(key)
+        if wanted is None:
+            problems.append(f"{where}.{key}: unknown; known are {', '.join(_KIND_KEYS)}")
+        elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            problems.append(f"{where}.{key}: wrong type {type(value).__name__}")
+        elif key in _POSITIVE and value < 1:
+            problems.append(f"{where}.{key}: must be 1 or more; leave it out for no limit")
+        elif key == "blocked_patterns":
+            problems += _pattern_problems(f"{where}.{key}", value)
+    return problems
+
+
+def _pattern_problems(where: str, patterns: list[object]) -> list[str]:
+    problems = []
+    for index, pattern in enumerate(patterns):
+        try:
+            re.compile(str(pattern))
+        except re.error as error:
+            problems.append(f"{where}[{index}]: not a regular expression: {error.msg}")
+    return problems
+
+
+def parse(document: Mapping[str, Any]) -> IdentityPolicy:
+    """The policy of a document in which `verify` found nothing."""
+    sources = {
+        name: _ASSURANCE[body["max_assurance"]]
+        for name, body in document.get("sources", {}).items()
+    }
+    default = sources.pop("default", Assurance.NONE)
+    kinds = {name: _kind(body) for name, body in document["kinds"].items()}
+    return IdentityPolicy(kinds, sources, default)
+
+
+def _kind(body: Mapping[str, Any]) -> KindPolicy:
+    return KindPolicy(
+        priority=body["priority"],
+        max_per_person=body.get("max_per_person"),
+        shared_beside=body.get("shared_beside"),
+        shared_window_days=body.get("shared_window_days"),
+        account=body.get("account", False),
+        device=body.get("device", False),
+        keep_value=body.get("keep_value", False),
+        weight_mbits=round(body.get("weight_bits", 10) * MBITS),
+        blocked=frozenset(value.casefold() for value in body.get("blocked", ())),
+        blocked_patterns=tuple(re.compile(p) for p in body.get("blocked_patterns", ())),
+    )
