@@ -151,10 +151,14 @@ class KeptFact:
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """A link as one of its ends sees it, over all sources."""
+    """A link as one of its ends sees it, over all sources.
+
+    `other_shared` is what the last resolution said of the other end.
+    """
 
     other: NodeKey
     other_order: int
+    other_shared: bool
     days: tuple[int, ...]
     count: int
     first_us: int
@@ -195,11 +199,16 @@ class Changed(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A dirty node. `count` grows with every marking; a mark is cleared only at the count read."""
+    """A dirty node. `count` grows with every marking; a mark is cleared only at the count read.
+
+    `changed` gathers the reasons since the mark was last cleared; `shared` is
+    what the last resolution said of the node.
+    """
 
     key: NodeKey
     count: int
     changed: Changed
+    shared: bool
 
 
 class LineageChange(IntEnum):

@@ -25,8 +25,9 @@ class KindPolicy:
     - `priority`: larger is nearer to a person; a customer id above a login
       above an e-mail above a cookie.
     - `max_per_person`: how many a person may have, None for any number.
-    - `shared_beside`: an identifier directly beside more than so many distinct
-      values of one higher-priority kind is shared and joins nobody; None: never.
+    - `shared_beside`: by higher-priority kind, and under `""` for all others: an
+      identifier directly beside more than so many distinct values of that kind
+      is shared and joins nobody; a kind without a number never makes it so.
     - `shared_window_days`: the span of days in which those values must fall;
       None: the whole history.
     - `account`: two accounts seen together by an authenticated signal are one
@@ -40,7 +41,7 @@ class KindPolicy:
 
     priority: int
     max_per_person: int | None = None
-    shared_beside: int | None = None
+    shared_beside: Mapping[str, int] = field(default_factory=dict)
     shared_window_days: int | None = None
     account: bool = False
     device: bool = False
@@ -84,7 +85,7 @@ _ASSURANCE = {
 _KIND_KEYS: dict[str, type | tuple[type, ...]] = {
     "priority": int,
     "max_per_person": int,
-    "shared_beside": int,
+    "shared_beside": (int, dict),
     "shared_window_days": int,
     "account": bool,
     "device": bool,
@@ -94,7 +95,7 @@ _KIND_KEYS: dict[str, type | tuple[type, ...]] = {
     "blocked_patterns": list,
 }
 _NAME = re.compile(r"[a-z][a-z0-9_]*(:[a-z0-9_.-]+)?")
-_POSITIVE = ("max_per_person", "shared_beside", "shared_window_days")
+_POSITIVE = ("max_per_person", "shared_window_days")
 
 
 def verify(document: Mapping[str, Any]) -> list[str]:
@@ -129,11 +130,22 @@ def _kind_problems(where: str, name: str, body: object) -> list[str]:
             problems.append(f"{where}.{key}: unknown; known are {', '.join(_KIND_KEYS)}")
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             problems.append(f"{where}.{key}: wrong type {type(value).__name__}")
+        elif key == "shared_beside":
+            problems += _beside_problems(f"{where}.{key}", value)
         elif key in _POSITIVE and value < 1:
             problems.append(f"{where}.{key}: must be 1 or more; leave it out for no limit")
         elif key == "blocked_patterns":
             problems += _pattern_problems(f"{where}.{key}", value)
     return problems
+
+
+def _beside_problems(where: str, value: int | Mapping[str, object]) -> list[str]:
+    limits = value.items() if isinstance(value, Mapping) else [("", value)]
+    return [
+        f"{where}{'.' + kind if kind else ''}: must be a whole number, 1 or more"
+        for kind, limit in limits
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1
+    ]
 
 
 def _pattern_problems(where: str, patterns: list[object]) -> list[str]:
@@ -158,10 +170,11 @@ def parse(document: Mapping[str, Any]) -> IdentityPolicy:
 
 
 def _kind(body: Mapping[str, Any]) -> KindPolicy:
+    beside = body.get("shared_beside", {})
     return KindPolicy(
         priority=body["priority"],
         max_per_person=body.get("max_per_person"),
-        shared_beside=body.get("shared_beside"),
+        shared_beside={"": beside} if isinstance(beside, int) else _beside(beside),
         shared_window_days=body.get("shared_window_days"),
         account=body.get("account", False),
         device=body.get("device", False),
@@ -170,3 +183,8 @@ def _kind(body: Mapping[str, Any]) -> KindPolicy:
         blocked=frozenset(value.casefold() for value in body.get("blocked", ())),
         blocked_patterns=tuple(re.compile(p) for p in body.get("blocked_patterns", ())),
     )
+
+
+def _beside(limits: Mapping[str, int]) -> Mapping[str, int]:
+    """In TOML all other kinds are written `others`; no kind may have that name's empty stand-in."""
+    return {"" if kind == "others" else kind: limit for kind, limit in limits.items()}
