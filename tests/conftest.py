@@ -1,9 +1,65 @@
 """What every test may ask for: rewritten asserts in the contract suites, and real servers."""
 
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+from tests.support.jars import ServersUnavailable
+from tests.support.servers import Neo4jServer, PulsarServer, running_neo4j, running_pulsar
+
+Server = TypeVar("Server")
+SERVER_FIXTURES = {"pulsar_server", "neo4j_server"}
 
 # Without this a failing contract prints a bare AssertionError: its module is not a test file.
 for _contract in sorted((Path(__file__).parent / "contracts").glob("*.py")):
     pytest.register_assert_rewrite(f"tests.contracts.{_contract.stem}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whatever asks for a real server, so that `-m "not servers"` leaves it out."""
+    for item in items:
+        if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
+@pytest.fixture(scope="session")
+def pulsar_server() -> Iterator[PulsarServer]:
+    """A real Pulsar, one for the whole session: use topic names of your own."""
+    with _server("pulsar", running_pulsar) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def neo4j_server() -> Iterator[Neo4jServer]:
+    """A real Neo4j, one for the whole session, with whatever the last test left in it."""
+    with _server("neo4j", running_neo4j) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_neo4j(neo4j_server: Neo4jServer) -> Neo4jServer:
+    """The session's Neo4j with nothing in it."""
+    neo4j_server.wipe()
+    return neo4j_server
+
+
+@contextmanager
+def _server(
+    name: str, running: Callable[[Path], AbstractContextManager[Server]]
+) -> Iterator[Server]:
+    with ExitStack() as held:
+        folder = held.enter_context(tempfile.TemporaryDirectory(prefix=f"kinfold-{name}-"))
+        try:
+            server = held.enter_context(running(Path(folder)))
+        except ServersUnavailable as missing:
+            reason = f"no {name}: {missing}; with a network, this fetches it: make servers"
+            # Where the checks run, a test that did not run must not look like one that passed.
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield server
