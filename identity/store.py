@@ -189,7 +189,11 @@ class GraphStore(Protocol):
         """At most `limit` dirty nodes, longest marked first where the engine can tell."""
 
     def views(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
-        """The nodes with their ties; unknown keys are left out."""
+        """The nodes with their ties; left out are unknown keys and nodes with no live evidence.
+
+        A node has live evidence while it has a link, an activity entry or a
+        fact (other than a decision) with it among its subjects.
+        """
 
     def decisions(self, keys: Iterable[NodeKey]) -> list[Decision]:
         """Live decisions of staff with an end among the keys, each once."""

@@ -1,0 +1,127 @@
+"""The affected neighbourhood: every connected component that a change touches, whole.
+
+It is the union of the components, before and after the change, over admissible
+links, seeded with both ends of every pair whose admissibility changed. A path
+of the component before that the change broke leads to such an end, so the
+components after the change of all seeds cover the component before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from identity.limits import is_shared
+from identity.model import Decision, NodeKey, NodeView, PersonId
+from identity.policy import IdentityPolicy
+from identity.resolve import Basis, Link, in_force, link_of, order_digest
+from identity.store import GraphStore
+
+
+@dataclass(slots=True)
+class Neighbourhood:
+    """Nodes with live evidence, what they are held together by, and who they were.
+
+    - `shared`: the flag by present evidence, for every node of `views`.
+    - `decisions`: those in force with an end in `views`.
+    - `held`: every person with a member here, with all members.
+    """
+
+    views: dict[NodeKey, NodeView] = field(default_factory=dict)
+    shared: dict[NodeKey, bool] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    held: dict[PersonId, frozenset[NodeKey]] = field(default_factory=dict)
+
+    def flips(self) -> dict[NodeKey, bool]:
+        """Nodes whose shared flag is no longer what the last resolution said."""
+        return {
+            key: flag for key, flag in self.shared.items() if flag is not self.views[key].shared
+        }
+
+    def links(self, policy: IdentityPolicy) -> Iterator[Link]:
+        """Every admissible link inside the neighbourhood, decisions included."""
+        for view in self.views.values():
+            for tie in view.ties:
+                if view.key < tie.other and tie.other in self.views:
+                    shared = self.shared[view.key], self.shared[tie.other]
+                    link = link_of(view, tie, *shared, policy)
+                    if link is not None:
+                        yield link
+        yield from self._decided_links()
+
+    def _decided_links(self) -> Iterator[Link]:
+        for decision in self.decisions:
+            low, high = sorted((decision.left, decision.right))
+            if decision.same and low in self.views and high in self.views:
+                digest = order_digest(self.views[low].order, self.views[high].order)
+                yield Link(low, high, Basis.DECIDED, decision.decided_us, digest)
+
+
+def gather(store: GraphStore, policy: IdentityPolicy, changed: set[NodeKey]) -> Neighbourhood:
+    """The neighbourhood of nodes whose links, decisions or existence changed.
+
+    Whole people come along, so that no id is given away while some of its
+    members are out of sight.
+    """
+    area = Neighbourhood()
+    decisions: dict[Decision, None] = {}
+    asked: set[NodeKey] = set()
+    frontier = set(changed)
+    while frontier:
+        asked |= frontier
+        views = store.views(frontier)
+        _take(area, views, changed, policy)
+        found = store.decisions(frontier)
+        decisions.update(dict.fromkeys(found))
+        wanted = _linked(area, views.values(), policy)
+        wanted |= {end for d in in_force(found) if d.same for end in (d.left, d.right)}
+        wanted |= _fellows(store, area, frontier, views)
+        frontier = wanted - asked
+    area.decisions = in_force(decisions)
+    return area
+
+
+def _take(
+    area: Neighbourhood,
+    views: Mapping[NodeKey, NodeView],
+    changed: set[NodeKey],
+    policy: IdentityPolicy,
+) -> None:
+    """Only changed nodes can have a new flag; those are all in the first frontier."""
+    area.views.update(views)
+    for key, view in views.items():
+        area.shared[key] = is_shared(view, policy) if key in changed else view.shared
+
+
+def _linked(
+    area: Neighbourhood, views: Iterable[NodeView], policy: IdentityPolicy
+) -> set[NodeKey]:
+    """Nodes one admissible link away, and all neighbours of nodes whose flag flipped."""
+    wanted = set()
+    for view in views:
+        shared = area.shared[view.key]
+        flipped = shared is not view.shared
+        for tie in view.ties:
+            other_shared = area.shared.get(tie.other, tie.other_shared)
+            if flipped or link_of(view, tie, shared, other_shared, policy) is not None:
+                wanted.add(tie.other)
+    return wanted
+
+
+def _fellows(
+    store: GraphStore,
+    area: Neighbourhood,
+    frontier: set[NodeKey],
+    views: Mapping[NodeKey, NodeView],
+) -> set[NodeKey]:
+    """All members of people that came into sight; nodes without evidence may still belong to one."""
+    people = {view.person for view in views.values() if view.person is not None}
+    gone = frontier - views.keys()
+    if gone:
+        people.update(store.person_of(gone).values())
+    unseen = people - area.held.keys()
+    if not unseen:
+        return set()
+    held = store.members(unseen)
+    area.held.update(held)
+    return {key for members in held.values() for key in members}

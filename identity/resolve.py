@@ -1,0 +1,189 @@
+"""People as a pure function of the evidence: which links are admissible, and how they are clustered.
+
+`partition` takes links in one canonical order and joins their ends unless a
+limit or a decision of staff forbids it. Its result on a connected component
+depends on that component alone, so recomputing the components that a change
+touches gives what a rebuild gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import blake2b
+
+from identity.model import RECORD_KIND, Decision, NodeKey, NodeView, Tie, kind_of
+from identity.policy import IdentityPolicy
+
+Apart = Mapping[NodeKey, frozenset[NodeKey]]
+
+
+class Basis(IntEnum):
+    """What a link rests on; the first are taken first."""
+
+    DECIDED = 1
+    AUTHENTICATED = 2
+    OBSERVED = 3
+    SCORED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An admissible link with its place in the canonical order.
+
+    `weight` is the match weight in thousandths of a bit; for decisions the
+    event time. `digest` is the 64-bit order digest of the two ends.
+    """
+
+    low: NodeKey
+    high: NodeKey
+    basis: Basis
+    weight: int
+    digest: int
+
+    @property
+    def order(self) -> tuple[int, int, int, NodeKey, NodeKey]:
+        """Canonical order: decisions and authenticated joins, then weight, then digest.
+
+        Observed and scored links stand in one row: only their weight counts.
+        """
+        tier = min(int(self.basis), int(Basis.OBSERVED))
+        return (tier, -self.weight, self.digest, self.low, self.high)
+
+
+def order_digest(left: int, right: int) -> int:
+    """64-bit digest of two nodes' orders, whichever comes first.
+
+    The orders are keyed digests under a key that never rotates, so the digest
+    needs no key of its own.
+    """
+    low, high = (left, right) if left <= right else (right, left)
+    joined = low.to_bytes(8, "big") + high.to_bytes(8, "big")
+    return int.from_bytes(blake2b(joined, digest_size=8).digest(), "big")
+
+
+def link_of(
+    view: NodeView, tie: Tie, is_shared: bool, other_shared: bool, policy: IdentityPolicy
+) -> Link | None:
+    """The observed link of a tie, or None when it is not admissible.
+
+    A link with a shared end is not admissible, unless both ends are accounts
+    that an authenticated signal joined.
+    """
+    low, high = (view.key, tie.other) if view.key < tie.other else (tie.other, view.key)
+    joins = tie.authenticated and _is_account(view.key, policy) and _is_account(tie.other, policy)
+    if (is_shared or other_shared) and not joins:
+        return None
+    basis = Basis.AUTHENTICATED if joins else Basis.OBSERVED
+    weight = min(_weight(view.key, policy), _weight(tie.other, policy))
+    return Link(low, high, basis, weight, order_digest(view.order, tie.other_order))
+
+
+def _is_account(key: NodeKey, policy: IdentityPolicy) -> bool:
+    kind = policy.kind(kind_of(key))
+    return kind is not None and kind.account
+
+
+def _weight(key: NodeKey, policy: IdentityPolicy) -> int:
+    kind_name = kind_of(key)
+    if kind_name == RECORD_KIND:
+        return policy.record_weight_mbits
+    kind = policy.kind(kind_name)
+    return kind.weight_mbits if kind is not None else 0
+
+
+def in_force(decisions: Iterable[Decision]) -> list[Decision]:
+    """Per pair the decision in force: the latest; at a tie "not the same"; then the smaller digest."""
+    latest: dict[tuple[NodeKey, NodeKey], Decision] = {}
+    for decision in decisions:
+        low, high = sorted((decision.left, decision.right))
+        held = latest.get((low, high))
+        if held is None or _rank(decision) > _rank(held):
+            latest[(low, high)] = decision
+    return list(latest.values())
+
+
+def _rank(decision: Decision) -> tuple[int, bool, int]:
+    return (decision.decided_us, not decision.same, -int.from_bytes(decision.digest, "big"))
+
+
+def apart_of(decisions: Iterable[Decision]) -> dict[NodeKey, frozenset[NodeKey]]:
+    """Per node the nodes that staff decided are not the same, of decisions in force."""
+    apart: dict[NodeKey, set[NodeKey]] = {}
+    for decision in decisions:
+        if not decision.same and decision.left != decision.right:
+            apart.setdefault(decision.left, set()).add(decision.right)
+            apart.setdefault(decision.right, set()).add(decision.left)
+    return {key: frozenset(others) for key, others in apart.items()}
+
+
+@dataclass(slots=True)
+class _Cluster:
+    members: list[NodeKey]
+    apart: set[NodeKey]
+    counts: dict[str, int]
+
+
+def partition(
+    nodes: Iterable[NodeKey], links: Iterable[Link], apart: Apart, policy: IdentityPolicy
+) -> list[frozenset[NodeKey]]:
+    """Cluster nodes into people.
+
+    1. Take links in canonical order.
+    2. Skip a link whose clusters staff holds apart, at any two members.
+    3. Skip an observed or scored link that would give the person more values
+       of a kind than `max_per_person`.
+    4. Join the ends of all others.
+
+    Links to nodes outside `nodes` are left out. Depends on no order of its inputs.
+    """
+    home = {key: _cluster(key, apart, policy) for key in nodes}
+    for link in sorted(links, key=lambda link: link.order):
+        left, right = home.get(link.low), home.get(link.high)
+        if left is None or right is None or left is right:
+            continue
+        if held_apart(left.members, left.apart, right.members, right.apart):
+            continue
+        if link.basis >= Basis.OBSERVED and _over_limit(left, right, policy):
+            continue
+        _join(left, right, home)
+    people = {id(cluster): cluster for cluster in home.values()}
+    return [frozenset(cluster.members) for cluster in people.values()]
+
+
+def _cluster(key: NodeKey, apart: Apart, policy: IdentityPolicy) -> _Cluster:
+    kind_name = kind_of(key)
+    kind = policy.kind(kind_name)
+    limited = kind is not None and kind.max_per_person is not None
+    return _Cluster([key], set(apart.get(key, ())), {kind_name: 1} if limited else {})
+
+
+def held_apart(
+    left: list[NodeKey], left_apart: set[NodeKey], right: list[NodeKey], right_apart: set[NodeKey]
+) -> bool:
+    """Whether any member of one side is held apart from any of the other."""
+    if not left_apart or not right_apart:
+        return False
+    return not (left_apart.isdisjoint(right) and right_apart.isdisjoint(left))
+
+
+def _over_limit(left: _Cluster, right: _Cluster, policy: IdentityPolicy) -> bool:
+    for kind_name, count in right.counts.items():
+        kind = policy.kind(kind_name)
+        own = left.counts.get(kind_name, 0)
+        if own and kind is not None and kind.max_per_person is not None:
+            if own + count > kind.max_per_person:
+                return True
+    return False
+
+
+def _join(left: _Cluster, right: _Cluster, home: dict[NodeKey, _Cluster]) -> None:
+    if len(left.members) < len(right.members):
+        left, right = right, left
+    left.members += right.members
+    left.apart |= right.apart
+    for kind_name, count in right.counts.items():
+        left.counts[kind_name] = left.counts.get(kind_name, 0) + count
+    for key in right.members:
+        home[key] = left

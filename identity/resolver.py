@@ -1,0 +1,122 @@
+"""The resolver: turns marks into people, one neighbourhood at a time.
+
+It is the only writer of people, under a fenced lease. It clears a mark only at
+the count it read, so whatever a consumer committed meanwhile is resolved again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from identity.lineage import Assignment, assign
+from identity.model import Changed, LineageChange, Mark, NodeKey, OutboxEntry, PersonId
+from identity.neighbourhood import Neighbourhood, gather
+from identity.policy import IdentityPolicy
+from identity.resolve import apart_of, partition
+from identity.store import GraphStore, Lease, Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What one run of the resolver did. `resolution` is its number."""
+
+    resolution: int
+    marks: int
+    nodes: int
+    created: int
+    merged: int
+    split: int
+    published: int
+
+
+class Resolver:
+    """Drains marks of one store under one policy.
+
+    `new_id` gives a new person id at each call; it must never repeat one.
+    """
+
+    def __init__(
+        self, store: GraphStore, policy: IdentityPolicy, new_id: Callable[[], PersonId]
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._new_id = new_id
+
+    def drain(self, lease: Lease, now_us: int, limit: int = 5_000) -> Drained | None:
+        """Resolve at most `limit` marks in one resolution; None when there are none.
+
+        1. Read the marks.
+        2. Gather the neighbourhood of those that concern identity.
+        3. Cluster it and give the blocks their ids.
+        4. Commit people, ids, outbox and cleared marks together.
+
+        Raises `Fenced` when the lease was taken over and `StoreUnavailable`
+        when the store stayed out of reach; either way nothing was written.
+        """
+        marks = self._store.marks(limit)
+        if not marks:
+            return None
+        area = gather(self._store, self._policy, _concerning_identity(marks))
+        assignment = self._cluster(area, now_us)
+        self._publish_marked(area, assignment, marks)
+        resolution = Resolution(
+            people=assignment.people,
+            shared=area.flips(),
+            lineage=assignment.entries,
+            outbox=assignment.outbox,
+            cleared=marks,
+        )
+        number = self._store.commit_resolution(lease, resolution)
+        return _drained(number, resolution, area)
+
+    def _cluster(self, area: Neighbourhood, now_us: int) -> Assignment:
+        links = area.links(self._policy)
+        blocks = partition(area.views, links, apart_of(area.decisions), self._policy)
+        blocks.sort(key=min)
+        return assign(blocks, area.held, self._policy, self._new_id, now_us)
+
+    def _publish_marked(
+        self, area: Neighbourhood, assignment: Assignment, marks: Sequence[Mark]
+    ) -> None:
+        """Whoever has a marked member is published, changed as a person or not."""
+        published = {entry.person for entry in assignment.outbox}
+        elsewhere = self._store.person_of(
+            mark.key for mark in marks if mark.key not in area.views
+        )
+        for mark in marks:
+            person = assignment.people.get(mark.key)
+            if person is None and mark.key in assignment.people:
+                continue
+            if person is None:
+                view = area.views.get(mark.key)
+                person = view.person if view is not None else elsewhere.get(mark.key)
+            if person is not None and person not in published:
+                published.add(person)
+                assignment.outbox.append(OutboxEntry(person, 0))
+
+
+def _concerning_identity(marks: Sequence[Mark]) -> set[NodeKey]:
+    """Nodes to resolve from. A shared identifier stays shared whatever is added beside it;
+
+    the other end of what was added is marked too and finds it where it must.
+    """
+    concerned = set()
+    for mark in marks:
+        identity = mark.changed & ~Changed.ACTIVITY
+        if identity and not (mark.shared and identity == Changed.ADDED):
+            concerned.add(mark.key)
+    return concerned
+
+
+def _drained(number: int, resolution: Resolution, area: Neighbourhood) -> Drained:
+    changes = [entry.change for entry in resolution.lineage]
+    return Drained(
+        resolution=number,
+        marks=len(resolution.cleared),
+        nodes=len(area.views),
+        created=changes.count(LineageChange.CREATED),
+        merged=changes.count(LineageChange.MERGED),
+        split=changes.count(LineageChange.SPLIT),
+        published=len(resolution.outbox),
+    )
