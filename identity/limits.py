@@ -30,7 +30,7 @@ def is_shared(view: NodeView, policy: IdentityPolicy) -> bool:
 
 
 def beside_counts(view: NodeView, policy: IdentityPolicy) -> Mapping[str, int]:
-    """Per higher-priority kind the most distinct values within the window: the reason for sharing."""
+    """Per higher-priority kind the most distinct values within the window."""
     own = policy.kind(kind_of(view.key))
     if own is None:
         return {}

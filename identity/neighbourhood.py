@@ -93,9 +93,7 @@ def _take(
         area.shared[key] = is_shared(view, policy) if key in changed else view.shared
 
 
-def _linked(
-    area: Neighbourhood, views: Iterable[NodeView], policy: IdentityPolicy
-) -> set[NodeKey]:
+def _linked(area: Neighbourhood, views: Iterable[NodeView], policy: IdentityPolicy) -> set[NodeKey]:
     """Nodes one admissible link away, and all neighbours of nodes whose flag flipped."""
     wanted = set()
     for view in views:
@@ -114,7 +112,7 @@ def _fellows(
     frontier: set[NodeKey],
     views: Mapping[NodeKey, NodeView],
 ) -> set[NodeKey]:
-    """All members of people that came into sight; nodes without evidence may still belong to one."""
+    """All members of people that came into sight; a node without evidence may still have one."""
     people = {view.person for view in views.values() if view.person is not None}
     gone = frontier - views.keys()
     if gone:

@@ -58,7 +58,7 @@ class KindPolicy:
 
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """The policy in force. `record_weight_mbits` is the weight of a record's link to an identifier."""
+    """The policy in force. `record_weight_mbits`: weight of a record's link to an identifier."""
 
     kinds: Mapping[str, KindPolicy]
     sources: Mapping[str, Assurance] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class IdentityPolicy:
     record_weight_mbits: int = 20 * MBITS
 
     def kind(self, name: str) -> KindPolicy | None:
-        """The kind's policy; `external:NAME` without one of its own has `external`'s; None: unknown."""
+        """The kind's policy, or None; `external:NAME` without one of its own has `external`'s."""
         found = self.kinds.get(name)
         if found is None and name.startswith(EXTERNAL + ":"):
             return self.kinds.get(EXTERNAL)
@@ -110,9 +110,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
     for name, body in dict(document.get("sources", {})).items():
         value = body.get("max_assurance") if isinstance(body, Mapping) else None
         if value not in _ASSURANCE:
-            problems.append(
-                f"sources.{name}.max_assurance: must be one of {', '.join(_ASSURANCE)}"
-            )
+            problems.append(f"sources.{name}.max_assurance: must be one of {', '.join(_ASSURANCE)}")
     return problems
 
 
@@ -132,14 +130,14 @@ def _kind_problems(where: str, name: str, body: object) -> list[str]:
             problems.append(f"{where}.{key}: wrong type {type(value).__name__}")
         elif key == "shared_beside":
             problems += _beside_problems(f"{where}.{key}", value)
-        elif key in _POSITIVE and value < 1:
+        elif key in _POSITIVE and isinstance(value, int) and value < 1:
             problems.append(f"{where}.{key}: must be 1 or more; leave it out for no limit")
         elif key == "blocked_patterns":
             problems += _pattern_problems(f"{where}.{key}", value)
     return problems
 
 
-def _beside_problems(where: str, value: int | Mapping[str, object]) -> list[str]:
+def _beside_problems(where: str, value: object) -> list[str]:
     limits = value.items() if isinstance(value, Mapping) else [("", value)]
     return [
         f"{where}{'.' + kind if kind else ''}: must be a whole number, 1 or more"
@@ -148,9 +146,9 @@ def _beside_problems(where: str, value: int | Mapping[str, object]) -> list[str]
     ]
 
 
-def _pattern_problems(where: str, patterns: list[object]) -> list[str]:
+def _pattern_problems(where: str, patterns: object) -> list[str]:
     problems = []
-    for index, pattern in enumerate(patterns):
+    for index, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
         try:
             re.compile(str(pattern))
         except re.error as error:

@@ -1,4 +1,4 @@
-"""People as a pure function of the evidence: which links are admissible, and how they are clustered.
+"""People as a pure function of the evidence: admissible links, and how they are clustered.
 
 `partition` takes links in one canonical order and joins their ends unless a
 limit or a decision of staff forbids it. Its result on a connected component
@@ -94,7 +94,7 @@ def _weight(key: NodeKey, policy: IdentityPolicy) -> int:
 
 
 def in_force(decisions: Iterable[Decision]) -> list[Decision]:
-    """Per pair the decision in force: the latest; at a tie "not the same"; then the smaller digest."""
+    """Per pair the latest decision; at a tie "not the same", then the smaller digest."""
     latest: dict[tuple[NodeKey, NodeKey], Decision] = {}
     for decision in decisions:
         low, high = sorted((decision.left, decision.right))
@@ -172,9 +172,10 @@ def _over_limit(left: _Cluster, right: _Cluster, policy: IdentityPolicy) -> bool
     for kind_name, count in right.counts.items():
         kind = policy.kind(kind_name)
         own = left.counts.get(kind_name, 0)
-        if own and kind is not None and kind.max_per_person is not None:
-            if own + count > kind.max_per_person:
-                return True
+        if not own or kind is None or kind.max_per_person is None:
+            continue
+        if own + count > kind.max_per_person:
+            return True
     return False
 
 

@@ -81,9 +81,7 @@ class Resolver:
     ) -> None:
         """Whoever has a marked member is published, changed as a person or not."""
         published = {entry.person for entry in assignment.outbox}
-        elsewhere = self._store.person_of(
-            mark.key for mark in marks if mark.key not in area.views
-        )
+        elsewhere = self._store.person_of(mark.key for mark in marks if mark.key not in area.views)
         for mark in marks:
             person = assignment.people.get(mark.key)
             if person is None and mark.key in assignment.people:

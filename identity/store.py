@@ -88,7 +88,7 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a partition is consumed and by which owner's epoch. `position` is opaque, b"" at first."""
+    """How far a partition is consumed, under which epoch; `position` is opaque, b"" at first."""
 
     partition: str
     position: bytes
@@ -219,20 +219,20 @@ class GraphStore(Protocol):
         """All live evidence of each person; people with no node are left out."""
 
     def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
-        """Remove entries whose resolution is still the one given, else `Fenced` when the lease is."""
+        """Remove entries whose resolution is still the one given; `Fenced` if the lease is lost."""
 
     # ---- readers ---------------------------------------------------------
 
     def link_days(
         self, pairs: Iterable[tuple[NodeKey, NodeKey]]
     ) -> dict[tuple[NodeKey, NodeKey], tuple[LinkDay, ...]]:
-        """Daily sightings of each pair as given, ordered by day, source, assurance; none: left out."""
+        """Daily sightings by pair as given, ordered by day, source, assurance; none: left out."""
 
     def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
         """The person each node is assigned to; unassigned nodes are left out."""
 
     def current(self, person: PersonId) -> PersonId | None:
-        """The id that an id stands for now; None when it was never given out or stands for nobody."""
+        """The id that an id stands for now; None when it stands for nobody or was never given."""
 
     def lineage(self, person: PersonId) -> list[LineageEntry]:
         """Entries of the id and of all ids connected with it by merge or split, oldest first."""
