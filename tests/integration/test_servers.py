@@ -19,11 +19,16 @@ def topic() -> str:
     return f"public/default/servers-{next(_numbers)}"
 
 
+def connect(server: PulsarServer) -> closing[pulsar.Client]:
+    """A client that is closed at the end of the block."""
+    logger = pulsar.ConsoleLogger(pulsar.LoggerLevel.Error)
+    return closing(pulsar.Client(server.service_url, logger=logger))
+
+
 @pytest.fixture
 def client(pulsar_server: PulsarServer) -> Iterator[pulsar.Client]:
     """A client of the session's Pulsar."""
-    logger = pulsar.ConsoleLogger(pulsar.LoggerLevel.Error)
-    with closing(pulsar.Client(pulsar_server.service_url, logger=logger)) as client:
+    with connect(pulsar_server) as client:
         yield client
 
 
@@ -76,14 +81,16 @@ def test_what_neo4j_has_committed_outlives_a_kill(empty_neo4j: Neo4jServer) -> N
 
 @pytest.mark.slow
 def test_what_pulsar_has_acknowledged_outlives_a_kill(
-    pulsar_server: PulsarServer, client: pulsar.Client, topic: str
+    pulsar_server: PulsarServer, topic: str
 ) -> None:
     """After kill -9 and a new start on the same data, an acknowledged message is still there."""
-    client.create_producer(f"persistent://{topic}").send(b"kept")
+    with connect(pulsar_server) as before:
+        before.create_producer(f"persistent://{topic}").send(b"kept")
     pulsar_server.process.kill()
     pulsar_server.process.restart()
-    reader = client.create_reader(f"persistent://{topic}", pulsar.MessageId.earliest)
-    assert reader.read_next(RECEIVE_TIMEOUT_MS).data() == b"kept"
+    with connect(pulsar_server) as after:
+        reader = after.create_reader(f"persistent://{topic}", pulsar.MessageId.earliest)
+        assert reader.read_next(RECEIVE_TIMEOUT_MS).data() == b"kept"
 
 
 def test_an_empty_neo4j_has_neither_nodes_nor_constraints(neo4j_server: Neo4jServer) -> None:

@@ -18,7 +18,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -241,10 +240,8 @@ def running_pulsar(folder: Path) -> Iterator[PulsarServer]:
         *("--bookkeeper-port", str(bookie_port)),
         *("-nfw", "-nss"),
     ]
-    # The namespace is the last thing a standalone makes.
-    ready_url = f"{admin_url}/admin/v2/namespaces/public/default"
     process = ServerProcess(
-        "Pulsar", folder, command, class_path(PULSAR), lambda: _answers_ok(ready_url)
+        "Pulsar", folder, command, class_path(PULSAR), lambda: _is_serving(admin_url)
     )
     with _running(process):
         yield PulsarServer(process, f"pulsar://127.0.0.1:{broker_port}", admin_url)
@@ -259,7 +256,7 @@ def running_neo4j(folder: Path) -> Iterator[Neo4jServer]:
         ServerFailed: it does not start.
     """
     (bolt_port,) = free_ports(1)
-    password = secrets.token_urlsafe(16)
+    password = secrets.token_hex(16)
     jars = class_path(NEO4J)
     config_folder = folder / "conf"
     config_folder.mkdir()
@@ -364,10 +361,15 @@ def _is_open(server: Neo4jServer) -> bool:
     return False
 
 
-def _answers_ok(url: str) -> bool:
-    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310 - a loopback address of our own making
-        return True
-    return False
+def _is_serving(admin_url: str) -> bool:
+    # A first start makes the namespace last; a later one finds it there before the broker serves,
+    # and only the health check sends a message through.
+    for path in ("namespaces/public/default", "brokers/health"):
+        try:
+            urllib.request.urlopen(f"{admin_url}/admin/v2/{path}", timeout=30).close()  # noqa: S310 - a loopback address of our own making
+        except OSError:
+            return False
+    return True
 
 
 def main() -> None:
