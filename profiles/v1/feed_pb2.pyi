@@ -33,7 +33,9 @@ class FeedRecord(_message.Message):
     MERGED_INTO_FIELD_NUMBER: _builtins.int
     GONE_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
-    """The id this record is about."""
+    """The id this record is about; empty in a beat, which says that the feeder
+    lives and nothing else changed, and has no state.
+    """
     sequence: _builtins.int
     """The resolution or rebuild that wrote it; records of one are applied together."""
     last_of_sequence: _builtins.bool
@@ -68,7 +70,7 @@ Global___FeedRecord: _TypeAlias = FeedRecord  # noqa: Y015
 
 @_typing.final
 class StoredProfile(_message.Message):
-    """A person's profile as it rests: sealed sections and how to find them."""
+    """A person's profile as it rests: sections joined and sealed, and how to find them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -76,23 +78,27 @@ class StoredProfile(_message.Message):
     AS_OF_US_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
     GRANTED_PURPOSES_FIELD_NUMBER: _builtins.int
-    WRAPPED_KEY_FIELD_NUMBER: _builtins.int
-    SECTIONS_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Grows with every change."""
     as_of_us: _builtins.int
     """The event time up to which it was built, microseconds since 1970 UTC."""
     granted_purposes: _builtins.int
     """Bits of the purposes granted, by the policy's order of purposes."""
-    wrapped_key: _builtins.bytes
-    """The person's data key, wrapped by an epoch key."""
+    layout: _builtins.bytes
+    """How the sections lie in `sealed` when opened, one after the other. Per
+    section 13 bytes: the field's number in Profile (1), the bits of the
+    purposes that its items may serve (8, little-endian), its length (4,
+    little-endian). A section is a serialized Profile with only that field.
+    """
+    sealed: _builtins.bytes
+    """All sections, joined, sealed under the person's data key with the person
+    id and the layout as context.
+    """
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Node keys (kind and token) that lead to this person."""
-
-    @_builtins.property
-    def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealedSection]:
-        """The sections."""
 
     def __init__(
         self,
@@ -101,43 +107,13 @@ class StoredProfile(_message.Message):
         as_of_us: _builtins.int = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         granted_purposes: _builtins.int = ...,
-        wrapped_key: _builtins.bytes = ...,
-        sections: _abc.Iterable[Global___SealedSection] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "as_of_us", b"as_of_us", "granted_purposes", b"granted_purposes", "sections", b"sections", "version", b"version", "wrapped_key", b"wrapped_key"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StoredProfile: _TypeAlias = StoredProfile  # noqa: Y015
-
-@_typing.final
-class SealedSection(_message.Message):
-    """One sealed part of a profile: one top-level field and one set of purposes."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FIELD_FIELD_NUMBER: _builtins.int
-    PURPOSES_FIELD_NUMBER: _builtins.int
-    SEALED_FIELD_NUMBER: _builtins.int
-    field: _builtins.int
-    """The field's number in Profile."""
-    purposes: _builtins.int
-    """Bits of the purposes that its items may serve."""
-    sealed: _builtins.bytes
-    """A serialized Profile with only that field, sealed under the data key."""
-    def __init__(
-        self,
-        *,
-        field: _builtins.int = ...,
-        purposes: _builtins.int = ...,
+        layout: _builtins.bytes = ...,
         sealed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "purposes", b"purposes", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "as_of_us", b"as_of_us", "granted_purposes", b"granted_purposes", "layout", b"layout", "sealed", b"sealed", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SealedSection: _TypeAlias = SealedSection  # noqa: Y015
+Global___StoredProfile: _TypeAlias = StoredProfile  # noqa: Y015
