@@ -1,15 +1,17 @@
-"""Evidence as a set: settling what each signal's content is, and folding contributions at the kept grain.
+"""Evidence as a set: settling what each signal says, folding contributions at the kept grain.
 
 Every engine of `GraphStore` calls the same functions, so that the set laws are
-proved once. A signal's state is a join-semilattice (smallest digest, latest
-publication of it, latest retraction), so it depends on the set of what arrived
-and on nothing else; what counts is derived from it.
+proved once. A signal's state is a join-semilattice (contents by digest, each
+with its earliest and latest publication, and the latest retraction), so it
+depends on the set of what arrived and on nothing else; what counts is derived
+from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from identity.model import (
     DAY_US,
@@ -26,26 +28,43 @@ LinkCell = tuple[NodeKey, NodeKey, int, str, int]
 """low key, high key, day, source, assurance."""
 ActivityCell = tuple[NodeKey, int]
 """holder, day."""
+ActivityEntry = list[Any]
+"""[count, first_us, last_us, {hour: n}, {cell: n}]; a list, for it is changed in place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """All that is remembered of one signal id.
+class Seen(NamedTuple):
+    """One content seen under a signal id.
 
-    `content` is the contribution with the smallest digest seen, or None when
-    only a retraction arrived so far; its `published_us` is the latest seen of
-    that digest. `retracted_us` is the latest retraction's event time.
+    `content.published_us` is the earliest publication seen of its digest (that
+    is when a consent took effect), `latest_us` the latest (a retraction holds
+    until the signal is published again).
     """
 
-    content: Contribution | None
+    content: Contribution
+    latest_us: int
+
+
+class Known(NamedTuple):
+    """All that is remembered of one signal id.
+
+    `seen` has the smallest digest first: that content counts, unless it is
+    retracted. Behind it stand only contents that some horizon lets outlive all
+    before them; when those expire, the next one counts, as if they had never
+    come. `retracted_us` is the latest retraction's event time, which never expires.
+    """
+
+    seen: tuple[Seen, ...]
     retracted_us: int | None = None
 
     @property
     def live(self) -> Contribution | None:
-        """The content if it counts: published later than every retraction."""
-        if self.content is None or self.retracted_us is None:
-            return self.content
-        return self.content if self.content.published_us > self.retracted_us else None
+        """The content that counts: the smallest digest's, if published after every retraction."""
+        if not self.seen:
+            return None
+        content, latest_us = self.seen[0]
+        if self.retracted_us is not None and latest_us <= self.retracted_us:
+            return None
+        return content
 
 
 @dataclass(slots=True)
@@ -59,13 +78,11 @@ class Settled:
 
 
 def signals_of(contributions: Iterable[Contribution]) -> set[int]:
-    """Every signal whose `Known` must be read before settling: the batch's own and those retracted."""
-    wanted = set()
-    for contribution in contributions:
-        wanted.add(contribution.signal)
-        if contribution.retracts is not None:
-            wanted.add(contribution.retracts)
-    return wanted
+    """Every signal whose `Known` must be read before settling: a batch's own, or the retracted."""
+    return {
+        contribution.signal if contribution.retracts is None else contribution.retracts
+        for contribution in contributions
+    }
 
 
 def settle(
@@ -74,67 +91,131 @@ def settle(
     """Settle a batch against what is known of its signals (`signals_of`), without changing either.
 
     `added` and `taken` are net over the batch: a signal that is added and
-    retracted within it is in neither.
+    retracted within it is in neither. A content whose fact turns out to have
+    been published earlier is in both. Retractions are remembered at their
+    target alone, so that they hold whatever else comes under their own id.
     """
     state: dict[int, Known] = {}
     settled = Settled([], known=state)
+    note = settled.outcomes.append
     for contribution in contributions:
-        if not alive(contribution, horizons):
-            settled.outcomes.append(Outcome.EXPIRED)
+        retracts = contribution.retracts
+        signal = contribution.signal if retracts is None else retracts
+        before = state.get(signal) or known.get(signal)
+        if retracts is not None:
+            after, outcome = _retract(before, contribution.event_us)
+        elif horizons and not alive(contribution, horizons):
+            note(Outcome.EXPIRED)
             continue
-        before = state.get(contribution.signal) or known.get(contribution.signal)
-        after, outcome = _join(before, contribution)
+        elif before is None:
+            after, outcome = first_sight(contribution), Outcome.COUNTED
+        else:
+            after, outcome = _join(before, contribution)
         if after is not before:
-            state[contribution.signal] = after
-        if contribution.retracts is not None and outcome is Outcome.COUNTED:
-            outcome = Outcome.RETRACTION
-            _retract(state, known, contribution.retracts, contribution.event_us)
-        settled.outcomes.append(outcome)
+            state[signal] = after
+        note(outcome)
     for signal, after in state.items():
         _net(settled, known.get(signal), after)
     return settled
 
 
-def _join(before: Known | None, new: Contribution) -> tuple[Known, Outcome]:
-    """The join of what is known and a newly arrived content, and what that means for the newcomer."""
+def first_sight(contribution: Contribution) -> Known:
+    """What is known of a signal after its first arrival."""
+    return Known((Seen(contribution, contribution.published_us),))
+
+
+def _retract(before: Known | None, retracted_us: int) -> tuple[Known, Outcome]:
     if before is None:
-        return Known(new), Outcome.COUNTED
-    old = before.content
-    if old is None or new.digest < old.digest:
-        after = Known(new, before.retracted_us)
-        if after.live is None:
-            return after, Outcome.WITHHELD
-        return after, Outcome.COUNTED if old is None else Outcome.REPLACED
-    if new.digest > old.digest:
-        return before, Outcome.OUTDONE
-    if new.published_us <= old.published_us:
+        return Known((), retracted_us), Outcome.RETRACTION
+    if before.retracted_us is not None and retracted_us <= before.retracted_us:
         return before, Outcome.DUPLICATE
-    after = Known(new, before.retracted_us)
-    revived = before.live is None and after.live is not None
-    return after, Outcome.COUNTED if revived else Outcome.DUPLICATE
+    return Known(before.seen, retracted_us), Outcome.RETRACTION
 
 
-def _retract(
-    state: dict[int, Known], known: Mapping[int, Known], target: int, retracted_us: int
-) -> None:
-    before = state.get(target) or known.get(target) or Known(None)
-    if before.retracted_us is None or retracted_us > before.retracted_us:
-        state[target] = Known(before.content, retracted_us)
+def _join(before: Known, new: Contribution) -> tuple[Known, Outcome]:
+    """The join of what is known and an arriving content, and what became of the newcomer."""
+    if before.seen and new.digest > before.seen[0].content.digest:
+        return _beside(before, new), Outcome.OUTDONE
+    again = bool(before.seen) and new.digest == before.seen[0].content.digest
+    after = _beside(before, new)
+    if again:
+        revived = before.live is None and after.live is not None
+        return after, Outcome.COUNTED if revived else Outcome.DUPLICATE
+    if after.live is None:
+        return after, Outcome.WITHHELD
+    return after, Outcome.REPLACED if before.seen else Outcome.COUNTED
+
+
+def _beside(before: Known, new: Contribution) -> Known:
+    """What is known with one more content, kept only as far as it can ever count."""
+    by_digest = {seen.content.digest: seen for seen in before.seen}
+    held = by_digest.get(new.digest)
+    if held is None:
+        by_digest[new.digest] = Seen(new, new.published_us)
+    else:
+        content, latest_us = held
+        if content.published_us <= new.published_us <= latest_us:
+            return before
+        if new.published_us < content.published_us:
+            content = replace(content, published_us=new.published_us)
+        by_digest[new.digest] = Seen(content, max(latest_us, new.published_us))
+    kept: list[Seen] = []
+    for _, seen in sorted(by_digest.items()):
+        if not any(_outlasts(smaller.content, seen.content) for smaller in kept):
+            kept.append(seen)
+    return Known(tuple(kept), before.retracted_us)
+
+
+def _outlasts(smaller: Contribution, larger: Contribution) -> bool:
+    """Whether one content is kept for as long as another under every horizon."""
+    return smaller.day >= larger.day and kinds_of(smaller) >= kinds_of(larger)
+
+
+def kinds_of(contribution: Contribution) -> frozenset[EvidenceKind]:
+    """The kinds of evidence in a contribution; it is kept while any of them is."""
+    kinds = set()
+    if contribution.activity:
+        kinds.add(EvidenceKind.ACTIVITY)
+    if contribution.fact is not None:
+        kinds.add(contribution.fact.kind)
+    if len(contribution.nodes) > 1:
+        records = sum(node.key.startswith(_RECORD) for node in contribution.nodes)
+        if records:
+            kinds.add(EvidenceKind.RECORD)
+        if len(contribution.nodes) - records > 1:
+            kinds.add(EvidenceKind.LINK)
+    return frozenset(kinds)
 
 
 def _net(settled: Settled, before: Known | None, after: Known) -> None:
     old = before.live if before is not None else None
     new = after.live
-    if old is new or (old is not None and new is not None and old.digest == new.digest):
-        return
+    if old is not None and new is not None and old.digest == new.digest:
+        moved = new.fact is not None and old.published_us != new.published_us
+        if not moved:
+            return
     if old is not None:
         settled.taken.append(old)
     if new is not None:
         settled.added.append(new)
 
 
+def expire(known: Known, horizons: Horizons) -> Known | None:
+    """What is still remembered of a signal under new horizons; None when nothing is.
+
+    The same object when nothing expired. The caller counts its `live` content
+    if that is another one than before; what counted before has gone whole.
+    """
+    seen = tuple(one for one in known.seen if alive(one.content, horizons))
+    if len(seen) == len(known.seen):
+        return known
+    if not seen and known.retracted_us is None:
+        return None
+    return Known(seen, known.retracted_us)
+
+
 def alive(contribution: Contribution, horizons: Horizons) -> bool:
-    """Whether any part of a contribution is on or after its kind's horizon; retractions always are."""
+    """Whether any part of a contribution is on or after its horizon; retractions always are."""
     if not horizons or contribution.retracts is not None:
         return True
     day = contribution.day
@@ -146,9 +227,7 @@ def alive(contribution: Contribution, horizons: Horizons) -> bool:
     return any(True for _ in pairs(contribution, horizons))
 
 
-def pairs(
-    contribution: Contribution, horizons: Horizons
-) -> Iterable[tuple[NodeKey, NodeKey]]:
+def pairs(contribution: Contribution, horizons: Horizons) -> Iterable[tuple[NodeKey, NodeKey]]:
     """Every two nodes of a contribution, lower key first, that are on or after the horizon.
 
     A pair with a record expires with records, any other with links.
@@ -181,9 +260,9 @@ class Deltas:
     """
 
     links: dict[LinkCell, list[int]] = field(default_factory=dict)
-    activity: dict[ActivityCell, list[object]] = field(default_factory=dict)
+    activity: dict[ActivityCell, ActivityEntry] = field(default_factory=dict)
     less_links: dict[LinkCell, list[int]] = field(default_factory=dict)
-    less_activity: dict[ActivityCell, list[object]] = field(default_factory=dict)
+    less_activity: dict[ActivityCell, ActivityEntry] = field(default_factory=dict)
 
 
 def fold(
@@ -215,12 +294,12 @@ def _fold_links(
         cell[0] += 1
         if at < cell[1]:
             cell[1] = at
-        if at > cell[2]:
+        elif at > cell[2]:
             cell[2] = at
 
 
 def _fold_activity(
-    activity: dict[ActivityCell, list[object]], contribution: Contribution, horizons: Horizons
+    activity: dict[ActivityCell, ActivityEntry], contribution: Contribution, horizons: Horizons
 ) -> None:
     at = contribution.event_us
     day = at // DAY_US
@@ -232,33 +311,31 @@ def _fold_activity(
         if entry is None:
             activity[(holder, day)] = [1, at, at, {hour: 1}, dict.fromkeys(cells, 1)]
             continue
-        add_activity(entry, 1, at, at, {hour: 1}, dict.fromkeys(cells, 1))
+        add_activity(entry, [1, at, at, {hour: 1}, dict.fromkeys(cells, 1)])
 
 
-def add_activity(
-    entry: list[object],
-    count: int,
-    first_us: int,
-    last_us: int,
-    hours: Mapping[int, int],
-    cells: Mapping[str, int],
-) -> None:
-    """Add counts to an activity entry ``[count, first_us, last_us, hours, cells]`` in place."""
-    known_count, known_first, known_last, known_hours, known_cells = entry
-    assert isinstance(known_count, int)
-    assert isinstance(known_first, int)
-    assert isinstance(known_last, int)
-    assert isinstance(known_hours, dict)
-    assert isinstance(known_cells, dict)
-    entry[0] = known_count + count
-    if first_us < known_first:
-        entry[1] = first_us
-    if last_us > known_last:
-        entry[2] = last_us
-    for hour, n in hours.items():
-        known_hours[hour] = known_hours.get(hour, 0) + n
-    for cell, n in cells.items():
-        known_cells[cell] = known_cells.get(cell, 0) + n
+def add_activity(entry: ActivityEntry, more: ActivityEntry) -> None:
+    """Add counts to an activity entry in place."""
+    entry[0] += more[0]
+    entry[1] = min(entry[1], more[1])
+    entry[2] = max(entry[2], more[2])
+    for place in (3, 4):
+        counts = entry[place]
+        for name, n in more[place].items():
+            counts[name] = counts.get(name, 0) + n
+
+
+def take_activity(entry: ActivityEntry, less: ActivityEntry) -> None:
+    """Take counts from an activity entry in place; its first and last stay, see `touches_edge`."""
+    entry[0] -= less[0]
+    for place in (3, 4):
+        counts = entry[place]
+        for name, n in less[place].items():
+            left = counts.get(name, 0) - n
+            if left:
+                counts[name] = left
+            else:
+                counts.pop(name, None)
 
 
 def touches_edge(kept: tuple[int, int], less: tuple[int, int]) -> bool:

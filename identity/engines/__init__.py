@@ -1,0 +1,1 @@
+"""Engines of the graph store, each on its own; wiring chooses one."""
