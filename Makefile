@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
-HAND_WRITTEN := identity profiles ingest kinfold tests load_tests
 PROTOS = $(shell find proto -name '*.proto' | sort)
 ARGS ?=
+AGAINST ?= HEAD~1
 
 # Stubs come from mypy-protobuf: protoc's own fail the strict type check.
 generate = $(BIN)/python -m grpc_tools.protoc -Iproto \
@@ -18,12 +18,12 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iproto \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast lint format types imports proto proto-check proto-lint load \
-	load-short servers dev lock wheel check clean
+.PHONY: help demo test test-fast lint format types imports proto proto-check \
+	proto-lint proto-breaking load load-short servers dev lock wheel check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' \
-		| expand -t 22
+		| expand -t 24
 
 demo: $(RUNTIME) ## watch signals become people and profiles; no server needed
 	$(BIN)/kinfold demo $(ARGS)
@@ -63,6 +63,12 @@ proto-check: $(DEV) ## fail if the generated code differs from what proto/ gives
 
 proto-lint: $(DEV) ## lint the protos with buf
 	$(BIN)/buf lint
+
+proto-breaking: $(DEV) ## fail if a proto breaks what the commit before it promised (AGAINST=ref)
+	@if git cat-file -e '$(AGAINST):proto' 2>/dev/null; then \
+		echo "$(BIN)/buf breaking --against .git#ref=$(AGAINST)"; \
+		$(BIN)/buf breaking --against ".git#ref=$$(git rev-parse $(AGAINST))"; \
+	else echo "no protos in $(AGAINST): nothing to compare with"; fi
 
 load: $(DEV) ## run the load tests in full; writes load_tests/results.json
 	$(BIN)/python -m load_tests $(ARGS)
