@@ -1,0 +1,140 @@
+"""Hypothesis strategies for whole histories of a small world: signals, drains, horizons, in any order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from identity.model import (
+    DAY_US,
+    Assurance,
+    Contribution,
+    EvidenceKind,
+    Fact,
+    Node,
+    NodeKey,
+)
+from identity.policy import IdentityPolicy, KindPolicy
+
+PRIORITY = {"customer_id": 90, "login": 80, "email": 60, "device": 20, "cookie": 10}
+VALUES_PER_KIND = 4
+
+
+def policy() -> IdentityPolicy:
+    """A policy with every kind of limit, tight enough that small worlds cross them."""
+    return IdentityPolicy(
+        kinds={
+            "customer_id": KindPolicy(90, max_per_person=1, account=True, weight_mbits=30_000),
+            "login": KindPolicy(
+                80,
+                max_per_person=2,
+                shared_beside={"customer_id": 1},
+                account=True,
+                weight_mbits=28_000,
+            ),
+            "email": KindPolicy(60, shared_beside={"": 1}, weight_mbits=22_000),
+            "device": KindPolicy(
+                20,
+                max_per_person=3,
+                shared_beside={"login": 1, "": 2},
+                shared_window_days=3,
+                device=True,
+                weight_mbits=14_000,
+            ),
+            "cookie": KindPolicy(10, shared_beside={"": 1}, device=True, weight_mbits=14_000),
+        },
+        sources={"web": Assurance.AUTHENTICATED, "crm": Assurance.CLAIMED},
+    )
+
+
+def _number(text: str, size: int = 8) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=size).digest(), "big") >> 1
+
+
+def node(kind: str, value: int) -> Node:
+    """An identifier of the small world."""
+    token = f"{kind[:3]}{value}".ljust(22, "0")
+    return Node(f"{kind}:{token}", _number(f"{kind}{value}"))
+
+
+def record_node(signal: int) -> Node:
+    """The record that a signal asserts."""
+    return Node(f"record:{signal:022d}", _number(f"record{signal}"))
+
+
+WORLD = [node(kind, value) for kind in PRIORITY for value in range(VALUES_PER_KIND)]
+
+
+def _ordered(nodes: list[Node]) -> tuple[Node, ...]:
+    def place(n: Node) -> tuple[int, NodeKey]:
+        return (-PRIORITY.get(n.key.partition(":")[0], 0), n.key)
+
+    return tuple(sorted(nodes, key=place))
+
+
+@st.composite
+def contributions(draw: st.DrawFn, signals: int = 12) -> Contribution:
+    """One contribution; few signal ids, so that duplicates, conflicts and retractions meet."""
+    signal = draw(st.integers(1, signals))
+    event_us = draw(st.integers(0, 8)) * DAY_US + draw(st.integers(0, 3)) * 3_600_000_000
+    published_us = event_us + draw(st.sampled_from([0, 2 * DAY_US, 30 * DAY_US]))
+    source = draw(st.sampled_from(["web", "crm"]))
+    assurance = draw(st.sampled_from([Assurance.NONE, Assurance.AUTHENTICATED]))
+    what = draw(st.sampled_from(["seen", "seen", "seen", "seen", "record", "decision", "retract"]))
+    nodes: tuple[Node, ...] = ()
+    activity: tuple[tuple[NodeKey, tuple[str, ...]], ...] = ()
+    fact: Fact | None = None
+    retracts: int | None = None
+    if what in ("seen", "record"):
+        chosen = draw(st.lists(st.sampled_from(WORLD), min_size=1, max_size=3, unique=True))
+        if what == "record":
+            asserted = record_node(signal)
+            chosen.append(asserted)
+            fact = Fact(EvidenceKind.RECORD, (asserted.key,), b"sealed")
+        nodes = _ordered(chosen)
+        category = draw(st.sampled_from(["sport", "music"]))
+        activity = ((nodes[0].key, (f"category:{category}", "channel:web")),)
+    elif what == "decision":
+        ends = draw(st.lists(st.sampled_from(WORLD), min_size=2, max_size=2, unique=True))
+        subjects = (ends[0].key, ends[1].key)
+        fact = Fact(EvidenceKind.DECISION, subjects, same=draw(st.booleans()))
+    else:
+        retracts = draw(st.integers(1, signals))
+    body = repr((signal, event_us, source, assurance, nodes, activity, fact, retracts))
+    digest = hashlib.blake2b(body.encode(), digest_size=8).digest()
+    return Contribution(
+        signal, digest, event_us, published_us, source, assurance, nodes, activity, fact, retracts
+    )
+
+
+@dataclass(frozen=True)
+class Drain:
+    """The resolver runs, at most so many marks at a time."""
+
+    limit: int
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """A horizon moves."""
+
+    kind: EvidenceKind
+    before_day: int
+
+
+Step = tuple[Contribution, ...] | Drain | Horizon
+
+
+def histories(max_steps: int = 8) -> st.SearchStrategy[list[Step]]:
+    """Batches of contributions with drains between them, in any order."""
+    batch = st.lists(contributions(), min_size=1, max_size=6).map(tuple)
+    drain = st.builds(Drain, st.sampled_from([1, 2, 1000]))
+    return st.lists(st.one_of(batch, batch, drain), min_size=1, max_size=max_steps)
+
+
+def horizons() -> st.SearchStrategy[Horizon]:
+    """A move of one kind's horizon within the days of `contributions`."""
+    kinds = st.sampled_from([EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.DECISION])
+    return st.builds(Horizon, kinds, st.integers(1, 6))

@@ -1,0 +1,194 @@
+"""People and evidence worked out naively from all that ever arrived: what every engine must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+import networkx as nx
+
+from identity.model import (
+    RECORD_KIND,
+    Assurance,
+    Contribution,
+    EvidenceKind,
+    NodeKey,
+    kind_of,
+)
+from identity.policy import IdentityPolicy
+from identity.resolve import order_digest
+
+Horizons = Mapping[EvidenceKind, int]
+Pair = tuple[NodeKey, NodeKey]
+
+
+def live(arrived: Iterable[Contribution], horizons: Horizons) -> list[Contribution]:
+    """The contents that count: of those not expired the smallest digest, unless it is retracted."""
+    retracted: dict[int, int] = {}
+    contents: dict[int, list[Contribution]] = {}
+    for contribution in arrived:
+        if contribution.retracts is not None:
+            held = retracted.get(contribution.retracts, contribution.event_us)
+            retracted[contribution.retracts] = max(held, contribution.event_us)
+        elif _parts(contribution, horizons):
+            contents.setdefault(contribution.signal, []).append(contribution)
+    counted = []
+    for signal, competing in contents.items():
+        smallest = min(competing, key=lambda c: c.digest)
+        latest_us = max(c.published_us for c in competing if c.digest == smallest.digest)
+        if signal not in retracted or latest_us > retracted[signal]:
+            counted.append(smallest)
+    return counted
+
+
+def _parts(contribution: Contribution, horizons: Horizons) -> bool:
+    """Whether anything of a contribution is on or after its horizon."""
+    kinds = {EvidenceKind.ACTIVITY} if contribution.activity else set()
+    for left, right in combinations(contribution.nodes, 2):
+        is_record = RECORD_KIND in (kind_of(left.key), kind_of(right.key))
+        kinds.add(EvidenceKind.RECORD if is_record else EvidenceKind.LINK)
+    if contribution.fact is not None:
+        kinds.add(contribution.fact.kind)
+    return any(contribution.day >= horizons.get(kind, contribution.day) for kind in kinds)
+
+
+class Evidence:
+    """Live evidence after the horizons, in the plainest shape."""
+
+    def __init__(self, arrived: Iterable[Contribution], horizons: Horizons) -> None:
+        self.days: dict[Pair, set[int]] = {}
+        self.authenticated: set[Pair] = set()
+        self.orders: dict[NodeKey, int] = {}
+        self.nodes: set[NodeKey] = set()
+        self.decisions: list[Contribution] = []
+        for contribution in live(arrived, horizons):
+            self._add(contribution, horizons)
+
+    def _add(self, contribution: Contribution, horizons: Horizons) -> None:
+        def kept(kind: EvidenceKind) -> bool:
+            return contribution.day >= horizons.get(kind, contribution.day)
+
+        for node in contribution.nodes:
+            self.orders[node.key] = node.order
+        for left, right in combinations(sorted(node.key for node in contribution.nodes), 2):
+            is_record = RECORD_KIND in (kind_of(left), kind_of(right))
+            if kept(EvidenceKind.RECORD if is_record else EvidenceKind.LINK):
+                self.days.setdefault((left, right), set()).add(contribution.day)
+                self.nodes |= {left, right}
+                if contribution.assurance is Assurance.AUTHENTICATED:
+                    self.authenticated.add((left, right))
+        if kept(EvidenceKind.ACTIVITY):
+            self.nodes |= {holder for holder, _ in contribution.activity}
+        fact = contribution.fact
+        if fact is not None and kept(fact.kind):
+            if fact.kind is EvidenceKind.DECISION:
+                self.decisions.append(contribution)
+            else:
+                self.nodes |= set(fact.subjects)
+
+
+def people(
+    arrived: Iterable[Contribution], horizons: Horizons, policy: IdentityPolicy
+) -> set[frozenset[NodeKey]]:
+    """The partition, by definition: components of admissible links, each clustered by brute force."""
+    evidence = Evidence(arrived, horizons)
+    shared = {key for key in evidence.nodes if _is_shared(key, evidence, policy)}
+    same, apart = _decided(evidence)
+    graph = nx.Graph()
+    graph.add_nodes_from(evidence.nodes)
+    for pair in evidence.days:
+        rank = _rank(pair, evidence, shared, policy)
+        if rank is not None:
+            graph.add_edge(*pair, rank=rank)
+    for pair, decided_us in same.items():
+        if set(pair) <= evidence.nodes:
+            digest = order_digest(*(evidence.orders[key] for key in pair))
+            graph.add_edge(*pair, rank=(1, -decided_us, digest, *pair))
+    found: set[frozenset[NodeKey]] = set()
+    for component in nx.connected_components(graph):
+        found |= _cluster(graph.subgraph(component), apart, policy)
+    return found
+
+
+def _is_shared(key: NodeKey, evidence: Evidence, policy: IdentityPolicy) -> bool:
+    own = policy.kind(kind_of(key))
+    if own is None:
+        return False
+    beside: dict[str, dict[NodeKey, set[int]]] = {}
+    for pair, days in evidence.days.items():
+        if key in pair:
+            other = pair[0] if pair[1] == key else pair[1]
+            kind = policy.kind(kind_of(other)) if kind_of(other) != RECORD_KIND else None
+            if kind is not None and kind.priority > own.priority:
+                beside.setdefault(kind_of(other), {})[other] = days
+    for kind_name, values in beside.items():
+        limit = own.shared_beside.get(kind_name, own.shared_beside.get(""))
+        if limit is None:
+            continue
+        span = own.shared_window_days or 10**9
+        starts = {day for days in values.values() for day in days}
+        for start in starts:
+            seen = [v for v, days in values.items() if any(start <= d < start + span for d in days)]
+            if len(seen) > limit:
+                return True
+    return False
+
+
+def _rank(
+    pair: Pair, evidence: Evidence, shared: set[NodeKey], policy: IdentityPolicy
+) -> tuple[int, int, int, NodeKey, NodeKey] | None:
+    kinds = [policy.kind(kind_of(key)) for key in pair]
+    joins = pair in evidence.authenticated and all(kind and kind.account for kind in kinds)
+    if not joins and shared & set(pair):
+        return None
+    weights = [
+        kind.weight_mbits if kind is not None else policy.record_weight_mbits for kind in kinds
+    ]
+    digest = order_digest(*(evidence.orders[key] for key in pair))
+    return (2 if joins else 3, -min(weights), digest, *pair)
+
+
+def _decided(evidence: Evidence) -> tuple[dict[Pair, int], set[Pair]]:
+    latest: dict[Pair, Contribution] = {}
+    for contribution in sorted(
+        evidence.decisions,
+        key=lambda c: (c.event_us, not c.fact.same, [255 - b for b in c.digest]),  # type: ignore[union-attr]
+    ):
+        assert contribution.fact is not None
+        low, high = sorted(contribution.fact.subjects)
+        latest[(low, high)] = contribution
+    same = {p: c.event_us for p, c in latest.items() if c.fact is not None and c.fact.same}
+    return same, latest.keys() - same.keys()
+
+
+def _cluster(graph: nx.Graph, apart: set[Pair], policy: IdentityPolicy) -> set[frozenset[NodeKey]]:
+    clusters: list[set[NodeKey]] = [{key} for key in graph.nodes]
+    for low, high, rank in sorted(graph.edges(data="rank"), key=lambda edge: edge[2]):
+        left = next(c for c in clusters if low in c)
+        right = next(c for c in clusters if high in c)
+        if left is right or any(
+            set(pair) <= left | right and _across(pair, left) for pair in apart
+        ):
+            continue
+        if rank[0] == 3 and _too_many(left, right, policy):
+            continue
+        clusters = [c for c in clusters if c is not left and c is not right] + [left | right]
+    return {frozenset(cluster) for cluster in clusters}
+
+
+def _across(pair: Pair, left: set[NodeKey]) -> bool:
+    return (pair[0] in left) is not (pair[1] in left)
+
+
+def _too_many(left: set[NodeKey], right: set[NodeKey], policy: IdentityPolicy) -> bool:
+    for kind_name in {kind_of(key) for key in left} & {kind_of(key) for key in right}:
+        kind = policy.kind(kind_name)
+        total = sum(kind_of(key) == kind_name for key in left | right)
+        if kind is not None and kind.max_per_person is not None and total > kind.max_per_person:
+            return True
+    return False
+
+
+def sorted_people(found: Iterable[frozenset[NodeKey]]) -> Sequence[tuple[NodeKey, ...]]:
+    """People in a fixed order, for messages of failed tests."""
+    return sorted(tuple(sorted(person)) for person in found)
