@@ -1,4 +1,4 @@
-"""The contract of people: for any history, on any engine, what a rebuild from the evidence gives."""
+"""The contract of people: for any history, on any engine, what a rebuild gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for whole histories of a small world: signals, drains, horizons, in any order."""
+"""Hypothesis strategies for whole histories of a small world, in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People and evidence worked out naively from all that ever arrived: what every engine must agree with."""
+"""People worked out naively from all that ever arrived: what every engine must agree with."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ class Evidence:
 def people(
     arrived: Iterable[Contribution], horizons: Horizons, policy: IdentityPolicy
 ) -> set[frozenset[NodeKey]]:
-    """The partition, by definition: components of admissible links, each clustered by brute force."""
+    """The partition by definition: components of admissible links, clustered by brute force."""
     evidence = Evidence(arrived, horizons)
     shared = {key for key in evidence.nodes if _is_shared(key, evidence, policy)}
     same, apart = _decided(evidence)
-    graph = nx.Graph()
+    graph: nx.Graph[NodeKey] = nx.Graph()
     graph.add_nodes_from(evidence.nodes)
     for pair in evidence.days:
         rank = _rank(pair, evidence, shared, policy)
@@ -161,9 +161,12 @@ def _decided(evidence: Evidence) -> tuple[dict[Pair, int], set[Pair]]:
     return same, latest.keys() - same.keys()
 
 
-def _cluster(graph: nx.Graph, apart: set[Pair], policy: IdentityPolicy) -> set[frozenset[NodeKey]]:
+def _cluster(
+    graph: nx.Graph[NodeKey], apart: set[Pair], policy: IdentityPolicy
+) -> set[frozenset[NodeKey]]:
     clusters: list[set[NodeKey]] = [{key} for key in graph.nodes]
-    for low, high, rank in sorted(graph.edges(data="rank"), key=lambda edge: edge[2]):
+    edges = [(data["rank"], low, high) for low, high, data in graph.edges(data=True)]
+    for rank, low, high in sorted(edges):
         left = next(c for c in clusters if low in c)
         right = next(c for c in clusters if high in c)
         if left is right or any(
