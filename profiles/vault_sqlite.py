@@ -1,0 +1,237 @@
+"""The embedded KeyVault: keys in SQLite with secure delete, wrapped by a root key in a file.
+
+The root key's file belongs to the user and to no one else (0600); the vault
+refuses to open otherwise. Keep file and database apart in backups: either one
+alone is worth nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from profiles.vault import (
+    KEY_BYTES,
+    KeyDestroyed,
+    VaultDamaged,
+    VaultError,
+    VaultExposed,
+    VaultUnavailable,
+)
+
+_NONCE_BYTES = 12
+_BUSY_S = 10.0
+_TOKEN, _ORDER, _EPOCH = "token", "order", "epoch"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (
+    role TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    wrapped BLOB NOT NULL,
+    PRIMARY KEY (role, number)
+) STRICT
+"""
+
+
+class SqliteVault:
+    """A KeyVault in one SQLite file; several processes may use it at once.
+
+    `path` is the database, `root_path` the root key's file, which is made with
+    the vault. Neither is ever made anew beside an existing other. `random`
+    gives as many random bytes as asked for.
+    """
+
+    def __init__(
+        self, path: Path, root_path: Path, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self._random = random
+        with _told("open"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            root_path.parent.mkdir(parents=True, exist_ok=True)
+            self._root = AESGCM(_root_key(path, root_path, random))
+            _touch_private(path)
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+            self._prepare()
+
+    def _prepare(self) -> None:
+        # The rollback journal is overwritten with zeros and removed with its transaction; a
+        # write-ahead log would keep pages with destroyed keys until some later checkpoint.
+        self._db.execute("PRAGMA journal_mode=TRUNCATE")
+        self._db.execute("PRAGMA secure_delete=ON")
+        self._db.execute("PRAGMA synchronous=FULL")
+        with self._writing():
+            self._db.execute(_SCHEMA)
+            for role in (_TOKEN, _ORDER, _EPOCH):
+                if self._newest(role) is None:
+                    self._add(role, 1)
+
+    def token_keys(self) -> tuple[bytes, ...]:
+        """See `KeyVault`."""
+        with _told("read"):
+            rows = self._db.execute(
+                "SELECT number, wrapped FROM keys WHERE role = ? ORDER BY number", (_TOKEN,)
+            ).fetchall()
+        return tuple(self._unwrap(_TOKEN, number, wrapped) for number, wrapped in rows)
+
+    def order_key(self) -> bytes:
+        """See `KeyVault`."""
+        return self._key(_ORDER, 1)
+
+    def current_epoch(self) -> int:
+        """See `KeyVault`."""
+        with _told("read"):
+            newest = self._newest(_EPOCH)
+        if newest is None:
+            raise VaultDamaged("the vault has lost its epochs")
+        return newest
+
+    def epoch_key(self, epoch: int) -> bytes:
+        """See `KeyVault`."""
+        return self._key(_EPOCH, epoch)
+
+    def epochs(self) -> tuple[int, ...]:
+        """See `KeyVault`."""
+        with _told("read"):
+            rows = self._db.execute(
+                "SELECT number FROM keys WHERE role = ? ORDER BY number", (_EPOCH,)
+            ).fetchall()
+        return tuple(number for (number,) in rows)
+
+    def new_epoch(self) -> int:
+        """See `KeyVault`."""
+        with _told("write"), self._writing():
+            epoch = (self._newest(_EPOCH) or 0) + 1
+            self._add(_EPOCH, epoch)
+        return epoch
+
+    def destroy_epoch(self, epoch: int) -> None:
+        """See `KeyVault`."""
+        with _told("write"), self._writing():
+            assert epoch != self._newest(_EPOCH), "begin a new epoch before destroying the current"
+            self._db.execute("DELETE FROM keys WHERE role = ? AND number = ?", (_EPOCH, epoch))
+
+    def close(self) -> None:
+        """See `KeyVault`."""
+        self._db.close()
+
+    def _newest(self, role: str) -> int | None:
+        row = self._db.execute("SELECT max(number) FROM keys WHERE role = ?", (role,)).fetchone()
+        newest: int | None = row[0]
+        return newest
+
+    def _add(self, role: str, number: int) -> None:
+        nonce = self._random(_NONCE_BYTES)
+        key = self._random(KEY_BYTES)
+        wrapped = nonce + self._root.encrypt(nonce, key, _label(role, number))
+        self._db.execute("INSERT INTO keys VALUES (?, ?, ?)", (role, number, wrapped))
+
+    def _key(self, role: str, number: int) -> bytes:
+        with _told("read"):
+            row = self._db.execute(
+                "SELECT wrapped FROM keys WHERE role = ? AND number = ?", (role, number)
+            ).fetchone()
+        if row is None:
+            raise KeyDestroyed(f"the key of {role} {number} is destroyed or never was")
+        return self._unwrap(role, number, row[0])
+
+    def _unwrap(self, role: str, number: int, wrapped: bytes) -> bytes:
+        try:
+            return self._root.decrypt(
+                wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _label(role, number)
+            )
+        except (InvalidTag, ValueError):
+            raise VaultDamaged(
+                f"the root key does not open the key of {role} {number}:"
+                " is it another vault's root key file?"
+            ) from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _label(role: str, number: int) -> bytes:
+    """Binds a wrapped key to its place, so that rows cannot change places unnoticed."""
+    return f"{role} {number}".encode()
+
+
+def _root_key(path: Path, root_path: Path, random: Callable[[int], bytes]) -> bytes:
+    """The root key, made on first use; of several first users at once, one makes it."""
+    if not root_path.exists():
+        if _holds_something(path) and not root_path.exists():
+            raise VaultDamaged(
+                f"the root key {root_path} is missing beside the vault {path}:"
+                " put it back from its backup; without it the vault cannot be read"
+            )
+        _create_root(root_path, random(KEY_BYTES))
+    mode = stat.S_IMODE(root_path.stat().st_mode)
+    if mode & 0o077:
+        raise VaultExposed(
+            f"the root key {root_path} may be read by others (mode {mode:04o}):"
+            f" chmod 600 {root_path}"
+        )
+    key = root_path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise VaultDamaged(f"the root key {root_path} must hold {KEY_BYTES} bytes")
+    return key
+
+
+def _holds_something(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _create_root(root_path: Path, key: bytes) -> None:
+    """Appears whole, with 0600, or not at all; an existing file stays as it is."""
+    draft = root_path.with_name(f".{root_path.name}.{os.getpid()}.{key[:4].hex()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, root_path)
+    finally:
+        draft.unlink()
+    folder = os.open(root_path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _touch_private(path: Path) -> None:
+    """Before SQLite makes it readable by all; what it makes beside it copies this mode."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise VaultExposed(
+            f"the vault {path} may be read by others (mode {mode:04o}): chmod 600 {path}"
+        )
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    """What goes wrong below becomes a VaultError that names no value."""
+    try:
+        yield
+    except VaultError:
+        raise
+    except sqlite3.OperationalError as error:
+        raise VaultUnavailable(f"cannot {doing} the key vault: {error}") from None
+    except sqlite3.DatabaseError:
+        raise VaultDamaged("the key vault's file is not a vault or is damaged") from None
+    except OSError as error:
+        raise VaultUnavailable(f"cannot {doing} the key vault: {error.strerror}") from None
