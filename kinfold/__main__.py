@@ -1,0 +1,7 @@
+"""`python -m kinfold` is `kinfold`."""
+
+import sys
+
+from kinfold.cli import main
+
+sys.exit(main())

@@ -1,0 +1,60 @@
+"""The command line: `kinfold VERB`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
+
+VERBS = {
+    "demo": "kinfold.cli.demo",
+    "generate": "kinfold.cli.generate",
+    "ingest": "kinfold.cli.ingest",
+    "run": "kinfold.cli.run",
+    "serve": "kinfold.cli.serve",
+    "get": "kinfold.cli.get",
+    "explain": "kinfold.cli.explain",
+    "lineage": "kinfold.cli.lineage",
+    "dead-letters": "kinfold.cli.dead_letters",
+    "expire": "kinfold.cli.expire",
+    "doctor": "kinfold.cli.doctor",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns its exit code: 0, 1 (it failed) or 2 (asked wrongly)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(arguments)
+    args = parser.parse_args(arguments)
+    if not hasattr(args, "run"):
+        parser.print_help()
+        return ASKED_WRONGLY
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return fail("interrupted", "what was committed is kept; run it again to go on")
+    except BrokenPipeError:
+        # Whoever read the output has left; give the interpreter nothing to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Only the verb asked for is imported: the others' drivers take time to load."""
+    parser = argparse.ArgumentParser(
+        prog="kinfold",
+        description="Folds device, login, record and behaviour signals into people.",
+        epilog="Start with: kinfold demo",
+    )
+    subparsers = parser.add_subparsers(title="verbs", metavar="VERB")
+    asked = next((word for word in arguments if word in VERBS), None)
+    for verb, module_name in VERBS.items():
+        if asked in (None, verb):
+            module: ModuleType = importlib.import_module(module_name)
+            module.add_parser(subparsers)
+    return parser
