@@ -1,0 +1,1 @@
+"""A made-up cohort whose truth is known: households, their devices, what sources say of them."""
