@@ -65,9 +65,9 @@ class Scribe:
         self.midnight_ms = self._start_ms + day * DAY_MS
 
     def moment(self, zone: str, hours: tuple[int, ...]) -> int:
-        """A moment of the day in one of these local hours, in milliseconds since 1970."""
+        """A moment of the UTC day in one of these local hours, in milliseconds since 1970."""
         random = self.random
-        hour = hours[int(random() * len(hours))] - _OFFSET_HOURS.get(zone, 1)
+        hour = (hours[int(random() * len(hours))] - _OFFSET_HOURS.get(zone, 1)) % 24
         return self.midnight_ms + hour * HOUR_MS + int(random() * HOUR_MS)
 
     def stamp(self, at_ms: int) -> str:

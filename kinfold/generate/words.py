@@ -104,7 +104,7 @@ PLACES = (
     Place("AT", "AT-6", "Leoben", "8700", _AT, ("de-AT",), ("+43664", 7), None),
     Place("DE", "DE-BY", "Augsburg", "86150", _DE, ("de-DE",), ("+49151", 8), None),
     Place("DE", "DE-SH", "Flensburg", "24937", _DE, ("de-DE", "en-US"), ("+49160", 7), None),
-    Place("FR", "FR-ARA", "Villeurbanne", "69100", _FR, ("fr-FR",), ("+336", 8), ("+334", 8)),
+    Place("FR", "FR-ARA", "Villeurbanne", "69100", _FR, ("fr-FR",), ("+3362", 7), ("+3347", 7)),
     Place("GB", "GB-NYK", "Harrogate", "HG1 1DA", _GB, ("en-GB",), ("+44740", 7), None),
     Place(
         "BR", "BR-PR", "Curitiba", "80010-000", "America/Sao_Paulo", ("pt-BR", "en-US"),
