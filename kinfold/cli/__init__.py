@@ -9,7 +9,10 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from identity.store import StoreError
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
+from kinfold.settings import SettingsError
+from profiles.vault import VaultError
 
 VERBS = {
     "demo": "kinfold.cli.demo",
@@ -36,6 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ASKED_WRONGLY
     try:
         return int(args.run(args))
+    except SettingsError as error:
+        for problem in error.problems[:-1]:
+            print(f"error: {problem}", file=sys.stderr)
+        return fail(error.problems[-1], f"kinfold {args.verb} --help", ASKED_WRONGLY)
+    except StoreError as error:
+        return fail(str(error), "kinfold doctor says what is reachable")
+    except VaultError as error:
+        return fail(str(error), "kinfold doctor says what is reachable")
     except KeyboardInterrupt:
         return fail("interrupted", "what was committed is kept; run it again to go on")
     except BrokenPipeError:
@@ -51,7 +62,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         description="Folds device, login, record and behaviour signals into people.",
         epilog="Start with: kinfold demo",
     )
-    subparsers = parser.add_subparsers(title="verbs", metavar="VERB")
+    subparsers = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb")
     asked = next((word for word in arguments if word in VERBS), None)
     for verb, module_name in VERBS.items():
         if asked in (None, verb):

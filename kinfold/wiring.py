@@ -1,0 +1,158 @@
+"""Builds every part from the settings: the only place that knows them all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import tomllib
+from base64 import b32encode
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from identity import policy as identity_policy
+from identity.model import NodeKey, PersonId
+from identity.normalize import Unusable, identifier
+from identity.policy import IdentityPolicy
+from identity.resolver import Resolver
+from identity.store import GraphStore
+from identity.tokens import Tokens
+from ingest.intake import Intake
+from kinfold.settings import Settings, SettingsError
+from profiles import purposes as purpose_policy
+from profiles.purposes import PurposePolicy
+from profiles.sealing import Sealer
+from profiles.vault import KeyVault
+from profiles.vault_sqlite import SqliteVault
+
+
+def new_person_id() -> PersonId:
+    """A fresh person id: 128 random bits as 26 characters of lower-case base32."""
+    return b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def owner_name() -> str:
+    """A name for this process as the holder of a lease."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policy file's parts. `document` is the whole, for parts with settings of their own."""
+
+    identity: IdentityPolicy
+    purposes: PurposePolicy
+    document: dict[str, Any]
+
+
+def open_policies(settings: Settings) -> Policies:
+    """The policy file, verified.
+
+    Raises:
+        SettingsError: with every problem in it.
+    """
+    try:
+        if settings.home.policy:
+            text = Path(settings.home.policy).read_text("utf-8")
+        else:
+            text = files("kinfold").joinpath("default_policy.toml").read_text("utf-8")
+        document = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"home.policy: cannot read {settings.home.policy}"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            [f"home.policy: {settings.home.policy} is not TOML: {error}"]
+        ) from error
+    problems = identity_policy.verify(document) + purpose_policy.verify(document)
+    if problems:
+        raise SettingsError([f"home.policy: {problem}" for problem in problems])
+    return Policies(identity_policy.parse(document), purpose_policy.parse(document), document)
+
+
+def open_vault(settings: Settings) -> SqliteVault:
+    """The embedded key vault in the home folder; made at first use.
+
+    Raises:
+        VaultError: it cannot be used; the words say why.
+    """
+    keys = settings.home_dir / "keys"
+    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return SqliteVault(keys / "vault.sqlite3", keys / "root.key")
+
+
+def open_store(settings: Settings) -> GraphStore:
+    """The graph store that `graph.url` names, migrated.
+
+    Raises:
+        StoreError: it cannot be reached or used.
+        SettingsError: the password file cannot be read.
+    """
+    if settings.graph.url.startswith("sqlite"):
+        # Here, not above: a driver that is not asked for need not be loaded.
+        from identity.engines.sqlite import SqliteGraphStore  # noqa: PLC0415
+
+        settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = settings.graph.url.partition(":")[2]
+        return SqliteGraphStore(Path(path) if path else settings.home_dir / "graph.sqlite3")
+    from identity.engines.neo4j import Neo4jGraphStore  # noqa: PLC0415
+
+    auth = (settings.graph.user, _password(settings))
+    return Neo4jGraphStore(settings.graph.url, auth=auth, database=settings.graph.database)
+
+
+def _password(settings: Settings) -> str:
+    path = settings.graph.password_file
+    if not path:
+        return settings.graph.password
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise SettingsError([f"graph.password_file: cannot read {path}"]) from error
+
+
+def open_sealer(vault: KeyVault) -> Sealer:
+    """A sealer under the vault's current epoch."""
+    return Sealer(vault, os.urandom)
+
+
+def open_tokens(vault: KeyVault) -> Tokens:
+    """The tokens under the vault's keys."""
+    return Tokens(vault.token_keys(), vault.order_key())
+
+
+def open_intake(settings: Settings, policies: Policies, vault: KeyVault) -> Intake:
+    """An intake with the vault's keys; one per thread."""
+    return Intake(
+        policies.identity,
+        vault.token_keys(),
+        vault.order_key(),
+        open_sealer(vault),
+        region=settings.home.region.upper(),
+        max_ahead_s=settings.ingest.max_ahead_s,
+    )
+
+
+def open_resolver(store: GraphStore, policies: Policies) -> Resolver:
+    """A resolver over the store."""
+    return Resolver(store, policies.identity, new_person_id)
+
+
+def node_key(named: str, settings: Settings, policies: Policies, tokens: Tokens) -> NodeKey:
+    """The node of an identifier named on the command line as `KIND:VALUE`.
+
+    Raises:
+        SettingsError: the kind is unknown or the value cannot be one of its kind.
+    """
+    kind, _, value = named.partition(":")
+    if kind == identity_policy.EXTERNAL:
+        name, _, value = value.partition(":")
+        kind = f"{kind}:{name}"
+    if policies.identity.kind(kind) is None or not value:
+        known = ", ".join(policies.identity.kinds)
+        raise SettingsError([f"identifier: write KIND:VALUE, KIND being one of {known}"])
+    form = identifier(kind, value, settings.home.region.upper())
+    if isinstance(form, Unusable):
+        raise SettingsError([f"identifier: this {kind} breaks the rule {form.rule}: {form.hint}"])
+    return tokens.key(kind, form)
