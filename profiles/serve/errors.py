@@ -1,0 +1,120 @@
+"""Rich errors: every refusal as a google.rpc.Status that a program can read.
+
+Each carries an `ErrorInfo` with a reason and the domain ``kinfold``, a
+`BadRequest` naming the field where a field is wrong, and a `RetryInfo` where
+asking again may help. docs/errors.md shows every reason with an example.
+
+Nothing of a request's values, and no driver's words, ever enter an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from identity.refused import Refused
+
+DOMAIN = "kinfold"
+
+INVALID_ARGUMENT = int(code_pb2.INVALID_ARGUMENT)
+NOT_FOUND = int(code_pb2.NOT_FOUND)
+FAILED_PRECONDITION = int(code_pb2.FAILED_PRECONDITION)
+DEADLINE_EXCEEDED = int(code_pb2.DEADLINE_EXCEEDED)
+RESOURCE_EXHAUSTED = int(code_pb2.RESOURCE_EXHAUSTED)
+UNAVAILABLE = int(code_pb2.UNAVAILABLE)
+INTERNAL = int(code_pb2.INTERNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What a reason says: its google.rpc code, its words, and when asking again may help."""
+
+    code: int
+    words: str
+    retry_ms: int | None = None
+
+
+REASONS: Mapping[str, Reason] = {
+    "REQUEST_MALFORMED": Reason(
+        INVALID_ARGUMENT, "the request is not a message of the type this method takes"
+    ),
+    "SUBJECT_MISSING": Reason(
+        INVALID_ARGUMENT, "the lookup names neither a person id nor an identifier"
+    ),
+    "PERSON_ID_INVALID": Reason(
+        INVALID_ARGUMENT, "a person id has 26 characters, a to z and 2 to 7"
+    ),
+    "IDENTIFIER_INVALID": Reason(
+        INVALID_ARGUMENT, "the kind is not in the policy, or the value is not one of that kind"
+    ),
+    "MASK_INVALID": Reason(INVALID_ARGUMENT, "the mask may name whole top-level fields of Profile"),
+    "PURPOSE_UNKNOWN": Reason(INVALID_ARGUMENT, "the policy does not have this purpose"),
+    "BATCH_TOO_LARGE": Reason(INVALID_ARGUMENT, "a batch has at most 500 lookups"),
+    "PROFILE_NOT_FOUND": Reason(NOT_FOUND, "there is no profile to be seen for this subject"),
+    "UNKNOWN_IDENTIFIER": Reason(NOT_FOUND, "the identifier stands for nobody"),
+    "UNKNOWN_PERSON": Reason(NOT_FOUND, "this person id was never given out"),
+    "TOO_STALE": Reason(
+        FAILED_PRECONDITION, "the replica heard from the feed longer ago than max_staleness allows"
+    ),
+    "VERSION_NOT_REACHED": Reason(
+        FAILED_PRECONDITION, "the replica has not seen min_version of this profile yet"
+    ),
+    "DEADLINE_PASSED": Reason(
+        DEADLINE_EXCEEDED, "the call's deadline had passed before its work was begun"
+    ),
+    "TOO_MANY_STREAMS": Reason(
+        RESOURCE_EXHAUSTED, "the replica has as many open streams as it serves", 1_000
+    ),
+    "ANSWER_TOO_LARGE": Reason(
+        RESOURCE_EXHAUSTED, "the answer is larger than the replica may send; ask for less at once"
+    ),
+    "NOT_READY": Reason(UNAVAILABLE, "the replica is still building its read view", 1_000),
+    "STORE_UNAVAILABLE": Reason(UNAVAILABLE, "the identity graph cannot be reached", 1_000),
+    "FAILED": Reason(INTERNAL, "the call failed on the server, which has logged why"),
+}
+
+
+def refuse(reason: str, field: str = "") -> Refused:
+    """A refusal with the code that belongs to its reason. The reason must be in `REASONS`."""
+    return Refused(REASONS[reason].code, reason, field)
+
+
+@lru_cache(maxsize=256)
+def status_of(refused: Refused) -> grpc.Status:
+    """The refusal as what `ServicerContext.abort_with_status` takes; built once per refusal."""
+    return rpc_status.to_status(proto_of(refused))
+
+
+def proto_of(refused: Refused) -> Status:
+    """The refusal as a google.rpc.Status."""
+    reason = REASONS[refused.reason]
+    details: list[Message] = [ErrorInfo(reason=refused.reason, domain=DOMAIN)]
+    if refused.field:
+        violation = BadRequest.FieldViolation(field=refused.field, description=reason.words)
+        details.append(BadRequest(field_violations=[violation]))
+    if reason.retry_ms is not None:
+        delay = Duration()
+        delay.FromMilliseconds(reason.retry_ms)
+        details.append(RetryInfo(retry_delay=delay))
+    where = f"{refused.field}: " if refused.field else ""
+    return Status(
+        code=refused.code,
+        message=f"{where}{reason.words} ({refused.reason})",
+        details=[_packed(detail) for detail in details],
+    )
+
+
+def _packed(detail: Message) -> Any:
+    packed = Any()
+    packed.Pack(detail)
+    return packed

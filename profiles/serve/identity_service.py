@@ -1,0 +1,107 @@
+"""IdentityService over a graph store: one store per thread, apart from the lookups' threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Barrier, local
+from typing import Protocol, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from identity.refused import Refused
+from identity.serve import IdentityAnswers
+from identity.store import GraphStore
+from identity.v1.identity_service_pb2 import (
+    DESCRIPTOR,
+    ExplainLinkRequest,
+    GetLineageRequest,
+    ResolveIdentityRequest,
+)
+from profiles.serve.calls import Context, Gate, Unary, Work, unary
+from profiles.serve.options import ServeOptions
+
+SERVICE: str = DESCRIPTOR.services_by_name["IdentityService"].full_name
+
+_Request_contra = TypeVar("_Request_contra", contravariant=True)
+_Request = TypeVar("_Request")
+
+
+class _Answer(Protocol[_Request_contra]):
+    def __call__(self, store: GraphStore, request: _Request_contra, /) -> Message | Refused: ...
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySource:
+    """Where identity is answered from. `open_store` is called once in each thread that needs it."""
+
+    open_store: Callable[[], GraphStore]
+    answers: IdentityAnswers
+
+
+class IdentityService:
+    """The methods of IdentityService, each thread over a store of its own.
+
+    They need no read view, so they answer while lookups are not ready yet.
+    """
+
+    def __init__(self, source: IdentitySource, options: ServeOptions) -> None:
+        self._source = source
+        self._options = options
+        self._pool = ThreadPoolExecutor(options.identity_threads, "identity")
+        self._mine = local()
+        self._gate = Gate(is_open=True)
+
+    def handlers(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """The methods as gRPC takes them."""
+        answers = self._source.answers
+        work = {
+            "ResolveIdentity": self._work(ResolveIdentityRequest.FromString, answers.resolve),
+            "ExplainLink": self._work(ExplainLinkRequest.FromString, answers.explain),
+            "GetLineage": self._work(GetLineageRequest.FromString, answers.lineage),
+        }
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                name: grpc.unary_unary_rpc_method_handler(self._method(method))
+                for name, method in work.items()
+            },
+        )
+
+    def close(self) -> None:
+        """Close every thread's store in the thread that opened it, then end the threads."""
+        threads = self._options.identity_threads
+        # All meet before any closes, so that no thread closes twice and another never.
+        all_here = Barrier(threads)
+        wait([self._pool.submit(self._close_mine, all_here) for _ in range(threads)])
+        self._pool.shutdown()
+
+    def _method(self, work: Work) -> Unary:
+        method = unary(work, self._gate, self._options.max_answer_bytes)
+
+        def call(request: bytes, context: Context) -> bytes:
+            return method(request, context)
+
+        call.experimental_thread_pool = self._pool  # type: ignore[attr-defined]  # grpc reads it
+        return call
+
+    def _work(self, parse: Callable[[bytes], _Request], answer: _Answer[_Request]) -> Work:
+        def work(request: bytes) -> bytes | Refused:
+            outcome = answer(self._store(), parse(request))
+            return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
+
+        return work
+
+    def _store(self) -> GraphStore:
+        store: GraphStore | None = getattr(self._mine, "store", None)
+        if store is None:
+            store = self._mine.store = self._source.open_store()
+        return store
+
+    def _close_mine(self, all_here: Barrier) -> None:
+        all_here.wait()
+        store: GraphStore | None = getattr(self._mine, "store", None)
+        if store is not None:
+            store.close()
