@@ -9,7 +9,7 @@ from kinfold.generate.world import Household, Person, Tag, Wire
 
 _OFFICE_HOURS = (8, 9, 10, 11, 13, 14, 15, 16)
 _SHOP_HOURS = (9, 10, 11, 12, 14, 15, 16, 17, 18, 18)
-_FIRST_LOAD = 0.6
+_FIRST_LOAD = 0.75
 _SECOND_LOOK = 0.015
 
 

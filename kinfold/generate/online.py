@@ -21,7 +21,7 @@ def person_day(scribe: Scribe, home: Household, person: Person) -> None:
     """One person's sessions on own devices, and what falls out of them."""
     random = scribe.random
     sessions = int(person.lively * 1.5 * scribe.spec.pace + random())
-    logs_in = person.login is not None and random() < 0.4
+    logs_in = person.login is not None and random() < 0.45
     for _ in range(sessions):
         device = pick(scribe.rng, person.devices)
         if device.churn and random() < device.churn:

@@ -119,7 +119,7 @@ def _identifiers(rng: Random, person: Person, place: Place) -> None:
             person.second_email = Tag("email", other, number)
     if rng.random() < 0.85:
         person.phone = Tag("phone", place.phone[0] + _digits(number, place.phone[1], 1), number)
-    if rng.random() < 0.75:
+    if rng.random() < 0.82:
         person.login = Tag("login", f"{person.given_name.lower()}{_digits(number, 7, 3)}", number)
     if person.email and rng.random() < 0.65:
         person.customer = Tag("customer_id", f"KD-{_digits(number, 8, 5)}", number)
