@@ -1,0 +1,174 @@
+"""Signals from a topic of Apache Pulsar, partitioned or not.
+
+Each partition is held by an Exclusive subscription: whoever holds it is the
+only reader, and when its process dies the broker lets the next one in. A
+position is the driver's serialized message id, place within a batch included.
+
+A payload is a serialized ``ingest.v1.Signal``; one with the message property
+``content-type: application/json`` is a JSON text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pulsar
+from pulsar import exceptions
+
+from ingest.source import (
+    Extent,
+    Form,
+    PartitionTaken,
+    ReadLimits,
+    Received,
+    SourceMissing,
+    SourceUnavailable,
+)
+from profiles.pulsar_cluster import PulsarCluster, PulsarRefused
+
+CONTENT_TYPE = "content-type"
+JSON = "application/json"
+BATCH_BYTES = 32 * 1024 * 1024
+
+Place = tuple[int, int, int]
+"""Ledger, entry and place within the batch: the order of messages in a partition."""
+
+
+class PulsarSource:
+    """A topic's partitions under one subscription; readers share a connection."""
+
+    def __init__(
+        self,
+        cluster: PulsarCluster,
+        topic: str,
+        subscription: str = "kinfold",
+        limits: ReadLimits | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._topic = topic
+        self._subscription = subscription
+        self._limits = limits or ReadLimits()
+        self._client = cluster.connect()
+
+    def partitions(self) -> list[str]:
+        """As the port says: the full names of the partitions' own topics."""
+        try:
+            number = self._cluster.partitions(self._topic)
+        except PulsarRefused as refusal:
+            raise SourceUnavailable(str(refusal)) from None
+        if number is None:
+            raise SourceMissing(f"there is no topic {self._topic}")
+        if number == 0:
+            return [self._topic]
+        return [f"{self._topic}-partition-{each}" for each in range(number)]
+
+    def open(self, partition: str) -> TopicReader:
+        """As the port says."""
+        policy = pulsar.ConsumerBatchReceivePolicy(
+            self._limits.signals, BATCH_BYTES, self._limits.linger_ms
+        )
+        with _told(partition):
+            consumer = self._client.subscribe(
+                partition,
+                self._subscription,
+                consumer_type=pulsar.ConsumerType.Exclusive,
+                initial_position=pulsar.InitialPosition.Earliest,
+                receiver_queue_size=2 * self._limits.signals,
+                batch_receive_policy=policy,
+            )
+        return TopicReader(consumer, partition)
+
+    def close(self) -> None:
+        """As the port says."""
+        with suppress(exceptions.PulsarException):
+            self._client.close()
+
+
+class TopicReader:
+    """One partition's subscription, held alone."""
+
+    def __init__(self, consumer: pulsar.Consumer, partition: str) -> None:
+        self._consumer = consumer
+        self._partition = partition
+        self._last: Place | None = None
+
+    def resume(self, position: bytes) -> None:
+        """As the port says. Moves the subscription, forward or back."""
+        after = pulsar.MessageId.deserialize(position) if position else pulsar.MessageId.earliest
+        with _told(self._partition):
+            self._consumer.seek(after)
+        self._last = _place(after) if position else None
+
+    def read(self, wait_ms: int) -> list[Received]:
+        """As the port says.
+
+        One call for the first message and one for all that follow: every call
+        to the driver hands the interpreter's lock to other threads, so one call
+        a message would stand still while they compute.
+        """
+        with _told(self._partition):
+            try:
+                messages = [self._consumer.receive(wait_ms)]
+            except exceptions.Timeout:
+                return []
+            # What the first call gave must not get lost by a failure of the second.
+            with suppress(exceptions.PulsarException):
+                messages += self._consumer.batch_receive()
+        return [self._received(each) for each in messages if self._is_new(each.message_id())]
+
+    def acknowledge(self, position: bytes) -> None:
+        """As the port says."""
+        with _told(self._partition):
+            self._consumer.acknowledge_cumulative(pulsar.MessageId.deserialize(position))
+
+    @property
+    def ended(self) -> bool:
+        """As the port says: a topic never ends."""
+        return False
+
+    def extent(self) -> Extent | None:
+        """As the port says: a topic has no end."""
+        return None
+
+    def close(self) -> None:
+        """As the port says."""
+        with suppress(exceptions.PulsarException):
+            self._consumer.close()
+
+    def _is_new(self, message_id: Any) -> bool:
+        """Whether it comes after all given: a lost connection brings some of them back."""
+        place = _place(message_id)
+        if self._last is not None and place <= self._last:
+            return False
+        self._last = place
+        return True
+
+    @staticmethod
+    def _received(message: pulsar.Message) -> Received:
+        is_json = message.properties().get(CONTENT_TYPE) == JSON
+        return Received(
+            message.data(),
+            Form.JSON if is_json else Form.PROTOBUF,
+            message.message_id().serialize(),
+            message.publish_timestamp() * 1_000,
+        )
+
+
+def _place(message_id: Any) -> Place:
+    return message_id.ledger_id(), message_id.entry_id(), message_id.batch_index()
+
+
+@contextmanager
+def _told(partition: str) -> Iterator[None]:
+    """Turns what the driver says into the port's words."""
+    try:
+        yield
+    except exceptions.ConsumerBusy:
+        raise PartitionTaken(f"{partition} is held by another reader") from None
+    except exceptions.TopicNotFound:
+        raise SourceMissing(f"there is no topic {partition}") from None
+    except exceptions.PulsarException as refusal:
+        kind = type(refusal).__name__
+        raise SourceUnavailable(f"{partition} is not reachable ({kind})") from None
