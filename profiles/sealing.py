@@ -34,8 +34,7 @@ class Sealer:
 
     `random` gives as many random bytes as asked for and must never repeat.
     After a new epoch, `renew` makes this sealer use it; older ones still open.
-    Threads may share a sealer for opening what was opened before; give each
-    thread its own where the vault is bound to a thread.
+    Threads may share one.
     """
 
     __slots__ = ("_current", "_epoch", "_epochs", "_random", "_vault")

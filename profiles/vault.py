@@ -12,8 +12,7 @@ Promises
   unreadable from then on, wherever a copy of it lies.
 - *Never zero epochs.* There is always a current epoch; it cannot be destroyed.
 
-Keys hold 32 random bytes. Threads: one vault object per thread; what is read
-from it may be shared.
+Keys hold 32 random bytes. Threads may share a vault.
 """
 
 from __future__ import annotations

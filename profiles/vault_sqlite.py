@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -51,12 +52,15 @@ class SqliteVault:
         self, path: Path, root_path: Path, random: Callable[[int], bytes] = os.urandom
     ) -> None:
         self._random = random
+        self._lock = Lock()
         with _told("open"):
             path.parent.mkdir(parents=True, exist_ok=True)
             root_path.parent.mkdir(parents=True, exist_ok=True)
             self._root = AESGCM(_root_key(path, root_path, random))
             _touch_private(path)
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
             self._prepare()
 
     def _prepare(self) -> None:
@@ -73,7 +77,7 @@ class SqliteVault:
 
     def token_keys(self) -> tuple[bytes, ...]:
         """See `KeyVault`."""
-        with _told("read"):
+        with self._lock, _told("read"):
             rows = self._db.execute(
                 "SELECT number, wrapped FROM keys WHERE role = ? ORDER BY number", (_TOKEN,)
             ).fetchall()
@@ -85,7 +89,7 @@ class SqliteVault:
 
     def current_epoch(self) -> int:
         """See `KeyVault`."""
-        with _told("read"):
+        with self._lock, _told("read"):
             newest = self._newest(_EPOCH)
         if newest is None:
             raise VaultDamaged("the vault has lost its epochs")
@@ -97,7 +101,7 @@ class SqliteVault:
 
     def epochs(self) -> tuple[int, ...]:
         """See `KeyVault`."""
-        with _told("read"):
+        with self._lock, _told("read"):
             rows = self._db.execute(
                 "SELECT number FROM keys WHERE role = ? ORDER BY number", (_EPOCH,)
             ).fetchall()
@@ -105,14 +109,14 @@ class SqliteVault:
 
     def new_epoch(self) -> int:
         """See `KeyVault`."""
-        with _told("write"), self._writing():
+        with self._lock, _told("write"), self._writing():
             epoch = (self._newest(_EPOCH) or 0) + 1
             self._add(_EPOCH, epoch)
         return epoch
 
     def destroy_epoch(self, epoch: int) -> None:
         """See `KeyVault`."""
-        with _told("write"), self._writing():
+        with self._lock, _told("write"), self._writing():
             assert epoch != self._newest(_EPOCH), "begin a new epoch before destroying the current"
             self._db.execute("DELETE FROM keys WHERE role = ? AND number = ?", (_EPOCH, epoch))
 
@@ -132,7 +136,7 @@ class SqliteVault:
         self._db.execute("INSERT INTO keys VALUES (?, ?, ?)", (role, number, wrapped))
 
     def _key(self, role: str, number: int) -> bytes:
-        with _told("read"):
+        with self._lock, _told("read"):
             row = self._db.execute(
                 "SELECT wrapped FROM keys WHERE role = ? AND number = ?", (role, number)
             ).fetchone()
@@ -229,8 +233,8 @@ def _told(doing: str) -> Iterator[None]:
         yield
     except VaultError:
         raise
-    except sqlite3.OperationalError as error:
-        raise VaultUnavailable(f"cannot {doing} the key vault: {error}") from None
+    except sqlite3.OperationalError:
+        raise VaultUnavailable(f"cannot {doing} the key vault: busy or out of reach") from None
     except sqlite3.DatabaseError:
         raise VaultDamaged("the key vault's file is not a vault or is damaged") from None
     except OSError as error:

@@ -1,0 +1,32 @@
+"""What the facts of a person hold, once opened: read the way this package wrote it."""
+
+from __future__ import annotations
+
+from ingest.v1.signal_pb2 import Behaviour, RecordAsserted
+from profiles.build import PurchaseSaid
+
+_SAID = [
+    field.name
+    for field in RecordAsserted.DESCRIPTOR.fields
+    if field.name not in ("address", "other")
+]
+
+
+def read_record(payload: bytes) -> dict[str, str]:
+    """A record's attributes by name, parts of the address as `address.city`; no empty ones."""
+    record = RecordAsserted.FromString(payload)
+    values = dict(record.other)
+    for name in _SAID:
+        value = getattr(record, name)
+        if value:
+            values[name] = value
+    if record.HasField("address"):
+        for part, value in record.address.ListFields():
+            values[f"address.{part.name}"] = value
+    return values
+
+
+def read_purchase(payload: bytes) -> PurchaseSaid:
+    """What was bought."""
+    said = Behaviour.FromString(payload)
+    return PurchaseSaid(said.category, said.item, said.value, said.unit, said.channel)

@@ -1,0 +1,315 @@
+"""From a person's evidence to the profile as it rests: one pure fold, then one seal.
+
+What is in a profile depends on the evidence and the policy alone. Every item is
+in exactly one section, that of its field and of the purposes it may serve, in
+an order that the evidence's order does not change.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from identity.model import (
+    DAY_US,
+    RECORD_KIND,
+    EvidenceKind,
+    KeptFact,
+    NodeKey,
+    PersonEvidence,
+    PersonId,
+)
+from identity.policy import IdentityPolicy
+from profiles import consent
+from profiles.affinities import interests
+from profiles.attributes import Asserted, Survivorship, survivors
+from profiles.fold import Daily, Folded, Holder, Span, fold
+from profiles.purposes import FIELDS, PurposePolicy
+from profiles.sealing import Sealer
+from profiles.v1.feed_pb2 import StoredProfile
+from profiles.v1.profile_pb2 import Profile
+
+MAX_NETWORKS = 20
+MAX_PURCHASES = 50
+LAYOUT = struct.Struct("<BQI")
+"""One section in a layout: field, bits of its purposes, length in bytes."""
+_SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
+
+
+class PurchaseSaid(NamedTuple):
+    """What a signal says was bought."""
+
+    category: str
+    item: str
+    value: float
+    unit: str
+    channel: str
+
+
+class Payloads(NamedTuple):
+    """How to read what facts hold once it is opened: the writer's own way back.
+
+    `record` gives attributes by name, parts of the address as `address.city`.
+    """
+
+    record: Callable[[bytes], Mapping[str, str]]
+    purchase: Callable[[bytes], PurchaseSaid]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePolicy:
+    """What decides how evidence becomes a profile. `half_life_days` is 1 or more."""
+
+    identity: IdentityPolicy
+    purposes: PurposePolicy
+    survivorship: Survivorship
+    half_life_days: int = 30
+
+
+class Folding(NamedTuple):
+    """A profile before it is sealed: sections by (field, purposes), and what is told openly."""
+
+    sections: dict[tuple[int, int], bytes]
+    granted: int
+    as_of_us: int
+    aliases: tuple[NodeKey, ...]
+
+
+class Builder:
+    """Builds profiles under one policy. Opens what facts and identifiers hold, seals the whole.
+
+    One object per thread.
+    """
+
+    def __init__(self, policy: ProfilePolicy, sealer: Sealer, payloads: Payloads) -> None:
+        self._policy = policy
+        self._sealer = sealer
+        self._payloads = payloads
+
+    def build(self, evidence: PersonEvidence, version: int) -> StoredProfile:
+        """The profile as it rests.
+
+        Raises:
+            Unreadable: a fact or identifier holds what was not sealed for it.
+            KeyDestroyed: or what nobody can open any more.
+        """
+        folding = self.fold(evidence)
+        layout = b"".join(
+            [
+                LAYOUT.pack(field, purposes, len(section))
+                for (field, purposes), section in folding.sections.items()
+            ]
+        )
+        plaintext = b"".join(folding.sections.values())
+        return StoredProfile(
+            version=version,
+            as_of_us=folding.as_of_us,
+            aliases=folding.aliases,
+            granted_purposes=folding.granted,
+            layout=layout,
+            sealed=self._sealer.seal(plaintext, context_of(evidence.person, layout)),
+        )
+
+    def fold(self, evidence: PersonEvidence) -> Folding:
+        """The profile before it is sealed: a pure function of the evidence. Raises: as `build`."""
+        folded = fold(evidence)
+        sections = _Sections(self._policy.purposes)
+        members = {node.key for node in evidence.nodes}
+        facts = _by_kind(evidence.facts)
+        last_us = max(folded.seen.last_us, 0)
+        self._attributes(sections, facts.get(EvidenceKind.RECORD, ()), folded)
+        self._identifiers(sections, evidence)
+        self._devices(sections, evidence, folded)
+        self._behaviour(sections, folded, last_us // DAY_US)
+        self._purchases(sections, facts.get(EvidenceKind.PURCHASE, ()))
+        granted = self._consents(sections, evidence, members)
+        aliases = sorted(key for key in members if not key.startswith(RECORD_KIND + ":"))
+        return Folding(sections.serialized(), granted, last_us, tuple(aliases))
+
+    def _attributes(self, sections: _Sections, records: Iterable[KeptFact], folded: Folded) -> None:
+        asserted = [
+            Asserted(kept.source, kept.event_us, kept.digest, self._payloads.record(opened))
+            for kept, opened in self._opened(records)
+        ]
+        found = survivors(asserted, self._policy.survivorship)
+        said = {survivor.name for survivor in found}
+        for survivor in found:
+            made = sections.part("attributes", survivor.name).attributes.add(
+                name=survivor.name,
+                value=survivor.value,
+                source=survivor.source,
+                rule=survivor.rule,
+                other_values=survivor.other_values,
+            )
+            _set(made.observed_at, survivor.observed_us)
+        for name, dimension in _SEEN_ATTRIBUTES:
+            values = folded.of(dimension)
+            if values and name not in said:
+                value = _usual(values)
+                sections.part("attributes", name).attributes.add(
+                    name=name,
+                    value=value,
+                    rule="most_frequent" if len(values) > 1 else "only_value",
+                    other_values=len(values) - 1,
+                ).observed_at.seconds = max(day for day, _ in values[value]) * 86_400
+
+    def _opened(self, facts: Iterable[KeptFact]) -> Iterable[tuple[KeptFact, bytes]]:
+        for kept in facts:
+            context = kept.fact.subjects[0].encode()
+            yield kept, self._sealer.open(kept.fact.payload, context)
+
+    def _identifiers(self, sections: _Sections, evidence: PersonEvidence) -> None:
+        for node in sorted(evidence.nodes, key=lambda node: node.key.rpartition(":")):
+            kind, _, token = node.key.rpartition(":")
+            if kind == RECORD_KIND:
+                continue
+            value = self._sealer.open(node.sealed, node.key.encode()) if node.sealed else b""
+            sections.part("identifiers", kind).identifiers.add(
+                kind=kind, value=value.decode(), token=token
+            )
+
+    def _devices(self, sections: _Sections, evidence: PersonEvidence, folded: Folded) -> None:
+        policy = self._policy.identity
+        for node in sorted(evidence.nodes, key=lambda node: node.key.rpartition(":")[::-1]):
+            kind, _, token = node.key.rpartition(":")
+            known = policy.kind(kind)
+            if known is None or not known.device:
+                continue
+            held = folded.holders.get(node.key) or Holder(0, Span(), {})
+            paired, together = folded.paired.get(node.key) or (Span(), 0)
+            made = sections.part("devices").devices.add(
+                token=token,
+                kind=kind,
+                signals=max(held.signals, together),
+                **_usual_by_dimension(held.cells),
+            )
+            first_us = min(held.seen.first_us, paired.first_us)
+            last_us = max(held.seen.last_us, paired.last_us)
+            if first_us <= last_us:
+                _set(made.first_seen, first_us)
+                _set(made.last_seen, last_us)
+
+    def _behaviour(self, sections: _Sections, folded: Folded, as_of_day: int) -> None:
+        if folded.seen.first_us <= folded.seen.last_us:
+            presence = sections.part("presence").presence
+            presence.signals = folded.signals
+            _set(presence.first_seen, folded.seen.first_us)
+            _set(presence.last_seen, folded.seen.last_us)
+        if any(folded.hours):
+            sections.part("hours").hours.counts.extend(folded.hours)
+        if categories := folded.of("category"):
+            self._affinities(sections.part("affinities"), categories, as_of_day)
+        if channels := folded.of("channel"):
+            part = sections.part("channels")
+            for channel, daily in sorted(channels.items()):
+                part.channels.add(channel=channel, signals=_total(daily), last_day=_last(daily))
+        if networks := folded.of("network"):
+            _networks(sections.part("networks"), networks)
+
+    def _affinities(self, part: Profile, categories: Mapping[str, Daily], as_of_day: int) -> None:
+        half_life_days = self._policy.half_life_days
+        for interest in interests(categories, as_of_day, half_life_days):
+            part.affinities.add(
+                category=interest.category,
+                score=interest.score,
+                count=interest.signals,
+                last_day=interest.last_day,
+                as_of_day=as_of_day,
+                half_life_days=half_life_days,
+            )
+
+    def _purchases(self, sections: _Sections, facts: Iterable[KeptFact]) -> None:
+        newest = sorted(facts, key=lambda kept: (-kept.event_us, kept.digest))[:MAX_PURCHASES]
+        for kept, opened in self._opened(newest):
+            said = self._payloads.purchase(opened)
+            made = sections.part("purchases").purchases.add(**said._asdict())
+            _set(made.at, kept.event_us)
+
+    def _consents(
+        self, sections: _Sections, evidence: PersonEvidence, members: set[NodeKey]
+    ) -> int:
+        made = consent.decisions(evidence.facts, members)
+        holds = consent.standing(made, consent.joins(evidence)) if made else {}
+        for purpose, decision in holds.items():
+            state = sections.part("consents").consents.add(
+                purpose=purpose, granted=not decision.withdrawn, source=decision.source
+            )
+            _set(state.effective_at, decision.effective_us)
+        return consent.granted_bits(self._policy.purposes, holds)
+
+
+class _Sections:
+    """A profile taken apart: one message per field and set of purposes."""
+
+    def __init__(self, purposes: PurposePolicy) -> None:
+        self._purposes = purposes
+        self._parts: dict[tuple[int, int], Profile] = {}
+
+    def part(self, field: str, item: str = "") -> Profile:
+        """The message to which an item of this field belongs."""
+        key = (FIELDS[field], self._purposes.served(field, item))
+        found = self._parts.get(key)
+        if found is None:
+            found = self._parts[key] = Profile()
+        return found
+
+    def serialized(self) -> dict[tuple[int, int], bytes]:
+        """The sections by field, then purposes."""
+        return {
+            key: self._parts[key].SerializeToString(deterministic=True)
+            for key in sorted(self._parts)
+        }
+
+
+def context_of(person: PersonId, layout: bytes) -> bytes:
+    """What a profile is sealed for: this person and this layout, no other."""
+    return person.encode() + layout
+
+
+def _by_kind(facts: Iterable[KeptFact]) -> dict[EvidenceKind, list[KeptFact]]:
+    by_kind: dict[EvidenceKind, list[KeptFact]] = {}
+    for kept in facts:
+        by_kind.setdefault(kept.fact.kind, []).append(kept)
+    return by_kind
+
+
+def _networks(part: Profile, networks: Mapping[str, Daily]) -> None:
+    by_use = sorted(networks.items(), key=lambda network: (-_total(network[1]), network[0]))
+    for token, daily in by_use[:MAX_NETWORKS]:
+        first_day = min([day for day, _ in daily])
+        part.networks.add(
+            token=token, signals=_total(daily), first_day=first_day, last_day=_last(daily)
+        )
+
+
+def _usual_by_dimension(cells: Mapping[str, Daily]) -> dict[str, str]:
+    values: dict[str, dict[str, Daily]] = {}
+    for cell, daily in cells.items():
+        dimension, _, value = cell.partition(":")
+        if dimension in ("device_type", "system", "browser"):
+            values.setdefault(dimension, {})[value] = daily
+    return {dimension: _usual(daily) for dimension, daily in values.items()}
+
+
+def _usual(values: Mapping[str, Daily]) -> str:
+    """The value seen most often; of equals the one seen last, then the first by name."""
+    if len(values) == 1:
+        return next(iter(values))
+    return min(values, key=lambda value: (-_total(values[value]), -_last(values[value]), value))
+
+
+def _total(daily: Daily) -> int:
+    return sum([n for _, n in daily])
+
+
+def _last(daily: Daily) -> int:
+    return max([day for day, _ in daily])
+
+
+def _set(timestamp: Timestamp, at_us: int) -> None:
+    timestamp.seconds, micros = divmod(at_us, 1_000_000)
+    timestamp.nanos = micros * 1_000

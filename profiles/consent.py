@@ -1,0 +1,149 @@
+"""Consent as a set function: from all decisions and links of a person to what holds now.
+
+Per purpose the latest decision wins, by effective time: the earlier of the
+event time and the first publish time, so that no source gains by dating its
+decision ahead. At one instant a withdrawal beats a grant. A decision overrides
+an earlier one only when links no later than itself join the identifiers it was
+made under with those of the earlier one: who was not known to be one person
+when deciding did not decide for the other. Of the decisions that none
+overrides, the most restrictive wins. The order of facts and links is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgpack
+
+from identity.model import EvidenceKind, KeptFact, NodeKey, PersonEvidence
+from profiles.purposes import PurposePolicy
+
+Joined = tuple[int, NodeKey, NodeKey]
+"""When two nodes were first joined, in microseconds, and the two."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConsentDecision:
+    """One decision on one purpose; ordered so that the later one overrides the earlier."""
+
+    effective_us: int
+    withdrawn: bool
+    source: str
+    digest: bytes
+    purpose: str = field(compare=False)
+    subjects: tuple[NodeKey, ...] = field(compare=False)
+
+
+def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[ConsentDecision]:
+    """The decisions on purposes that the facts hold, as made under nodes of this person.
+
+    A shared device beside them decides for its own: it joins nobody here either.
+    """
+    found = []
+    for kept in facts:
+        if kept.fact.kind is not EvidenceKind.CONSENT:
+            continue
+        subjects = tuple(node for node in kept.fact.subjects if node in members)
+        if not subjects:
+            continue
+        payload = msgpack.unpackb(kept.fact.payload)
+        found += [
+            ConsentDecision(
+                effective_us=min(kept.event_us, kept.published_us),
+                withdrawn=not granted,
+                source=kept.source,
+                digest=kept.digest,
+                purpose=purpose,
+                subjects=subjects,
+            )
+            for purpose, granted in payload["decisions"].items()
+        ]
+    return found
+
+
+def joins(person: PersonEvidence) -> list[Joined]:
+    """When each two nodes of a person were first joined: by being seen together, or by staff."""
+    found = [
+        (min(day.first_us for day in days), low, high) for low, high, days in person.links if days
+    ]
+    for kept in person.facts:
+        fact = kept.fact
+        if fact.kind is EvidenceKind.DECISION and fact.same and len(fact.subjects) == 2:
+            found.append((kept.event_us, fact.subjects[0], fact.subjects[1]))
+    return found
+
+
+def standing(
+    made: Sequence[ConsentDecision], joined: Sequence[Joined]
+) -> dict[str, ConsentDecision]:
+    """Per purpose the decision that holds; purposes without a decision are left out."""
+    by_purpose: dict[str, list[ConsentDecision]] = {}
+    for decision in made:
+        by_purpose.setdefault(decision.purpose, []).append(decision)
+    if not by_purpose:
+        return {}
+    joined = sorted(joined)
+    return {
+        purpose: _most_restrictive(_not_overridden(sorted(by_purpose[purpose]), joined))
+        for purpose in sorted(by_purpose)
+    }
+
+
+def _most_restrictive(left: list[ConsentDecision]) -> ConsentDecision:
+    """A withdrawal if there is one, else a grant; of equals the latest."""
+    return max(left, key=lambda decision: (decision.withdrawn, decision))
+
+
+def _not_overridden(
+    made: Sequence[ConsentDecision], joined: Sequence[Joined]
+) -> list[ConsentDecision]:
+    """Takes decisions in order, growing the joined groups up to each one's time.
+
+    A group's decisions that stand: those of the groups it grew from, until one
+    is made within it, which then stands alone.
+    """
+    groups = _Groups()
+    at = 0
+    for decision in made:
+        while at < len(joined) and joined[at][0] <= decision.effective_us:
+            groups.join(joined[at][1], joined[at][2])
+            at += 1
+        for subject in decision.subjects[1:]:
+            groups.join(decision.subjects[0], subject)
+        groups.standing[groups.root(decision.subjects[0])] = [decision]
+    return [decision for left in groups.standing.values() for decision in left]
+
+
+class _Groups:
+    """Disjoint sets of nodes, each with the decisions that stand in it."""
+
+    def __init__(self) -> None:
+        self._parent: dict[NodeKey, NodeKey] = {}
+        self.standing: dict[NodeKey, list[ConsentDecision]] = {}
+
+    def root(self, node: NodeKey) -> NodeKey:
+        parent = self._parent
+        while (up := parent.get(node, node)) != node:
+            parent[node] = parent.get(up, up)
+            node = up
+        return node
+
+    def join(self, one: NodeKey, other: NodeKey) -> None:
+        low, high = sorted((self.root(one), self.root(other)))
+        if low == high:
+            return
+        self._parent[high] = low
+        moved = self.standing.pop(high, None)
+        if moved is not None:
+            self.standing[low] = self.standing.get(low, []) + moved
+
+
+def granted_bits(policy: PurposePolicy, holds: dict[str, ConsentDecision]) -> int:
+    """Bits of the purposes granted: by decision, or where it takes a no, by there being none."""
+    bits = 0
+    for purpose in policy.purposes:
+        decision = holds.get(purpose.name)
+        if purpose.opt_out if decision is None else not decision.withdrawn:
+            bits |= purpose.bit
+    return bits

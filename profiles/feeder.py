@@ -1,0 +1,104 @@
+"""The feeder: from the graph's outbox to the profile feed.
+
+Promises
+--------
+- *Whoever changed is published.* An entry leaves the outbox only after its
+  record is durable in the feed.
+- *Resumable.* Killed at any moment, the next run publishes the same again, or
+  newer; what a sequence says stays whole.
+
+Runs under the resolver's lease: one feeder at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from identity.model import OutboxEntry, PersonId
+from identity.store import GraphStore, Lease
+from profiles.build import Builder
+from profiles.feed import ProfileFeed
+from profiles.v1.feed_pb2 import FeedRecord
+
+_PEOPLE_AT_ONCE = 1_000
+
+
+class Feeder:
+    """Builds and publishes the profiles of whoever changed. One object per thread."""
+
+    def __init__(self, store: GraphStore, builder: Builder, feed: ProfileFeed) -> None:
+        self._store = store
+        self._builder = builder
+        self._feed = feed
+
+    def drain(self, lease: Lease, limit: int = 2_000) -> int:
+        """Publish the lowest resolutions of the outbox, about `limit` entries; how many there were.
+
+        1. Read the outbox, whole resolutions.
+        2. Read the evidence of everybody in it who still stands for a person.
+        3. Publish all records, in order of resolution, and wait until they are durable.
+        4. Clear the entries, unless a newer resolution has put a newer one in place.
+
+        Raises:
+            Fenced: another has taken over the lease; nothing was cleared.
+            FeedError, StoreError: nothing was cleared; call again.
+        """
+        entries = self._store.outbox(limit)
+        if not entries:
+            return 0
+        self._feed.publish(self._records(entries))
+        self._store.clear_outbox(lease, entries)
+        return len(entries)
+
+    def beat(self) -> None:
+        """Tell every follower that the feeder lives."""
+        self._feed.beat()
+
+    def publish_all(self, sequence: int) -> Iterator[int]:
+        """Publish every id ever given out, as it is now; yields how many so far, batch by batch.
+
+        For a feed without a log, after its view was lost, and for a new topic.
+        `sequence` is that of the last resolution, or a later one: all records
+        carry it, so nothing that changes meanwhile is overwritten.
+        """
+        done = 0
+        ids = iter(self._store.all_ids())
+        while batch := list(islice(ids, _PEOPLE_AT_ONCE)):
+            entries = [self._as_it_is(person, sequence) for person in batch]
+            self._feed.publish(self._records(entries))
+            done += len(batch)
+            yield done
+
+    def _as_it_is(self, person: PersonId, sequence: int) -> OutboxEntry:
+        current = self._store.current(person)
+        if current is None:
+            return OutboxEntry(person, sequence, gone=True)
+        return OutboxEntry(person, sequence, None if current == person else current)
+
+    def _records(self, entries: Sequence[OutboxEntry]) -> list[FeedRecord]:
+        """One record per entry, by resolution; the last of each resolution says so."""
+        alive = [entry.person for entry in entries if not (entry.gone or entry.merged_into)]
+        evidence = {}
+        for batch in _batches(alive):
+            evidence.update(self._store.evidence(batch))
+        records: list[FeedRecord] = []
+        for entry in sorted(entries, key=lambda entry: entry.resolution):
+            record = FeedRecord(person_id=entry.person, sequence=entry.resolution)
+            if entry.gone:
+                record.gone = True
+            elif entry.merged_into is not None:
+                record.merged_into = entry.merged_into
+            elif (known := evidence.get(entry.person)) is not None:
+                record.profile.CopyFrom(self._builder.build(known, entry.resolution))
+            else:
+                # All nodes have gone on to others: a later resolution's entry says whereto.
+                continue
+            records.append(record)
+        for record, following in zip(records, [*records[1:], None], strict=True):
+            record.last_of_sequence = following is None or following.sequence != record.sequence
+        return records
+
+
+def _batches(people: Sequence[PersonId]) -> Iterable[Sequence[PersonId]]:
+    return (people[at : at + _PEOPLE_AT_ONCE] for at in range(0, len(people), _PEOPLE_AT_ONCE))

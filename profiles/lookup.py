@@ -1,0 +1,276 @@
+"""Answers lookups from the read view: consent, unsealing and joining, nothing parsed.
+
+An answer is a serialized `GetProfileResponse`: the allowed sections joined,
+which for protobuf is merging ("Encoding: Last One Wins"), inside the answer's
+length-prefixed field.
+
+Who asks gets a section when one of the caller's purposes is among those it may
+serve and the person grants that purpose. All else is withheld and only the
+field's name is told. When the feed has been silent for too long, no purpose
+that needs consent counts as granted. Whose keys are destroyed is not found.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from google.protobuf.duration_pb2 import Duration
+
+from identity.model import NodeKey
+from identity.refused import Refused
+from profiles.build import LAYOUT
+from profiles.purposes import FIELDS, PurposePolicy
+from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, ReadView
+from profiles.sealing import Sealer, Unreadable
+from profiles.v1.profile_service_pb2 import (
+    BatchGetProfilesRequest,
+    GetProfileRequest,
+    GetProfileResponse,
+    Subject,
+)
+from profiles.vault import KeyDestroyed
+
+_LOG = logging.getLogger(__name__)
+
+NameOf = Callable[[str, str], NodeKey | None]
+"""From a kind and a raw value to the node that stands for them; None when they are invalid."""
+
+SUBJECT_MISSING = Refused(3, "SUBJECT_MISSING", "subject")
+PERSON_ID_INVALID = Refused(3, "PERSON_ID_INVALID", "subject.person_id")
+IDENTIFIER_INVALID = Refused(3, "IDENTIFIER_INVALID", "subject.identifier")
+MASK_INVALID = Refused(3, "MASK_INVALID", "mask")
+PURPOSE_UNKNOWN = Refused(3, "PURPOSE_UNKNOWN", "purposes")
+PROFILE_NOT_FOUND = Refused(5, "PROFILE_NOT_FOUND")
+TOO_STALE = Refused(9, "TOO_STALE", "max_staleness")
+VERSION_NOT_REACHED = Refused(9, "VERSION_NOT_REACHED", "min_version")
+FAILED = Refused(13, "FAILED")
+
+_PERSON_ID = re.compile("[a-z2-7]{26}")
+_MAX_HOPS = 1_000
+_PLANS_KEPT = 4_096
+_WITHHELD_KEPT = 4_096
+_ALL_FIELDS = sum(1 << number for number in FIELDS.values())
+_HEAD_BYTES = HEAD.size
+_PROFILE_TAG, _ASKED_TAG = b"\x0a", b"\x1a"
+
+
+class _Plan(NamedTuple):
+    """Which fields were asked for (bit: number in Profile), and what for (bits of purposes)."""
+
+    fields: int
+    purposes: int
+
+
+class _Freshness(NamedTuple):
+    """What a reading transaction knows of the feed.
+
+    - `told`: the staleness as it is answered.
+    - `grantable`: bits of all purposes, or when the feed has been silent for
+      too long of those that need no consent.
+    """
+
+    staleness_ms: int
+    told: bytes
+    grantable: int
+
+
+class Lookup:
+    """Answers lookups from one view under one policy. Threads may share one.
+
+    `name_of` turns an identifier as callers know it into its node.
+    `max_silence_ms` is how long the feed may be silent before consent counts
+    as unknown. Times given are microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        view: ReadView,
+        sealer: Sealer,
+        policy: PurposePolicy,
+        name_of: NameOf,
+        max_silence_ms: int,
+    ) -> None:
+        self._begin, self._people = view.env.begin, view.people
+        self._aliases, self._meta = view.aliases, view.meta
+        self._open = sealer.open
+        self._name_of = name_of
+        self._policy = policy
+        self._max_silence_ms = max_silence_ms
+        self._always = ~policy.needs_consent
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan | Refused] = {}
+        self._withheld: dict[int, bytes] = {0: b""}
+        self._fresh = _Freshness(-1, b"", 0)
+
+    def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
+        """A serialized `GetProfileResponse`, or why there is none."""
+        plan = self._plan(request.mask.paths, request.purposes)
+        if isinstance(plan, Refused):
+            return plan
+        with self._begin() as txn:
+            fresh = self._freshness(txn, now_us)
+            if request.HasField("max_staleness") and _older(fresh, request.max_staleness):
+                return TOO_STALE
+            return self._answer(txn, request.subject, plan, fresh, request.min_version)
+
+    def get_many(
+        self, request: BatchGetProfilesRequest, now_us: int
+    ) -> list[bytes | Refused] | Refused:
+        """One outcome per subject from one moment, same order; or why the whole batch has none."""
+        plan = self._plan(request.mask.paths, request.purposes)
+        if isinstance(plan, Refused):
+            return plan
+        with self._begin() as txn:
+            fresh = self._freshness(txn, now_us)
+            if request.HasField("max_staleness") and _older(fresh, request.max_staleness):
+                return TOO_STALE
+            answer = self._answer
+            return [answer(txn, subject, plan, fresh, 0) for subject in request.subjects]
+
+    def _plan(self, fields: Sequence[str], purposes: Sequence[str]) -> _Plan | Refused:
+        """What a mask and purposes come to. No fields: all of them. No purposes: for nothing."""
+        key = (tuple(fields), tuple(purposes))
+        found = self._plans.get(key)
+        if found is None:
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()
+            found = self._plans[key] = self._planned(*key)
+        return found
+
+    def _planned(self, fields: tuple[str, ...], purposes: tuple[str, ...]) -> _Plan | Refused:
+        wanted = 0
+        for name in fields:
+            number = FIELDS.get(name)
+            if number is None:
+                return MASK_INVALID
+            wanted |= 1 << number
+        bits = self._policy.bits(purposes)
+        return PURPOSE_UNKNOWN if bits is None else _Plan(wanted or _ALL_FIELDS, bits)
+
+    def _freshness(self, txn: Any, now_us: int) -> _Freshness:
+        heard = txn.get(HEARD, db=self._meta)
+        heard_ms = 0 if heard is None else MS.unpack(heard)[0]
+        staleness_ms = max(now_us // 1_000 - heard_ms, 0)
+        fresh = self._fresh
+        if staleness_ms != fresh.staleness_ms:
+            answer = GetProfileResponse()
+            answer.staleness.seconds, ms = divmod(staleness_ms, 1_000)
+            answer.staleness.nanos = ms * 1_000_000
+            grantable = self._always if staleness_ms > self._max_silence_ms else -1
+            fresh = _Freshness(staleness_ms, answer.SerializeToString(), grantable)
+            self._fresh = fresh
+        return fresh
+
+    def _answer(
+        self, txn: Any, subject: Subject, plan: _Plan, fresh: _Freshness, min_version: int
+    ) -> bytes | Refused:
+        found = self._find(txn, subject)
+        if isinstance(found, Refused):
+            return found
+        person, value, asked = found
+        _, _, version, granted, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
+        if version < min_version:
+            return VERSION_NOT_REACHED
+        reply_at = _HEAD_BYTES + layout_size
+        sealed_at = reply_at + reply_size
+        layout = value[_HEAD_BYTES:reply_at]
+        spans, withheld = _choose(layout, plan.fields, granted & plan.purposes & fresh.grantable)
+        profile = b""
+        if spans:
+            try:
+                sealed = value[sealed_at : sealed_at + sealed_size]
+                opened = self._open(sealed, person + layout)
+            except KeyDestroyed:
+                return PROFILE_NOT_FOUND
+            except Unreadable:
+                _LOG.error("a stored profile was changed and does not open")
+                return FAILED
+            profile = b"".join([opened[start:end] for start, end in spans])
+        told = self._withheld.get(withheld)
+        if told is None:
+            told = self._tell(withheld)
+        size = _varint(len(profile))
+        reply = value[reply_at:sealed_at]
+        return b"".join((_PROFILE_TAG, size, profile, reply, fresh.told, told, asked))
+
+    def _find(self, txn: Any, subject: Subject) -> tuple[bytes, bytes, bytes] | Refused:
+        """The person an answer is about, its stored state, and the id asked for, as answered."""
+        which = subject.WhichOneof("subject")
+        asked = b""
+        if which == "identifier":
+            identifier = subject.identifier
+            name = self._name_of(identifier.kind, identifier.value)
+            if name is None:
+                return IDENTIFIER_INVALID
+            person = txn.get(name.encode(), db=self._aliases)
+            if person is None:
+                return PROFILE_NOT_FOUND
+        elif which == "person_id":
+            person_id = subject.person_id
+            if not _PERSON_ID.fullmatch(person_id):
+                return PERSON_ID_INVALID
+            person = person_id.encode()
+            asked = _ASKED_TAG + _varint(len(person)) + person
+        else:
+            return SUBJECT_MISSING
+        value = txn.get(person, db=self._people)
+        for _ in range(_MAX_HOPS):
+            if value is None or value[0] != MERGED:
+                break
+            person = value[_HEAD_BYTES:]
+            value = txn.get(person, db=self._people)
+        if value is None or value[0] != PROFILE:
+            return PROFILE_NOT_FOUND
+        return person, value, asked
+
+    def _tell(self, withheld: int) -> bytes:
+        names = [name for name, number in FIELDS.items() if withheld >> number & 1]
+        if len(self._withheld) >= _WITHHELD_KEPT:
+            self._withheld = {0: b""}
+        told = GetProfileResponse(withheld=names).SerializeToString()
+        self._withheld[withheld] = told
+        return told
+
+
+def _choose(layout: bytes, fields: int, allowed: int) -> tuple[list[tuple[int, int]], int]:
+    """Where the allowed sections lie, neighbours as one, and fields of which some is withheld."""
+    spans: list[tuple[int, int]] = []
+    withheld = at = 0
+    start = -1
+    for field, purposes, length in LAYOUT.iter_unpack(layout):
+        if fields >> field & 1 and purposes & allowed:
+            if start < 0:
+                start = at
+        else:
+            if fields >> field & 1:
+                withheld |= 1 << field
+            if start >= 0:
+                spans.append((start, at))
+                start = -1
+        at += length
+    if start >= 0:
+        spans.append((start, at))
+    return spans, withheld
+
+
+def _varint(number: int) -> bytes:
+    """Protobuf's base-128 varint."""
+    if number < 0x80:
+        return _SMALL[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    encoded = bytearray()
+    while number >= 0x80:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _older(fresh: _Freshness, wanted: Duration) -> bool:
+    return fresh.staleness_ms > wanted.seconds * 1_000 + wanted.nanos // 1_000_000
+
+
+_SMALL = [bytes((number,)) for number in range(0x80)]
