@@ -85,7 +85,7 @@ def purchase(scribe: Scribe, category: str, channel: str) -> Wire:
     return {
         "type": "BEHAVIOUR_TYPE_PURCHASE",
         "category": category,
-        "item": f"art-{int(scribe.random() * 90_000) + 10_000}",
+        "item": f"artikel-{int(scribe.random() * 90_000) + 10_000}",
         "value": 5 + int(scribe.random() ** 3 * 40_000) / 100,
         "unit": "EUR",
         "channel": channel,

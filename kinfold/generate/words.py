@@ -9,43 +9,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GIVEN_FEMALE = (
-    "Adelheid Aurelia Benedikta Bernadette Birgitta Camille Clothilde Cordelia Delphine Dorothea "
-    "Eleonore Ernestine Federica Felicitas Franziska Genevieve Giuliana Gwendolen Henriette "
-    "Hildegard Isadora Jacqueline Josephine Katharina Konstanze Leonore Ludovica Magdalena "
-    "Margherita Mechthild Nathalie Ottilie Philippa Rosalind Rosmarie Sieglinde Theodora Valentina "
-    "Violetta Wilhelmine"
+    "Adelheid Aurelia Benedikta Bernadette Birgitta Camilotta Clothilde Cordelia Delphine "
+    "Dariella Eleonore Ernestine Federica Felicitas Franziska Germaine Giuliana Gwendolen "
+    "Henriette Hildegard Isadora Jacqueline Josephine Katharina Konstanze Leonore Ludovica "
+    "Melisande Margherita Mechthild Nikoletta Ottilie Petronella Rosalind Rosmarie Sieglinde "
+    "Theodora Valentina Violetta Wilhelmine"
 ).split()
 
 GIVEN_MALE = (
-    "Alasdair Albrecht Ambrosius Augustin Balthasar Barnabas Benedikt Burkhard Casimir Christoph "
-    "Cornelius Dietmar Donatien Eberhard Emanuele Ferdinand Florentin Friedrich Gianluca Gottfried "
-    "Hartmut Hieronymus Ignazio Johannes Kaspar Konstantin Laurenz Leopold Lorenzo Maximilian "
-    "Nathanael Nikolaus Percival Raphael Reinhold Sebastien Siegfried Thaddeus Valentin Zacharias"
+    "Alasdair Adelbertus Ambrosius Aurelianus Balthasar Barnabas Bertholdus Bonifatius Columban "
+    "Crispinus Cornelius Dagobert Donatien Engelbert Emanuele Fridolin Fiorenzo Fulgenzio "
+    "Gianluca Gottfried Hartmut Hieronymus Ignazio Jodokus Kaspar Kilianus Lambertus Lucianus "
+    "Leonhardus Meinradus Nathanael Nikolaus Percival Remigius Reinhold Seraphin Siegfried "
+    "Thaddeus Valerianus Zacharias"
 ).split()
 
 FAMILY = (
     "Abderhalden Aebischer Allenspach Ammann-Roth Baeriswyl Baldenweg Beauregard Bernasconi "
-    "Birchmeier Blumenthal Bodenmann Bontempelli Brandenberg Brunnschweiler Bubenhofer Burckhardt "
-    "Cavegn-Moser Chatelain Christen-Abt Courvoisier Dallenbach Desmeules Diethelm Duttweiler "
-    "Eggenberger Eichelberger Engelhardt Fankhauser Fasnacht Feuerstein Frischknecht Gantenbein "
-    "Giovanoli Goldenberg Grossenbacher Guggenheim Habegger Hasenfratz Hinterberger Hollenstein "
-    "Hungerbuehler Immerzeel Jeanneret Kaltenbach Kirchgessner Knechtenhofer Kronenberg "
-    "Lauterbacher Leuenberger Lindenmann Luginbuehl Messerschmidt Mittelholzer Montandon "
-    "Muehlemann Niederhauser Nussbaumer Oberholzer Oechslin Ostertag Pellegrini Pfaffhauser "
-    "Quadranti Rechsteiner Reichenbach Riesterer Rothenbuehler Sauerbruch Schallenberg "
-    "Schoenenberger Siegenthaler Sonderegger Spengler-Wyss Stadelmann Steinegger Stuecheli "
-    "Tanner-Kessel Thalmann Trachsler Ulmschneider Vandenberghe Vonlanthen Wackernagel Waldispuehl "
-    "Wetterwald Winkelried Wollschlaeger Wyttenbach Zellweger Zimmerli Zumbrunnen Zurfluehe"
+    "Birchmeier Blumenstiel Bodenmann Bontempelli Brandschenk Brunnschweiler Bubenhofer "
+    "Burckhardt Cavegn-Moser Chatelain Christen-Abt Courvoisier Dallenbach Desmeules Diethelm "
+    "Duttweiler Eggenberger Eichelberger Engelhardt Fankhauser Fasnacht Feuerstein Frischknecht "
+    "Gantenbein Giovanoli Goldenberg Grossenbacher Guggenheim Habegger Hasenfratz Hinterberger "
+    "Hollengrund Hungerbuehler Immerzeel Jeanneret Kaltbrunner Kirchgessner Knechtenhofer "
+    "Kronenberg Lauterbacher Leuenberger Lindenmann Luginbuehl Messerschmidt Mittelholzer "
+    "Montandon Muehlemann Niederhauser Nussbaumer Oberholzer Oechslin Ostertag Pellegrini "
+    "Pfaffhauser Quadranti Rechsteiner Reichmuthen Riesterer Rothenbuehler Sauerbruch "
+    "Schallenberg Schoenenberger Siegenthaler Sonderegger Spengler-Wyss Stadelmann Steinegger "
+    "Stuecheli Tanner-Kessel Thalhofer Trachsler Ulmschneider Vandenberghe Vonlanthen Wackernagel "
+    "Waldispuehl Wetterwald Winkelried Wollschlaeger Wyttenbach Zellmatter Zimmerli Zumbrunnen "
+    "Zurfluehe"
 ).split()
 
 STREETS = (
     "Ahornhaldenweg Amselbuehlstrasse Birkenmattweg Brunnmattstrasse Chemin-des-Tilleuls "
-    "Eichenruetiweg Erlenholzstrasse Fliederhofgasse Gerbermattgasse Haldenbachrain Heideggstrasse "
-    "Im-Rosengaertli Kastanienbaumweg Kirchbergsteig Klosterzelgstrasse Lerchenfeldgasse "
-    "Lindenbuehlring Meierwiesenstrasse Muehlehaldenweg Nussbaumallee Oberdorfhalde Pappelhofweg "
-    "Quellmattsteig Rebbergweg Rotbuchenstrasse Schlehdornweg Schuetzenmattrain Sonnhaldenplatz "
-    "Steinackerhof Tannenwaldstrasse Ulmenhofgasse Via-dei-Castagni Wacholderweg Weiherhofstrasse "
-    "Wiesengrundpfad Zelglimattstrasse"
+    "Eichenruetiweg Erlenholzstrasse Fliederhofgasse Gerbermattgasse Haldenbachrain "
+    "Heideggstrasse Im-Rosengaertli Kastanienbaumweg Kirchbergsteig Klosterzelgstrasse "
+    "Lerchenfeldgasse Lindenbuehlring Meierwiesenstrasse Muehlehaldenweg Nussbaumallee "
+    "Oberdorfhalde Pappelhofweg Quellmattsteig Rebbergweg Rotbuchenstrasse Schlehdornweg "
+    "Schuetzenmattrain Sonnhaldenplatz Steinackerhof Tannenwaldstrasse Ulmenhofgasse "
+    "Via-dei-Castagni Wacholderweg Weiherhofstrasse Wiesengrundpfad Zelglimattstrasse"
 ).split()
 
 OCCUPATIONS = (
