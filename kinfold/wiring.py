@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 import tomllib
 from base64 import b32encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from identity import policy as identity_policy
 from identity.model import NodeKey, PersonId
@@ -19,18 +20,36 @@ from identity.policy import IdentityPolicy
 from identity.resolver import Resolver
 from identity.store import GraphStore
 from identity.tokens import Tokens
+from ingest.dead_letters import DeadLetters
+from ingest.dead_letters_file import FileLetters
 from ingest.intake import Intake
+from ingest.payloads import read_purchase, read_record
 from kinfold.settings import Settings, SettingsError
+from kinfold.upkeep import Upkeep
+from profiles import attributes as survivorship
 from profiles import purposes as purpose_policy
+from profiles.attributes import Survivorship
+from profiles.build import Builder, Payloads, ProfilePolicy
+from profiles.feed import ProfileFeed
+from profiles.feeder import Feeder
+from profiles.lookup import Lookup
 from profiles.purposes import PurposePolicy
+from profiles.read_view import ReadView
 from profiles.sealing import Sealer
 from profiles.vault import KeyVault
 from profiles.vault_sqlite import SqliteVault
+
+HALF_LIFE_DAYS = 30
 
 
 def new_person_id() -> PersonId:
     """A fresh person id: 128 random bits as 26 characters of lower-case base32."""
     return b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def now_us() -> int:
+    """The time, microseconds since 1970 UTC."""
+    return time.time_ns() // 1_000
 
 
 def owner_name() -> str:
@@ -40,11 +59,12 @@ def owner_name() -> str:
 
 @dataclass(frozen=True)
 class Policies:
-    """The policy file's parts. `document` is the whole, for parts with settings of their own."""
+    """The policy file's parts."""
 
     identity: IdentityPolicy
     purposes: PurposePolicy
-    document: dict[str, Any]
+    survivorship: Survivorship
+    half_life_days: int
 
 
 def open_policies(settings: Settings) -> Policies:
@@ -66,9 +86,18 @@ def open_policies(settings: Settings) -> Policies:
             [f"home.policy: {settings.home.policy} is not TOML: {error}"]
         ) from error
     problems = identity_policy.verify(document) + purpose_policy.verify(document)
+    problems += survivorship.verify(document)
+    half_life_days = document.get("affinities", {}).get("half_life_days", HALF_LIFE_DAYS)
+    if not isinstance(half_life_days, int) or half_life_days < 1:
+        problems.append("affinities.half_life_days: must be a whole number of days, 1 or more")
     if problems:
         raise SettingsError([f"home.policy: {problem}" for problem in problems])
-    return Policies(identity_policy.parse(document), purpose_policy.parse(document), document)
+    return Policies(
+        identity_policy.parse(document),
+        purpose_policy.parse(document),
+        survivorship.parse(document),
+        half_life_days,
+    )
 
 
 def open_vault(settings: Settings) -> SqliteVault:
@@ -134,9 +163,73 @@ def open_intake(settings: Settings, policies: Policies, vault: KeyVault) -> Inta
     )
 
 
-def open_resolver(store: GraphStore, policies: Policies) -> Resolver:
-    """A resolver over the store."""
-    return Resolver(store, policies.identity, new_person_id)
+def open_view(settings: Settings, *, read_only: bool = False) -> ReadView:
+    """This machine's read view, in the home folder.
+
+    Raises:
+        ViewError: it cannot be opened; the words say why.
+    """
+    return ReadView(settings.home_dir / "view", read_only=read_only)
+
+
+def open_letters(settings: Settings) -> DeadLetters:
+    """The dead letters of this home."""
+    settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileLetters(settings.home_dir / "dead_letters.sqlite3")
+
+
+def open_builder(policies: Policies, vault: KeyVault) -> Builder:
+    """A builder of profiles; one per thread."""
+    policy = ProfilePolicy(
+        policies.identity,
+        policies.purposes,
+        policies.survivorship,
+        policies.half_life_days,
+    )
+    return Builder(policy, open_sealer(vault), Payloads(read_record, read_purchase))
+
+
+def open_lookup(settings: Settings, policies: Policies, vault: KeyVault, view: ReadView) -> Lookup:
+    """Lookups over a view; threads may share it."""
+    return Lookup(
+        view,
+        open_sealer(vault),
+        policies.purposes,
+        namer(settings, policies, open_tokens(vault)),
+        settings.serve.max_silence_ms,
+    )
+
+
+def open_upkeep(
+    settings: Settings, policies: Policies, vault: KeyVault, store: GraphStore, feed: ProfileFeed
+) -> Upkeep:
+    """Resolver and feeder over a store and a feed."""
+    return Upkeep(
+        store,
+        Resolver(store, policies.identity, new_person_id),
+        Feeder(store, open_builder(policies, vault), feed),
+        owner=owner_name(),
+        lease_ms=settings.graph.lease_ms,
+        now_us=now_us,
+    )
+
+
+def namer(
+    settings: Settings, policies: Policies, tokens: Tokens
+) -> Callable[[str, str], NodeKey | None]:
+    """Turns an identifier as callers know it into its node; None when it cannot be one."""
+    region = settings.home.region.upper()
+
+    def name_of(kind: str, value: str) -> NodeKey | None:
+        known = policies.identity.kind(kind)
+        if known is None:
+            return None
+        form = identifier(kind, value, region)
+        if isinstance(form, Unusable) or known.blocks(form):
+            return None
+        return tokens.key(kind, form)
+
+    return name_of
 
 
 def node_key(named: str, settings: Settings, policies: Policies, tokens: Tokens) -> NodeKey:

@@ -1,0 +1,150 @@
+"""`kinfold ingest`: take in files, and see people and profiles up to date at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, closing
+
+from identity.store import Outcome
+from ingest.consumer import stopping_on_signals
+from ingest.pipeline import Step
+from ingest.source import ReadLimits, SourceError
+from ingest.source_files import FileSource
+from kinfold.cli.options import Subparsers, settings_of, verb
+from kinfold.cli.output import FAILED, OK, Advance, fail, print_json, progress
+from kinfold.feeds import open_feed
+from kinfold.intaking import Intaking, Reading
+from kinfold.upkeep import Upkeep
+from kinfold.wiring import open_letters, open_policies, open_store, open_upkeep, open_vault
+
+_EXAMPLES = """  kinfold ingest cohort/signals.jsonl
+  kinfold ingest --format segment events.jsonl.gz
+  kinfold ingest --mapping browsing_events events.jsonl.gz
+  kinfold ingest --mapping orders.toml orders.csv --json
+  some-program | kinfold ingest -
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the verb to the command line."""
+    parser = verb(
+        subparsers,
+        "ingest",
+        "take in signals from files or standard input",
+        examples=_EXAMPLES,
+        sections=("home", "graph", "ingest", "pulsar"),
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
+    parser.add_argument(
+        "--format",
+        choices=("signals", "segment"),
+        default="signals",
+        help="what each line is: a signal in proto JSON (default), or a Segment message",
+    )
+    parser.add_argument("--mapping", default="", metavar="FILE|NAME", help="explains rows")
+    parser.add_argument(
+        "--replay", action="store_true", help="read files from the beginning; counts nothing twice"
+    )
+    parser.add_argument("--json", action="store_true", help="print what became of it as JSON")
+    parser.set_defaults(run=run)
+
+
+class Count:
+    """What became of the signals, over all files."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.rejected = 0
+        self.outcomes: Counter[Outcome] = Counter()
+
+    def add(self, step: Step) -> None:
+        """Count a batch."""
+        self.read += step.read
+        self.rejected += step.rejected
+        self.outcomes.update(step.outcomes)
+
+    def told(self, upkeep: Upkeep, elapsed_s: float) -> dict[str, object]:
+        """All of it as plain data."""
+        kept = upkeep.kept
+        return {
+            "read": self.read,
+            "rejected": self.rejected,
+            **{outcome.name.lower(): self.outcomes[outcome] for outcome in Outcome},
+            "people_created": kept.created,
+            "merges": kept.merged,
+            "splits": kept.split,
+            "profiles_published": kept.published,
+            "elapsed_s": round(elapsed_s, 3),
+        }
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take in the files. 0: all read; 1: one could not be read, or it was stopped."""
+    settings = settings_of(args)
+    policies = open_policies(settings)
+    count, stop = Count(), threading.Event()
+    began_s = time.monotonic()
+    with ExitStack() as stack:
+        vault = stack.enter_context(closing(open_vault(settings)))
+        intaking = Intaking(settings, policies, vault, Reading(args.format, args.mapping))
+        store = stack.enter_context(closing(open_store(settings)))
+        letters = stack.enter_context(closing(open_letters(settings)))
+        feed = stack.enter_context(open_feed(settings))
+        upkeep = open_upkeep(settings, policies, vault, store, feed)
+        stack.enter_context(stopping_on_signals(stop))
+        limits = ReadLimits(settings.ingest.batch_size, max(settings.ingest.linger_ms, 1))
+        source = FileSource(args.files, limits)
+        try:
+            for partition in source.partitions():
+                with progress(f"ingest {partition[-40:]}", None) as advance:
+                    pipeline = intaking.pipeline(
+                        source, partition, store, letters, stop, replay=args.replay
+                    )
+                    pipeline.run(_After(count, upkeep, advance))
+            upkeep.settle()
+        except SourceError as error:
+            return fail(str(error), "is the file there, and not being read by another ingest?")
+    told = count.told(upkeep, time.monotonic() - began_s)
+    if args.json:
+        print_json(told)
+    else:
+        _print(told)
+    if stop.is_set():
+        return fail("stopped before the end", "run it again: it goes on where it stopped", FAILED)
+    return OK
+
+
+class _After:
+    """What happens after each batch: people and profiles are brought up to date, the bar moves."""
+
+    def __init__(self, count: Count, upkeep: Upkeep, advance: Advance) -> None:
+        self._count = count
+        self._upkeep = upkeep
+        self._advance = advance
+
+    def __call__(self, step: Step) -> None:
+        self._count.add(step)
+        self._upkeep.once()
+        if step.extent is not None:
+            self._advance(step.extent.done, step.extent.total)
+
+
+def _print(told: dict[str, object]) -> None:
+    letters = sum(int(str(told[key])) for key in ("rejected", "outdone", "replaced", "expired"))
+    print(
+        f"{told['read']:,} signals read: {told['counted']:,} count, "
+        f"{told['duplicate']:,} were known, {letters:,} are among the dead letters"
+    )
+    print(
+        f"{told['people_created']:,} people found, {told['merges']:,} merges, "
+        f"{told['splits']:,} splits, {told['profiles_published']:,} profiles published "
+        f"in {told['elapsed_s']} s"
+    )
+    if letters:
+        print(
+            "hint: kinfold dead-letters lists what could not be counted, and why", file=sys.stderr
+        )

@@ -1,0 +1,108 @@
+"""From a source to evidence: how the command line's words become pipelines."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from identity.store import GraphStore
+from ingest import mapping
+from ingest.dead_letters import DeadLetters, Envelopes
+from ingest.forms import MappedRows, SegmentMessages, Signals, Understanding
+from ingest.intake import Intake
+from ingest.letter_writing import LetterWriter
+from ingest.mapping import RowMapping
+from ingest.pipeline import Pipeline
+from ingest.source import SignalSource
+from kinfold.settings import Settings, SettingsError
+from kinfold.wiring import Policies, now_us, open_intake, open_sealer
+from profiles.vault import KeyVault
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How input is to be read: `form` is `signals` or `segment`; `mapping` is a file or a name."""
+
+    form: str = "signals"
+    mapping: str = ""
+
+    def understanding(self, intake: Intake) -> Understanding:
+        """What turns this input into contributions.
+
+        Raises:
+            SettingsError: the mapping cannot be used; names each problem.
+        """
+        if self.mapping:
+            return MappedRows(intake, read_mapping(self.mapping), self.mapping)
+        if self.form == "segment":
+            return SegmentMessages(intake, "segment")
+        return Signals(intake)
+
+
+def shipped_mappings() -> list[str]:
+    """Names of the mappings that ship with kinfold."""
+    folder = files("kinfold").joinpath("mappings")
+    return sorted(
+        each.name.removesuffix(".toml") for each in folder.iterdir() if each.name.endswith(".toml")
+    )
+
+
+def read_mapping(name: str) -> RowMapping:
+    """A mapping by the path of its file, or by the name of one that ships with kinfold.
+
+    Raises:
+        SettingsError: there is none, or it has problems; names each.
+    """
+    try:
+        if name in shipped_mappings():
+            text = files("kinfold").joinpath("mappings", f"{name}.toml").read_text("utf-8")
+        else:
+            text = Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(shipped_mappings())
+        raise SettingsError(
+            [f"--mapping: cannot read {name}; name a TOML file, or one of {known}"]
+        ) from error
+    found = mapping.read(text)
+    if isinstance(found, list):
+        raise SettingsError([f"--mapping {name}: {problem}" for problem in found])
+    return found
+
+
+@dataclass(frozen=True)
+class Intaking:
+    """What pipelines of one thread share. Not for use by two threads."""
+
+    settings: Settings
+    policies: Policies
+    vault: KeyVault
+    reading: Reading
+
+    def pipeline(
+        self,
+        source: SignalSource,
+        partition: str,
+        store: GraphStore,
+        letters: DeadLetters,
+        stop: threading.Event,
+        *,
+        replay: bool = False,
+    ) -> Pipeline:
+        """A pipeline for one partition, with an intake of its own."""
+        intake = open_intake(self.settings, self.policies, self.vault)
+        understand = self.reading.understanding(intake)
+        envelopes = Envelopes(open_sealer(self.vault), self.vault.order_key())
+        writer = LetterWriter(envelopes, understand, partition)
+        return Pipeline(
+            source,
+            partition,
+            store,
+            understand,
+            letters,
+            writer,
+            now_us=now_us,
+            stop=stop,
+            replay=replay,
+        )

@@ -1,0 +1,126 @@
+"""Keeps people and profiles up with the evidence: resolver and feeder in turn, under one lease."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from identity.resolver import Drained, Resolver
+from identity.store import Fenced, GraphStore, Lease, StoreUnavailable
+from profiles.feed import FeedUnavailable
+from profiles.feeder import Feeder
+
+IDLE_S = 0.01
+RETRY_S = 0.5
+BEAT_MS = 5_000
+
+
+@dataclass(slots=True)
+class Kept:
+    """What upkeep has done so far; another thread may read it."""
+
+    marks: int = 0
+    created: int = 0
+    merged: int = 0
+    split: int = 0
+    published: int = 0
+    lost_leases: int = 0
+
+    def add(self, drained: Drained) -> None:
+        """Count one resolution."""
+        self.marks += drained.marks
+        self.created += drained.created
+        self.merged += drained.merged
+        self.split += drained.split
+
+
+class Upkeep:
+    """Resolver and feeder of one process; one thread, which owns the store.
+
+    While another process holds the lease this one does nothing and tries again.
+    `now_us` is the clock, microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        store: GraphStore,
+        resolver: Resolver,
+        feeder: Feeder,
+        *,
+        owner: str,
+        lease_ms: int,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.kept = Kept()
+        self._store = store
+        self._resolver = resolver
+        self._feeder = feeder
+        self._owner = owner
+        self._lease_ms = lease_ms
+        self._now_us = now_us
+        self._lease: Lease | None = None
+        self._renew_ms = 0
+        self._beat_ms = 0
+
+    def once(self) -> bool:
+        """Resolve what is marked and publish who changed; whether there was anything to do.
+
+        Raises:
+            StoreUnavailable, FeedUnavailable: nothing is lost; call again later.
+        """
+        lease = self._hold()
+        if lease is None:
+            return False
+        try:
+            drained = self._resolver.drain(lease, self._now_us())
+            if drained is not None:
+                self.kept.add(drained)
+            fed = self._feeder.drain(lease)
+        except Fenced:
+            self._lease = None
+            self.kept.lost_leases += 1
+            return False
+        self.kept.published += fed
+        self._beat(heard=fed > 0)
+        return drained is not None or fed > 0
+
+    def settle(self) -> None:
+        """Until nothing is marked and the outbox is empty, whoever does the work.
+
+        Raises: as `once`.
+        """
+        pause = threading.Event()
+        while self.once() or self._store.marks(1) or self._store.outbox(1):
+            if self._lease is None:
+                pause.wait(IDLE_S)
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until told to stop; what is out of reach is tried again."""
+        while not stop.is_set():
+            try:
+                pause_s = 0.0 if self.once() else IDLE_S
+            except (StoreUnavailable, FeedUnavailable):
+                pause_s = RETRY_S
+            stop.wait(pause_s)
+
+    def beat(self) -> None:
+        """Tell followers now that the feeder lives, if this process holds the lease."""
+        if self._hold() is not None:
+            self._feeder.beat()
+
+    def _hold(self) -> Lease | None:
+        """The lease, renewed when a third of its time has gone."""
+        now_ms = self._now_us() // 1_000
+        if self._lease is None or now_ms >= self._renew_ms:
+            self._lease = self._store.acquire_lease(self._owner, now_ms, self._lease_ms)
+            self._renew_ms = now_ms + self._lease_ms // 3
+        return self._lease
+
+    def _beat(self, heard: bool) -> None:
+        now_ms = self._now_us() // 1_000
+        if heard:
+            self._beat_ms = now_ms + BEAT_MS
+        elif now_ms >= self._beat_ms:
+            self._feeder.beat()
+            self._beat_ms = now_ms + BEAT_MS
