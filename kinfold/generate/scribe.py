@@ -169,9 +169,9 @@ class Scribe:
                 changed = signal | {content: signal[content] | {"category": other}}
                 self.out.append((again, self._count, changed))
         else:
-            self._bad(at_ms, signal)
+            self._bad(at_ms, content, signal)
 
-    def _bad(self, at_ms: int, good: Wire) -> None:
+    def _bad(self, at_ms: int, content: str, good: Wire) -> None:
         """Another signal like a good one, but broken in one of six ways."""
         number = self._count
         broken = good | {"signalId": f"{good['source']}-bad-{number:08x}"}
@@ -183,7 +183,9 @@ class Scribe:
         elif how == "far_ahead":
             broken["eventTime"] = self.stamp(at_ms + 40 * 365 * DAY_MS)
         elif how == "no_identifier":
-            broken["identifiers"] = []
+            # A record may come without identifiers; a sighting may not.
+            del broken[content]
+            broken |= {"identifiers": [], "deviceSeen": {}}
         elif how == "unknown_kind":
             broken["identifiers"] = [{"kind": "shoe_size", "value": "42-and-a-half"}]
         else:
