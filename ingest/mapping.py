@@ -2,8 +2,9 @@
 
 A TOML document; kinfold/mappings holds examples. Where a value is wanted, a
 string names a column (a dotted path reaches into JSON objects), and a table
-says more: `column` or `const`, then `strip_prefix`, `map`, `default`, `prefix`, in
-that order. A missing or empty value is left out.
+says more: `column` or `const`; of a column `before` (what stands before the first
+such text), `strip_prefix`, `map`, `default`, `prefix`, done in that order. A missing
+or empty value is left out.
 
     source = "shop"                     # required
     assurance = "claimed"               # none (default), claimed, authenticated
@@ -151,13 +152,16 @@ def _getter(spec: str | Mapping[str, Any]) -> _Get:
         const = _said(spec["const"])
         return lambda _: const
     column, default, prefix = spec["column"], spec.get("default", ""), spec.get("prefix", "")
-    strip, translated = spec.get("strip_prefix", ""), spec.get("map")
+    before, strip, translated = spec.get("before"), spec.get("strip_prefix", ""), spec.get("map")
     path = column.split(".")
     if len(spec) == 1:
         return lambda row: _said(_at(row, column, path))
 
     def get(row: Row) -> str:
-        value = _said(_at(row, column, path)).removeprefix(strip)
+        value = _said(_at(row, column, path))
+        if before:
+            value = value.partition(before)[0]
+        value = value.removeprefix(strip)
         if translated is not None:
             value = translated.get(value, "")
         value = value or default

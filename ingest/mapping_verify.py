@@ -22,6 +22,7 @@ _TOP: Final = "source assurance signal_id event_time publish_time identifiers co
 _VALUE_KEYS: Final = {
     "column": str,
     "const": (str, int, float, bool),
+    "before": str,
     "strip_prefix": str,
     "map": dict,
     "default": str,
@@ -117,7 +118,7 @@ def _value(where: str, spec: object, keys: Mapping[str, Any] = _VALUE_KEYS) -> l
             found.append(f"{where}.{key}: wrong type {type(spec[key]).__name__}")
     if ("column" in spec) == ("const" in spec):
         found.append(f"{where}: name either column or const")
-    elif "const" in spec and set(spec) & {"strip_prefix", "map", "default", "prefix"}:
+    elif "const" in spec and set(spec) & {"before", "strip_prefix", "map", "default", "prefix"}:
         found.append(f"{where}.const: stands as it is; leave the other keys out")
     translated = spec.get("map")
     if isinstance(translated, dict) and not all(isinstance(v, str) for v in translated.values()):

@@ -48,7 +48,7 @@ _PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", re.ASCII)
 _PRODUCTS: Final = (
     "Mozilla AppleWebKit KHTML Gecko Chrome Chromium CriOS Safari Mobile Version Firefox FxiOS"
     " Edge Edg EdgA OPR Opera MSIE Trident Android Linux Windows Macintosh Intel iPhone iPad iPod"
-    " CrOS Ubuntu SamsungBrowser Silk Dalvik Tablet TV SmartTV Build"
+    " CrOS Ubuntu SamsungBrowser Silk Dalvik Tablet TV SmartTV Build NT CPU OS Mac"
 ).split()
 _PRODUCT_CASE: Final = {product.lower(): product for product in _PRODUCTS}
 _WORD = re.compile(r"[a-z]+")
@@ -132,7 +132,7 @@ def agent(user_agent: str) -> tuple[str, str, str]:
     Agents that were logged in lower case are read as well.
     """
     if user_agent.islower():
-        user_agent = _WORD.sub(_with_case, user_agent)
+        user_agent = _WORD.sub(_with_case, user_agent).replace("Mac OS x", "Mac OS X")
     found = ua_parser.parse(user_agent)
     browser = found.user_agent.family if found.user_agent is not None else ""
     system = found.os.family if found.os is not None else ""

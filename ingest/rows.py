@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
@@ -52,7 +53,7 @@ def opened(path: Path) -> IO[bytes]:
     if path.suffix.lower() == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix.lower() == ".zst":
-        return cast(IO[bytes], zstandard.open(path, "rb"))
+        return io.BufferedReader(zstandard.open(path, "rb"))
     return path.open("rb")
 
 

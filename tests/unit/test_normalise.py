@@ -19,6 +19,10 @@ SAFARI_PAD = (
     "Mozilla/5.0 (iPad; CPU OS 16_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
     " Version/16.5 Mobile/15E148 Safari/604.1"
 )
+CHROME_MAC = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_2) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/50.0.2661.86 Safari/537.36"
+)
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:120.0) Gecko/20100101 Firefox/120.0"
 
 
@@ -33,6 +37,7 @@ def _cells(**fields: str) -> tuple[str, ...] | Rejected:
         (CHROME.replace(" Mobile", ""), ("Chrome", "Android", "tablet")),
         (SAFARI_PAD, ("Mobile Safari", "iOS", "tablet")),
         (FIREFOX, ("Firefox", "Windows", "desktop")),
+        (CHROME_MAC, ("Chrome", "Mac OS X", "desktop")),
         ("curl/8", ("curl", "", "")),
         ("", ("", "", "")),
     ],
@@ -42,7 +47,7 @@ def test_agents_are_kept_as_families(user_agent: str, read: tuple[str, str, str]
     assert normalise.agent(user_agent) == read
 
 
-@pytest.mark.parametrize("user_agent", [CHROME, SAFARI_PAD, FIREFOX])
+@pytest.mark.parametrize("user_agent", [CHROME, CHROME_MAC, SAFARI_PAD, FIREFOX])
 def test_agents_in_lower_case_are_read_as_well(user_agent: str) -> None:
     """Logs that lower the case of user agents lose nothing by it."""
     assert normalise.agent(user_agent.lower()) == normalise.agent(user_agent)
