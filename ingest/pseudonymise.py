@@ -32,8 +32,8 @@ from ingest.rejected import Rejected
 from ingest.v1 import signal_pb2
 from ingest.validate import says_something
 
-_NODES_CACHED = 131_072
-_CONTEXTS_CACHED = 65_536
+_NODES_CACHED = 65_536
+_CONTEXTS_CACHED = 32_768
 _BEHAVIOURS_CACHED = 16_384
 _ASSURANCES = (Assurance.NONE, Assurance.NONE, Assurance.CLAIMED, Assurance.AUTHENTICATED)
 _SUBJECT_CELLS = {DeviceSeen: ("type:device_seen",), LoggedIn: ("type:logged_in",)}

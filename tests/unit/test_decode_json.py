@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import decode_json, decode_protobuf
@@ -75,6 +75,7 @@ ENVELOPE = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(ENVELOPE, CONTENT)
 def test_json_reads_as_protobuf_reads_it(envelope: dict[str, Any], content: dict[str, Any]) -> None:
     """Whatever json_format accepts, both decoders turn into the same signal."""

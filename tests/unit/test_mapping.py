@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.model import Contribution
@@ -298,6 +298,7 @@ ROW = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(ROW)
 def test_no_row_raises(row: dict[str, Any]) -> None:
     """Whatever the columns hold, the outcome is a contribution or a rejection."""
@@ -305,6 +306,7 @@ def test_no_row_raises(row: dict[str, Any]) -> None:
     assert isinstance(outcome, (Contribution, Rejected))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_no_line_raises(line: bytes) -> None:
     """Nor do bytes that are no row at all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.normalize import Unusable, identifier, tidy
@@ -72,6 +72,7 @@ def test_without_a_region_a_phone_needs_its_countrys_code() -> None:
     assert identifier("phone", "+41 44 668 18 00") == "+41446681800"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FORMS), st.text())
 def test_a_form_is_its_own_form(kind: str, value: str) -> None:
     """Normalising twice gives what normalising once gives."""
@@ -80,6 +81,7 @@ def test_a_form_is_its_own_form(kind: str, value: str) -> None:
         assert identifier(kind, form) == form
 
 
+@settings(deadline=None)
 @given(st.emails())
 def test_an_addresss_form_is_its_own_form(value: str) -> None:
     """The same for e-mail addresses, whatever is valid in them."""
@@ -89,6 +91,7 @@ def test_an_addresss_form_is_its_own_form(value: str) -> None:
         assert form == form.lower()
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_tidy_leaves_no_blanks_around_or_doubled(value: str) -> None:
     """Single spaces inside, none outside, and tidying again changes nothing."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.model import Assurance, Contribution, EvidenceKind, token_of
@@ -340,6 +340,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*said(), *EVERY, *UNNAMED, "context", "publish_time"]), JSON)
 def test_no_json_raises(name: str, value: object) -> None:
     """Whatever stands in any field, the answer is a contribution or a rejection."""
@@ -347,6 +348,7 @@ def test_no_json_raises(name: str, value: object) -> None:
     assert isinstance(_shared.from_json(text, NOW_US), (Contribution, Rejected))
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_no_context_or_record_raises(value: object) -> None:
     """The same one level further in."""
@@ -355,6 +357,7 @@ def test_no_context_or_record_raises(value: object) -> None:
         assert isinstance(_shared.from_json(text, NOW_US), (Contribution, Rejected))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
     """Neither as JSON nor as protobuf nor as Segment."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.model import Assurance, Contribution
@@ -290,6 +290,7 @@ ANY = st.recursive(
 NAMES = ["type", "context", "traits", "properties", "timestamp", "userId", "event", "batch"]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["identify", "track", "page", "screen", "group", "alias"]),
     st.sampled_from(NAMES),
