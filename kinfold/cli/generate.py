@@ -8,10 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kinfold.cli.options import Subparsers
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
 from kinfold.generate.spec import CohortSpec
 from kinfold.generate.writer import SIGNALS, SUMMARY, TRUTH, write
 
+_DESCRIPTION = """\
+Make up a cohort: households, shared devices, cookie churn, late and duplicate
+signals. Writes signals.jsonl in order of arrival, truth.csv (whose each identifier
+is) and summary.json. The same options give the same bytes.
+"""
 _EXAMPLES = """examples:
   kinfold generate --people 1000 --days 14 --seed 1 --out cohort
   kinfold generate --people 100000 --days 30 --out big --json
@@ -19,15 +25,13 @@ _EXAMPLES = """examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Add the verb to the command line; `run` does it."""
     spec = CohortSpec()
     parser = subparsers.add_parser(
         "generate",
         help="make up a cohort whose truth is known",
-        description="Make up a cohort: households, shared devices, cookie churn, late and "
-        "duplicate signals. Writes signals.jsonl in order of arrival, truth.csv (whose each "
-        "identifier is) and summary.json. The same options give the same bytes.",
+        description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
                         help=f"over how many days (default {spec.days})")  # fmt: skip
     parser.add_argument("--seed", type=int, default=spec.seed, metavar="S",
                         help=f"another seed, another cohort (default {spec.seed})")  # fmt: skip
-    parser.add_argument("--start", type=date.fromisoformat, default=spec.start, metavar="DATE",
+    parser.add_argument("--start", type=_day, default=spec.start, metavar="DATE",
                         help=f"the first day (default {spec.start})")  # fmt: skip
     parser.add_argument("--pace", type=float, default=spec.pace, metavar="X",
                         help="1 gives about eight signals a person a day (default 1)")  # fmt: skip
@@ -46,6 +50,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--force", action="store_true", help="replace a cohort that is there")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(run=run)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("not a date like 2026-01-05") from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,7 +44,7 @@ def _customer_record(scribe: Scribe, home: Household, person: Person) -> None:
     if person.card is not None and scribe.random() < 0.5:
         tags.append(person.card)
     at_ms = scribe.moment(home.place.zone, _OFFICE_HOURS)
-    body = _record(scribe, home, person)
+    body = _record(scribe, home, person, email)
     _claim(scribe, "crm", at_ms, tags, "recordAsserted", body)
 
 
@@ -81,8 +81,11 @@ def spelled(scribe: Scribe, tag: Tag) -> Wire:
     return tag.wire
 
 
-def _record(scribe: Scribe, home: Household, person: Person) -> Wire:
-    """What a CRM holds, with the gaps that it has."""
+def _record(scribe: Scribe, home: Household, person: Person, email: Tag | None) -> Wire:
+    """What a CRM holds, with the gaps that it has.
+
+    What it says of e-mail and phone joins as an identifier does, so it is the signal's own.
+    """
     random = scribe.random
     body: Wire = {"givenName": person.given_name, "familyName": person.family_name}
     if random() < 0.1:
@@ -91,8 +94,8 @@ def _record(scribe: Scribe, home: Household, person: Person) -> Wire:
         body["birthDate"] = person.birth_date if random() < 0.95 else person.birth_date[:4]
     if random() < 0.6:
         body["gender"] = "female" if person.female else "male"
-    if person.email is not None:
-        body["email"] = person.email.value
+    if email is not None:
+        body["email"] = email.value
     if person.phone is not None and random() < 0.9:
         body["phone"] = person.phone.value
     if random() < 0.9:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from identity.model import NodeKey, NodeView, PersonId
 from ingest.v1.signal_pb2 import Signal
+from kinfold.cli import main
 from kinfold.generate.agents import AGENTS
 from kinfold.generate.cohort import cohort
 from kinfold.generate.score import score
@@ -257,6 +258,24 @@ def test_written_files_say_the_same(tmp_path: Path) -> None:
     for name in (SIGNALS, TRUTH, SUMMARY):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert len(list((tmp_path / "a").iterdir())) == 3
+
+
+def test_the_verb_writes_once_and_replaces_only_when_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit codes, hints and JSON are those of every verb."""
+    asked = ["generate", "--people", "30", "--days", "2", "--out", str(tmp_path / "c"), "--json"]
+    assert main(asked) == 0
+    assert json.loads(capsys.readouterr().out)["people"] == 30
+    assert main(asked) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert "hint: --force" in told
+    assert main([*asked, "--force", "--seed", "2"]) == 0
+    assert main(["generate", "--people", "0", "--pace", "0", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("error: ") == 2
+    (tmp_path / "file").touch()
+    assert main(["generate", "--people", "3", "--out", str(tmp_path / "file")]) == 1
 
 
 def test_a_spec_tells_all_its_problems_at_once() -> None:
