@@ -11,7 +11,8 @@ or empty value is left out.
     signal_id = "order_no"              # left out: from the row and its place in the file
     event_time = { column = "at", format = "unix_ms" }
                                         # rfc3339 (default), unix_s, unix_ms, unix_us, or
-                                        # a pattern like "%d.%m.%Y" with `zone` (default UTC)
+                                        # a pattern like "%d.%m.%Y"; `zone` (default UTC) is
+                                        # whose time it is where the value does not say
     [[identifiers]]
     kind = "customer_id"
     value = "customer"
@@ -216,8 +217,7 @@ def _timer(spec: str | Mapping[str, Any]) -> Callable[[Row], int | None]:
 def _parsed(text: str, form: str, zone: ZoneInfo) -> int:
     try:
         if form == "rfc3339":
-            found = rfc3339_us(text)
-            return _NO_TIME if found is None else found
+            return _iso(text.replace(" ", "T", 1), zone)
         if form in _UNITS_US:
             whole, _, fraction = text.partition(".")
             digits = (fraction + "000000")[: len(str(_UNITS_US[form])) - 1]
@@ -225,6 +225,15 @@ def _parsed(text: str, form: str, zone: ZoneInfo) -> int:
         return _instant(datetime.strptime(text, form), zone)  # noqa: DTZ007 - zone is put on next
     except (ValueError, OverflowError):
         return _NO_TIME
+
+
+def _iso(text: str, zone: ZoneInfo) -> int:
+    at_us = rfc3339_us(text)
+    if at_us is not None:
+        return at_us
+    if rfc3339_us(f"{text}Z") is None:
+        return _NO_TIME
+    return _instant(datetime.fromisoformat(text), zone)
 
 
 def _instant(moment: datetime, zone: ZoneInfo) -> int:

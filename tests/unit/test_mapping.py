@@ -111,6 +111,9 @@ def test_what_a_row_lacks_is_left_out() -> None:
         ('"at"', datetime(2026, 3, 1, 12, tzinfo=UTC), EVENT_US),
         ('{ column = "at", zone = "Asia/Tokyo" }', datetime(2026, 3, 1, 21), EVENT_US),  # noqa: DTZ001
         (f'{{ const = "{EVENT}" }}', None, EVENT_US),
+        ('"at"', "2026-03-01 12:00:00", EVENT_US),
+        ('{ column = "at", zone = "Asia/Tokyo" }', "2026-03-01T21:00:00.25", EVENT_US + 250_000),
+        ('{ column = "at", zone = "Asia/Tokyo" }', EVENT, EVENT_US),
         ('"at"', None, None),
         ('"at"', "yesterday", "time"),
         ('{ column = "at", format = "unix_s" }', "soon", "time"),
