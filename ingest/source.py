@@ -98,8 +98,8 @@ class ReadLimits:
         problems = []
         if not 1 <= self.signals <= 100_000:
             problems.append("signals: from 1 to 100,000")
-        if not 1 <= self.linger_ms <= 10_000:
-            problems.append("linger_ms: from 1 to 10,000")
+        if not 0 <= self.linger_ms <= 10_000:
+            problems.append("linger_ms: from 0 to 10,000")
         return problems
 
 

@@ -5,7 +5,7 @@ from any file that is no table by its name, unpacked when it ends in ``.gz`` or
 ``.zst``; rows of ``.csv``, ``.tsv`` and ``.parquet`` come as JSON objects by column.
 
 A position is ``place:head:checksum``: the offset after the line in the unpacked
-bytes, or the number of rows read; and the CRC-32 of the first `head` bytes.
+bytes, or the number of rows read; and the CRC-32 of the file's first `head` bytes.
 Where the checksum differs, the file is another one under the old name and is
 read from its beginning; signals that were in the old one count once all the same.
 
@@ -99,7 +99,7 @@ class LineReader:
             return
         with _told():
             self._raw.seek(0)
-            self._head = _Head(_unpacked(self._raw, self._name).read(HEAD_BYTES))
+            self._head = _Head(self._raw.read(HEAD_BYTES))
             self._offset = self._head.place(position)
             self._raw.seek(0)
             self._lines = _unpacked(self._raw, self._name)
@@ -121,6 +121,8 @@ class LineReader:
         except SourceDamaged as damage:
             # What was sound before the damage is given first.
             self._damage = damage
+            if not received:
+                raise
         return received
 
     def acknowledge(self, position: bytes) -> None:
@@ -201,7 +203,9 @@ class TableReader:
                 received.append(Received(payload, Form.ROW, self._head.position(number + 1)))
         except rows.UnreadableRows as failure:
             self._damage = SourceDamaged(str(failure))
-        self._ended = not received and self._damage is None
+            if not received:
+                raise self._damage from None
+        self._ended = not received
         return received
 
     def acknowledge(self, position: bytes) -> None:

@@ -67,7 +67,7 @@ class PulsarSource:
     def open(self, partition: str) -> TopicReader:
         """As the port says."""
         policy = pulsar.ConsumerBatchReceivePolicy(
-            self._limits.signals, BATCH_BYTES, self._limits.linger_ms
+            max(1, self._limits.signals - 1), BATCH_BYTES, max(1, self._limits.linger_ms)
         )
         with _told(partition):
             consumer = self._client.subscribe(
@@ -78,7 +78,7 @@ class PulsarSource:
                 receiver_queue_size=2 * self._limits.signals,
                 batch_receive_policy=policy,
             )
-        return TopicReader(consumer, partition)
+        return TopicReader(consumer, partition, self._limits)
 
     def close(self) -> None:
         """As the port says."""
@@ -89,7 +89,8 @@ class PulsarSource:
 class TopicReader:
     """One partition's subscription, held alone."""
 
-    def __init__(self, consumer: pulsar.Consumer, partition: str) -> None:
+    def __init__(self, consumer: pulsar.Consumer, partition: str, limits: ReadLimits) -> None:
+        self._limits = limits
         self._consumer = consumer
         self._partition = partition
         self._last: Place | None = None
@@ -113,9 +114,10 @@ class TopicReader:
                 messages = [self._consumer.receive(wait_ms)]
             except exceptions.Timeout:
                 return []
-            # What the first call gave must not get lost by a failure of the second.
-            with suppress(exceptions.PulsarException):
-                messages += self._consumer.batch_receive()
+            if self._limits.signals > 1:
+                # What the first call gave must not get lost by a failure of the second.
+                with suppress(exceptions.PulsarException):
+                    messages += self._consumer.batch_receive()
         return [self._received(each) for each in messages if self._is_new(each.message_id())]
 
     def acknowledge(self, position: bytes) -> None:

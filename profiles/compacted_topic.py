@@ -76,16 +76,24 @@ class CompactedWriter:
 
 
 class CompactedReader:
-    """Reads one compacted topic from a position on; b"" is the beginning."""
+    """Reads one compacted topic after a position (b"": all), or with `last` its last message."""
 
-    def __init__(self, cluster: PulsarCluster, topic: str, position: bytes = b"") -> None:
+    def __init__(
+        self, cluster: PulsarCluster, topic: str, position: bytes = b"", *, last: bool = False
+    ) -> None:
         self._topic = topic
-        start = pulsar.MessageId.deserialize(position) if position else pulsar.MessageId.earliest
+        start = pulsar.MessageId.latest if last else pulsar.MessageId.earliest
+        if position:
+            start = pulsar.MessageId.deserialize(position)
         self._client = cluster.connect()
         try:
             with told(topic):
                 self._reader = self._client.create_reader(
-                    topic, start, is_read_compacted=True, receiver_queue_size=5_000
+                    topic,
+                    start,
+                    is_read_compacted=True,
+                    receiver_queue_size=5_000,
+                    start_message_id_inclusive=last,
                 )
         except PulsarRefused:
             self._client.close()
