@@ -28,7 +28,10 @@ _PURPOSES = ("personalisation", "marketing", "analytics")
 
 
 def sample_person(seed: int, sealer: Sealer, days: int = 30) -> PersonEvidence:
-    """One person: an e-mail address, a login and a device, `days` days over five categories."""
+    """One person: an e-mail address, a login, a device, and `days` days over five categories.
+
+    Every day has two of the categories, one channel and one network.
+    """
     drawn = random.Random(seed)
     email, login, device = (
         f"{kind}:{urlsafe_b64encode(drawn.randbytes(16))[:22].decode()}"
@@ -64,7 +67,7 @@ def sample_person(seed: int, sealer: Sealer, days: int = 30) -> PersonEvidence:
 
 
 def _did(drawn: random.Random, day: int) -> ActivityDay:
-    cells = {f"category:{c}": drawn.randint(1, 5) for c in _CATEGORIES}
+    cells = {f"category:{c}": drawn.randint(1, 5) for c in drawn.sample(_CATEGORIES, 2)}
     signals = sum(cells.values())
     cells |= {"type:page_view": signals, f"channel:{drawn.choice(_CHANNELS)}": signals}
     return _day(day, signals, cells)

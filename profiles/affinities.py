@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import exp2, fsum
+from operator import mul
 from typing import NamedTuple
 
 
@@ -33,19 +34,26 @@ def interests(
     after `as_of_day` are the caller's mistake. `half_life_days` is 1 or more.
     """
     decay = decay_by_age(half_life_days)
-    oldest_day = as_of_day - len(decay) + 1
     found = []
-    for category, days in daily.items():
-        score = fsum([n * decay[as_of_day - day] for day, n in days if day >= oldest_day])
-        count = sum([n for _, n in days])
-        found.append(Interest(category, score, count, max([day for day, _ in days])))
+    for category, daily_counts in daily.items():
+        days, counts = zip(*daily_counts, strict=True)
+        if as_of_day - min(days) < len(decay):
+            weights = [decay[as_of_day - day] for day in days]
+        else:
+            weights = [decay[min(as_of_day - day, len(decay) - 1)] for day in days]
+        score = fsum(map(mul, counts, weights))
+        found.append(Interest(category, score, sum(counts), max(days)))
     found.sort(key=lambda interest: (-interest.score, interest.category))
     return found
 
 
 @lru_cache(maxsize=16)
 def decay_by_age(half_life_days: int) -> tuple[float, ...]:
-    """The decay for each age in days, from 0 on, until it is zero or the age 100 years."""
+    """The decay for each age in days from 0 on; its last is 0 and stands for all ages beyond."""
     assert half_life_days >= 1, "a half-life is one day or more"
-    longest = min(1075 * half_life_days, 36_525)
-    return tuple(exp2(-age / half_life_days) for age in range(longest + 1))
+    longest = min(1075 * half_life_days, _LONGEST_DAYS)
+    return (*(exp2(-age / half_life_days) for age in range(longest)), 0.0)
+
+
+_LONGEST_DAYS = 36_525
+"""A hundred years: what is older no longer counts, however long the half-life."""

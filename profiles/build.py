@@ -174,11 +174,13 @@ class Builder:
 
     def _devices(self, sections: _Sections, evidence: PersonEvidence, folded: Folded) -> None:
         policy = self._policy.identity
-        for node in sorted(evidence.nodes, key=lambda node: node.key.rpartition(":")[::-1]):
+        devices = []
+        for node in evidence.nodes:
             kind, _, token = node.key.rpartition(":")
             known = policy.kind(kind)
-            if known is None or not known.device:
-                continue
+            if known is not None and known.device:
+                devices.append((token, kind, node))
+        for token, kind, node in sorted(devices):
             held = folded.holders.get(node.key) or Holder(0, Span(), {})
             paired, together = folded.paired.get(node.key) or (Span(), 0)
             made = sections.part("devices").devices.add(
@@ -234,8 +236,9 @@ class Builder:
     ) -> int:
         made = consent.decisions(evidence.facts, members)
         holds = consent.standing(made, consent.joins(evidence)) if made else {}
+        part = sections.part("consents") if made else Profile()
         for purpose, decision in holds.items():
-            state = sections.part("consents").consents.add(
+            state = part.consents.add(
                 purpose=purpose, granted=not decision.withdrawn, source=decision.source
             )
             _set(state.effective_at, decision.effective_us)
@@ -246,12 +249,12 @@ class _Sections:
     """A profile taken apart: one message per field and set of purposes."""
 
     def __init__(self, purposes: PurposePolicy) -> None:
-        self._purposes = purposes
+        self._served = purposes.served
         self._parts: dict[tuple[int, int], Profile] = {}
 
     def part(self, field: str, item: str = "") -> Profile:
         """The message to which an item of this field belongs."""
-        key = (FIELDS[field], self._purposes.served(field, item))
+        key = (FIELDS[field], self._served(field, item))
         found = self._parts.get(key)
         if found is None:
             found = self._parts[key] = Profile()

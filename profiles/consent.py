@@ -12,7 +12,7 @@ overrides, the most restrictive wins. The order of facts and links is nothing.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgpack
 
@@ -23,16 +23,15 @@ Joined = tuple[int, NodeKey, NodeKey]
 """When two nodes were first joined, in microseconds, and the two."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ConsentDecision:
+class ConsentDecision(NamedTuple):
     """One decision on one purpose; ordered so that the later one overrides the earlier."""
 
     effective_us: int
     withdrawn: bool
     source: str
     digest: bytes
-    purpose: str = field(compare=False)
-    subjects: tuple[NodeKey, ...] = field(compare=False)
+    purpose: str
+    subjects: tuple[NodeKey, ...]
 
 
 def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[ConsentDecision]:
@@ -81,13 +80,12 @@ def standing(
     by_purpose: dict[str, list[ConsentDecision]] = {}
     for decision in made:
         by_purpose.setdefault(decision.purpose, []).append(decision)
-    if not by_purpose:
-        return {}
     joined = sorted(joined)
-    return {
-        purpose: _most_restrictive(_not_overridden(sorted(by_purpose[purpose]), joined))
-        for purpose in sorted(by_purpose)
-    }
+    holds = {}
+    for purpose, decided in sorted(by_purpose.items()):
+        left = decided if len(decided) == 1 else _not_overridden(sorted(decided), joined)
+        holds[purpose] = _most_restrictive(left)
+    return holds
 
 
 def _most_restrictive(left: list[ConsentDecision]) -> ConsentDecision:

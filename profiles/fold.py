@@ -70,7 +70,8 @@ def fold(evidence: PersonEvidence) -> Folded:
     """
     folded = Folded()
     for node, days in evidence.activity.items():
-        folded.holders[node] = _fold_holder(folded, days)
+        if days:
+            folded.holders[node] = _fold_holder(folded, days)
     for low, high, sightings in evidence.links:
         _fold_link(folded, low, high, sightings)
     for kept in evidence.facts:
@@ -83,24 +84,25 @@ def fold(evidence: PersonEvidence) -> Folded:
 
 def _fold_holder(folded: Folded, days: Mapping[int, ActivityDay]) -> Holder:
     cells: defaultdict[str, Daily] = defaultdict(list)
-    seen = Span()
-    signals = 0
     for day, activity in days.items():
-        signals += activity.count
-        seen.widen(activity.first_us, activity.last_us)
         for cell, n in activity.cells.items():
             cells[cell].append((day, n))
+    activities = days.values()
+    signals = sum([activity.count for activity in activities])
+    first_us = min([activity.first_us for activity in activities])
+    last_us = max([activity.last_us for activity in activities])
     acted = 0
     for cell, daily in cells.items():
         dimension, _, value = cell.partition(":")
-        folded.daily.setdefault(dimension, {}).setdefault(value, []).extend(daily)
         if dimension == "type":
             acted += sum([n for _, n in daily])
+        values = folded.daily.setdefault(dimension, {})
+        values[value] = values[value] + daily if value in values else daily
     if acted:
         _fold_hours(folded.hours, days, whole=acted == signals)
     folded.signals += acted
-    folded.seen.widen(seen.first_us, seen.last_us)
-    return Holder(signals, seen, cells)
+    folded.seen.widen(first_us, last_us)
+    return Holder(signals, Span(first_us, last_us), cells)
 
 
 def _fold_hours(hours: list[int], days: Mapping[int, ActivityDay], *, whole: bool) -> None:

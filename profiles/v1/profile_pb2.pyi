@@ -42,11 +42,15 @@ class Profile(_message.Message):
     CONSENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attribute]:
-        """Attributes with where they came from, ordered by name."""
+        """Attributes with where they came from; those that may serve the same
+        purposes follow each other, ordered by name.
+        """
 
     @_builtins.property
     def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProfileIdentifier]:
-        """Identifiers, ordered by kind, then token."""
+        """Identifiers; those that may serve the same purposes follow each other,
+        ordered by kind, then token.
+        """
 
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:

@@ -1,0 +1,231 @@
+"""The profile is a pure function of the evidence, each item in one section, and rests sealed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from identity.model import DAY_US, HOUR_US, ActivityDay, Node, PersonEvidence
+from profiles.build import LAYOUT, MAX_NETWORKS, MAX_PURCHASES
+from profiles.purposes import FIELDS
+from profiles.sealing import Sealer, Unreadable
+from profiles.v1.profile_pb2 import Profile
+from tests.support.profile_parts import (
+    DAY,
+    active,
+    consent,
+    key,
+    new_builder,
+    new_sealer,
+    node,
+    opened,
+    person_id,
+    profile_policy,
+    purchase,
+    sample,
+    sighting,
+)
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    """Keys of the test's own."""
+    return new_sealer()
+
+
+def profile_of(sealer: Sealer, evidence: PersonEvidence) -> Profile:
+    """The whole profile."""
+    return Profile.FromString(b"".join(new_builder(sealer).fold(evidence).sections.values()))
+
+
+def shuffled(evidence: PersonEvidence, seed: int) -> PersonEvidence:
+    """The same evidence in another order."""
+    drawn = random.Random(seed)
+
+    def mixed(items: list[Any]) -> list[Any]:
+        drawn.shuffle(items)
+        return items
+
+    return replace(
+        evidence,
+        nodes=tuple(mixed(list(evidence.nodes))),
+        links=tuple((a, b, tuple(mixed(list(days)))) for a, b, days in mixed(list(evidence.links))),
+        activity={
+            holder: {
+                day: replace(seen, cells=dict(mixed(list(seen.cells.items()))))
+                for day, seen in mixed(list(days.items()))
+            }
+            for holder, days in mixed(list(evidence.activity.items()))
+        },
+        facts=tuple(mixed(list(evidence.facts))),
+    )
+
+
+def test_the_whole_profile(sealer: Sealer) -> None:
+    """Every field is filled from the evidence that it is made of."""
+    profile = profile_of(sealer, sample(sealer))
+    by_name = {one.name: one for one in profile.attributes}
+    assert sorted(by_name) == ["address.city", "email", "given_name", "locale"]
+    assert {one.value for one in profile.attributes} == {
+        "Bern",
+        "ada@mail.example.org",
+        "Ada",
+        "de",
+    }
+    assert (by_name["given_name"].source, by_name["given_name"].rule) == ("crm", "only_value")
+    assert by_name["given_name"].observed_at.seconds == DAY * 86_400
+    assert [(one.kind, one.value) for one in profile.identifiers] == [
+        ("device", ""),
+        ("email", "ada@mail.example.org"),
+        ("login", "ada"),
+    ]
+    (device,) = profile.devices
+    assert (device.kind, device.browser, device.system) == ("device", "Firefox", "Linux")
+    assert (device.device_type, device.signals) == ("desktop", 3)
+    assert device.last_seen.seconds == (DAY + 2) * 86_400
+    assert [(one.category, one.count) for one in profile.affinities] == [
+        ("sport", 2),
+        ("garden", 1),
+    ]
+    assert {one.as_of_day for one in profile.affinities} == {DAY + 2}
+    assert [(one.channel, one.signals) for one in profile.channels] == [("app", 1), ("web", 3)]
+    assert (profile.hours.counts[9], profile.hours.counts[20]) == (3, 1)
+    assert profile.presence.signals == 6
+    assert profile.presence.first_seen.seconds == DAY * 86_400
+    assert [one.signals for one in profile.networks] == [3]
+    assert [(one.item, one.value, one.unit) for one in profile.purchases] == [
+        ("red shoe", 99.5, "CHF")
+    ]
+    assert [(one.purpose, one.granted) for one in profile.consents] == [
+        ("marketing", True),
+        ("personalisation", True),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_of_evidence_makes_no_difference(sealer: Sealer, seed: int) -> None:
+    """Any order of nodes, links, days, cells and facts gives the same bytes."""
+    evidence, builder = sample(sealer), new_builder(sealer)
+    assert builder.fold(evidence) == builder.fold(shuffled(evidence, seed))
+
+
+def test_each_item_is_in_exactly_one_section(sealer: Sealer) -> None:
+    """A section holds one field, its items serve just its purposes, and none is there twice."""
+    policy = profile_policy().purposes
+    folding = new_builder(sealer).fold(sample(sealer))
+    items = []
+    for (field, bits), section in folding.sections.items():
+        part = Profile.FromString(section)
+        ((descriptor, value),) = part.ListFields()
+        assert descriptor.number == field
+        for item in value if descriptor.name in ("attributes", "identifiers") else ():
+            finer = item.name if descriptor.name == "attributes" else item.kind
+            assert policy.served(descriptor.name, finer) == bits
+            items.append((field, finer))
+    assert len(items) == len(set(items)) == 7
+    assert {field for field, _ in folding.sections} == set(FIELDS.values())
+
+
+def test_what_rests_is_sealed_for_this_person_and_layout(sealer: Sealer) -> None:
+    """The stored profile shows no value; it opens for its person and its layout alone."""
+    stored = new_builder(sealer).build(sample(sealer), 7)
+    rests = stored.SerializeToString()
+    for value in (b"ada@mail", b"Ada", b"Bern", b"red shoe", b"sport", b"Firefox", b"crm"):
+        assert value not in rests
+    assert opened(sealer, person_id("ada"), stored) == profile_of(sealer, sample(sealer))
+    lengths = sum(length for _, _, length in LAYOUT.iter_unpack(stored.layout))
+    assert lengths == len(opened(sealer, person_id("ada"), stored).SerializeToString())
+    with pytest.raises(Unreadable):
+        opened(sealer, person_id("bob"), stored)
+    widened = bytearray(stored.layout)
+    widened[1] = 0xFF
+    stored.layout = bytes(widened)
+    with pytest.raises(Unreadable):
+        opened(sealer, person_id("ada"), stored)
+
+
+def test_aliases_are_all_identifiers_and_no_record(sealer: Sealer) -> None:
+    """Every identifier leads to the person; a record is asked for by nobody."""
+    stored = new_builder(sealer).build(sample(sealer), 7)
+    assert list(stored.aliases) == [key("device", "ada"), key("email", "ada"), key("login", "ada")]
+    assert (stored.version, stored.as_of_us) == (7, (DAY + 2) * DAY_US + 20 * HOUR_US + 1)
+
+
+def test_granted_purposes_follow_the_decisions(sealer: Sealer) -> None:
+    """Contract and legitimate interest count until a no, consent only with a yes."""
+    granting, refusing = (
+        new_builder(sealer).build(sample(sealer, grants=grants), 1).granted_purposes
+        for grants in (True, False)
+    )
+    assert (granting, refusing) == (0b1111, 0b1001)
+    objecting = replace(
+        sample(sealer), facts=(consent(DAY * DAY_US, (key("login", "ada"),), analytics=False),)
+    )
+    assert new_builder(sealer).build(objecting, 1).granted_purposes == 0b0001
+
+
+def test_a_person_of_one_shared_device(sealer: Sealer) -> None:
+    """Next to no evidence still gives a whole profile of what there is."""
+    shared = node(sealer, "device", "tv")
+    evidence = PersonEvidence(person_id("tv"), (shared,), (), {shared.key: {DAY: active(DAY)}})
+    profile = profile_of(sealer, evidence)
+    assert [one.token for one in profile.identifiers] == ["tv".ljust(22, "0")]
+    assert [one.signals for one in profile.devices] == [1]
+    assert (profile.presence.signals, list(profile.affinities)) == (0, [])
+
+
+def test_evidence_may_be_all_gone(sealer: Sealer) -> None:
+    """A person of whom only the identifier is left has a profile of just that."""
+    profile = profile_of(
+        sealer, PersonEvidence(person_id("x"), (Node(key("email", "x"), 1),), (), {})
+    )
+    assert [one.kind for one in profile.identifiers] == ["email"]
+    assert not profile.HasField("presence")
+
+
+def test_a_signal_of_two_holders_counts_once(sealer: Sealer) -> None:
+    """What was done counts with the account, where with the device; presence and hours once."""
+    login, device = node(sealer, "login", "a"), node(sealer, "device", "a")
+    both = ActivityDay(
+        5, DAY * DAY_US, DAY * DAY_US, {9: 4, 10: 1}, {"type:click": 2, "browser:Firefox": 5}
+    )
+    evidence = PersonEvidence(
+        person_id("a"),
+        (login, device),
+        ((device.key, login.key, (sighting(DAY * DAY_US, 3),)),),
+        {login.key: {DAY: active(DAY, 3, type__page_view=3)}, device.key: {DAY: both}},
+    )
+    profile = profile_of(sealer, evidence)
+    assert profile.presence.signals == 5
+    assert sum(profile.hours.counts) == 5
+    assert (profile.hours.counts[9], profile.hours.counts[10]) == (5, 0)
+    assert [one.signals for one in profile.devices] == [5]
+
+
+def test_long_lists_are_bounded(sealer: Sealer) -> None:
+    """Networks and purchases keep the most used and the newest."""
+    login = node(sealer, "login", "a")
+    networks = {f"network__{n:022d}": n + 1 for n in range(MAX_NETWORKS + 5)}
+    evidence = PersonEvidence(
+        person_id("a"),
+        (login,),
+        (),
+        {login.key: {DAY: active(DAY, 400, type__click=400, **networks)}},
+        tuple(purchase(sealer, login.key, n, f"item {n:03d}") for n in range(MAX_PURCHASES + 5)),
+    )
+    profile = profile_of(sealer, evidence)
+    assert [one.signals for one in profile.networks] == list(range(MAX_NETWORKS + 5, 5, -1))
+    assert len(profile.purchases) == MAX_PURCHASES
+    assert profile.purchases[0].item == f"item {MAX_PURCHASES + 4:03d}"
+
+
+def test_facts_moved_to_another_person_do_not_open(sealer: Sealer) -> None:
+    """A purchase filed under another identifier than it was sealed for is noticed."""
+    fact = purchase(sealer, key("login", "a"), 1, "hat")
+    moved = replace(fact, fact=replace(fact.fact, subjects=(key("login", "b"),)))
+    evidence = PersonEvidence(person_id("b"), (node(sealer, "login", "b"),), (), {}, (moved,))
+    with pytest.raises(Unreadable):
+        new_builder(sealer).build(evidence, 1)

@@ -1,0 +1,195 @@
+"""Consent is a set function: latest wins among those known to be one, else most restrictive."""
+
+from __future__ import annotations
+
+import random
+
+import msgpack
+import networkx as nx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identity.model import (
+    Assurance,
+    EvidenceKind,
+    Fact,
+    KeptFact,
+    LinkDay,
+    Node,
+    NodeKey,
+    PersonEvidence,
+)
+from profiles.consent import (
+    ConsentDecision,
+    Joined,
+    decisions,
+    granted_bits,
+    joins,
+    standing,
+)
+from profiles.purposes import Purpose, PurposePolicy
+
+NODES = ("device:a", "login:b", "email:c", "cookie:d")
+
+
+def decided(
+    at_us: int, granted: bool, *subjects: NodeKey, source: str = "web", digest: bytes = b"d"
+) -> ConsentDecision:
+    """A decision on marketing."""
+    return ConsentDecision(at_us, not granted, source, digest, "marketing", subjects)
+
+
+def verdict(made: list[ConsentDecision], joined: list[Joined]) -> bool | None:
+    """Whether marketing is granted; None when nobody decided."""
+    held = standing(made, joined).get("marketing")
+    return None if held is None else not held.withdrawn
+
+
+def naive(made: list[ConsentDecision], joined: list[Joined]) -> bool | None:
+    """The design's sentence, read aloud: every decision against every other one."""
+
+    def overrides(late: ConsentDecision, early: ConsentDecision) -> bool:
+        if (late.effective_us, late.withdrawn) <= (early.effective_us, early.withdrawn):
+            return False
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(NODES)
+        graph.add_edges_from((a, b) for at_us, a, b in joined if at_us <= late.effective_us)
+        for one in made:
+            if one.effective_us <= late.effective_us:
+                nx.add_path(graph, one.subjects)
+        return bool(nx.has_path(graph, late.subjects[0], early.subjects[0]))
+
+    left = [one for one in made if not any(overrides(other, one) for other in made)]
+    return None if not left else not any(one.withdrawn for one in left)
+
+
+times = st.integers(0, 6)
+subjects = st.lists(st.sampled_from(NODES), min_size=1, max_size=2, unique=True).map(tuple)
+made_decisions = st.lists(
+    st.builds(
+        ConsentDecision,
+        effective_us=times,
+        withdrawn=st.booleans(),
+        source=st.sampled_from(["web", "crm"]),
+        digest=st.binary(min_size=1, max_size=1),
+        purpose=st.just("marketing"),
+        subjects=subjects,
+    ),
+    max_size=6,
+)
+made_joins = st.lists(st.tuples(times, st.sampled_from(NODES), st.sampled_from(NODES)), max_size=5)
+
+
+@given(made=made_decisions, joined=made_joins)
+def test_it_is_what_the_design_says(made: list[ConsentDecision], joined: list[Joined]) -> None:
+    """Any decisions and links give what the naive reading of the rule gives."""
+    assert verdict(made, joined) == naive(made, joined)
+
+
+@given(made=made_decisions, joined=made_joins, seed=st.integers())
+def test_order_and_repetition_make_no_difference(
+    made: list[ConsentDecision], joined: list[Joined], seed: int
+) -> None:
+    """Any order of decisions and links, some said twice, gives the same, provenance too."""
+    drawn = random.Random(seed)
+    other, others = [*made, *made[:2]], [*joined, *joined[:2]]
+    drawn.shuffle(other)
+    drawn.shuffle(others)
+    mine, theirs = standing(made, joined), standing(other, others)
+    assert {p: held[:4] for p, held in mine.items()} == {p: held[:4] for p, held in theirs.items()}
+
+
+def test_the_latest_of_one_identifier_wins() -> None:
+    """Who grants after withdrawing has granted, and the other way round."""
+    assert verdict([decided(1, False, "login:b"), decided(2, True, "login:b")], []) is True
+    assert verdict([decided(1, True, "login:b"), decided(2, False, "login:b")], []) is False
+
+
+def test_a_withdrawal_beats_a_grant_at_the_same_instant() -> None:
+    """Both at once means no."""
+    assert verdict([decided(2, True, "login:b"), decided(2, False, "login:b")], []) is False
+
+
+def test_a_decision_reaches_who_was_known_to_be_the_same() -> None:
+    """A grant by login overrides the device's older withdrawal when they were joined by then."""
+    made = [decided(1, False, "device:a"), decided(5, True, "login:b")]
+    assert verdict(made, [(5, "device:a", "login:b")]) is True
+
+
+def test_a_later_join_overrides_nothing() -> None:
+    """Joined only after both decided, the most restrictive wins, whichever came later."""
+    later = [(6, "device:a", "login:b")]
+    assert verdict([decided(1, False, "device:a"), decided(5, True, "login:b")], later) is False
+    assert verdict([decided(1, True, "device:a"), decided(5, False, "login:b")], later) is False
+
+
+def test_a_decision_after_the_join_settles_it() -> None:
+    """Once joined, the next decision speaks for all."""
+    made = [decided(1, False, "device:a"), decided(7, True, "login:b")]
+    assert verdict(made, [(6, "device:a", "login:b")]) is True
+
+
+def _fact(event_us: int, published_us: int, said: dict[str, bool], *nodes: NodeKey) -> KeptFact:
+    payload = msgpack.packb({"decisions": said, "text_version": "1", "place": ""})
+    fact = Fact(EvidenceKind.CONSENT, nodes, payload)
+    return KeptFact(1, b"digest", event_us, published_us, "web", Assurance.CLAIMED, fact)
+
+
+def test_effective_is_the_earlier_of_event_and_publishing() -> None:
+    """A decision dated ahead counts from its publishing, a late one from when it was made."""
+    members = {"login:b"}
+    ahead, late = (
+        _fact(9, 3, {"marketing": True}, "login:b"),
+        _fact(2, 8, {"marketing": False}, "login:b"),
+    )
+    assert [one.effective_us for one in decisions([ahead, late], members)] == [3, 2]
+
+
+def test_identifiers_of_others_do_not_join() -> None:
+    """A shared device beside two accounts carries no decision from one to the other."""
+    facts = [
+        _fact(1, 1, {"marketing": False}, "login:b", "device:shared"),
+        _fact(2, 2, {"marketing": True}, "email:c", "device:shared"),
+    ]
+    made = decisions(facts, {"login:b", "email:c"})
+    assert [one.subjects for one in made] == [("login:b",), ("email:c",)]
+    assert verdict(made, []) is False
+
+
+def test_joins_come_from_sightings_and_from_staff() -> None:
+    """A link joins when first seen, staff when they decided; 'not the same' joins nothing."""
+    seen = (
+        LinkDay(1, "web", Assurance.NONE, 2, 90, 95),
+        LinkDay(0, "crm", Assurance.NONE, 1, 40, 40),
+    )
+    same, other = (
+        KeptFact(
+            2,
+            b"x",
+            at_us,
+            at_us,
+            "staff",
+            Assurance.AUTHENTICATED,
+            Fact(EvidenceKind.DECISION, ("email:c", "login:b"), same=verdict),
+        )
+        for at_us, verdict in ((70, True), (10, False))
+    )
+    nodes = tuple(Node(key, 0) for key in NODES)
+    person = PersonEvidence("p", nodes, (("device:a", "login:b", seen),), {}, (same, other))
+    assert sorted(joins(person)) == [(40, "device:a", "login:b"), (70, "email:c", "login:b")]
+
+
+@pytest.mark.parametrize(
+    ("opt_out", "granted", "holds"),
+    [(False, None, 0), (False, True, 1), (False, False, 0), (True, None, 1), (True, False, 0)],
+)
+def test_what_nobody_decided_depends_on_the_purpose(
+    opt_out: bool, granted: bool | None, holds: int
+) -> None:
+    """Opt in means nothing without a yes, opt out means until a no."""
+    policy = PurposePolicy(
+        (Purpose("marketing", 1, "offers", needs_consent=not opt_out, opt_out=opt_out),)
+    )
+    made = [] if granted is None else [decided(1, granted, "login:b")]
+    assert granted_bits(policy, standing(made, [])) == holds
