@@ -6,16 +6,15 @@ import argparse
 import sys
 import threading
 import time
-from collections import Counter
 from contextlib import ExitStack, closing
 
-from identity.store import Outcome
 from ingest.consumer import stopping_on_signals
 from ingest.pipeline import Step
 from ingest.source import ReadLimits, SourceError
 from ingest.source_files import FileSource
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, Advance, fail, print_json, progress
+from kinfold.counting import Count
 from kinfold.feeds import open_feed
 from kinfold.intaking import Intaking, Reading
 from kinfold.upkeep import Upkeep
@@ -53,35 +52,6 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
-class Count:
-    """What became of the signals, over all files."""
-
-    def __init__(self) -> None:
-        self.read = 0
-        self.rejected = 0
-        self.outcomes: Counter[Outcome] = Counter()
-
-    def add(self, step: Step) -> None:
-        """Count a batch."""
-        self.read += step.read
-        self.rejected += step.rejected
-        self.outcomes.update(step.outcomes)
-
-    def told(self, upkeep: Upkeep, elapsed_s: float) -> dict[str, object]:
-        """All of it as plain data."""
-        kept = upkeep.kept
-        return {
-            "read": self.read,
-            "rejected": self.rejected,
-            **{outcome.name.lower(): self.outcomes[outcome] for outcome in Outcome},
-            "people_created": kept.created,
-            "merges": kept.merged,
-            "splits": kept.split,
-            "profiles_published": kept.published,
-            "elapsed_s": round(elapsed_s, 3),
-        }
-
-
 def run(args: argparse.Namespace) -> int:
     """Take in the files. 0: all read; 1: one could not be read, or it was stopped."""
     settings = settings_of(args)
@@ -108,11 +78,19 @@ def run(args: argparse.Namespace) -> int:
             upkeep.settle()
         except SourceError as error:
             return fail(str(error), "is the file there, and not being read by another ingest?")
-    told = count.told(upkeep, time.monotonic() - began_s)
+    kept = upkeep.kept
+    told = {
+        **count.as_json(),
+        "people_created": kept.created,
+        "merges": kept.merged,
+        "splits": kept.split,
+        "profiles_published": kept.published,
+        "elapsed_s": round(time.monotonic() - began_s, 3),
+    }
     if args.json:
         print_json(told)
     else:
-        _print(told)
+        _print(told, count)
     if stop.is_set():
         return fail("stopped before the end", "run it again: it goes on where it stopped", FAILED)
     return OK
@@ -133,18 +111,17 @@ class _After:
             self._advance(step.extent.done, step.extent.total)
 
 
-def _print(told: dict[str, object]) -> None:
-    letters = sum(int(str(told[key])) for key in ("rejected", "outdone", "replaced", "expired"))
+def _print(told: dict[str, float], count: Count) -> None:
     print(
-        f"{told['read']:,} signals read: {told['counted']:,} count, "
-        f"{told['duplicate']:,} were known, {letters:,} are among the dead letters"
+        f"{count.read:,} signals read: {count.counted:,} count, {count.known:,} were known, "
+        f"{count.letters:,} are among the dead letters"
     )
     print(
-        f"{told['people_created']:,} people found, {told['merges']:,} merges, "
+        f"{told['people_created']:,} ids given out, {told['merges']:,} merges, "
         f"{told['splits']:,} splits, {told['profiles_published']:,} profiles published "
         f"in {told['elapsed_s']} s"
     )
-    if letters:
+    if count.letters:
         print(
             "hint: kinfold dead-letters lists what could not be counted, and why", file=sys.stderr
         )
