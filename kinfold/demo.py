@@ -24,12 +24,12 @@ from kinfold.generate.spec import CohortSpec
 from kinfold.generate.truth import TruthRow, read_rows
 from kinfold.generate.writer import write
 from kinfold.intaking import Intaking, Reading
+from kinfold.letters import open_letters
 from kinfold.serving import open_server
 from kinfold.settings import Settings
 from kinfold.wiring import (
     Policies,
     namer,
-    open_letters,
     open_policies,
     open_store,
     open_tokens,

@@ -1,18 +1,25 @@
-"""The profile feed that the settings name, from both ends."""
+"""The profile feed that the settings name, from both ends, and who keeps it going."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
+from kinfold.clusters import cluster_of
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
 from kinfold.wiring import Policies, now_us, open_store, open_upkeep, open_view
-from profiles.feed import ProfileFeed
+from profiles.feed import FeedUnavailable, ProfileFeed
 from profiles.feed_local import LocalFeed
+from profiles.follower import Follower
 from profiles.read_view import ReadView
 from profiles.vault import KeyVault
+
+POLL_MS = 200
+RETRY_S = 0.5
+Tell = Callable[[int, int | None], None]
+"""Told how many records came and about how many lie ahead."""
 
 
 def local_feed(view: ReadView) -> LocalFeed:
@@ -27,28 +34,53 @@ def open_feed(settings: Settings) -> Iterator[ProfileFeed]:
     Raises:
         ViewError, FeedError: it cannot be opened or reached.
     """
-    with closing(open_view(settings)) as view:
-        yield local_feed(view)
+    cluster = cluster_of(settings)
+    if cluster is None:
+        with closing(open_view(settings)) as view:
+            yield local_feed(view)
+        return
+    # Here, not above: a driver that is not asked for need not be loaded.
+    from profiles.feed_pulsar import PulsarFeed  # noqa: PLC0415
+
+    with closing(PulsarFeed(cluster, settings.pulsar.feed_topic)) as feed:
+        yield feed
 
 
 @contextmanager
 def keep_fresh(
-    settings: Settings, policies: Policies, vault: KeyVault, view: ReadView
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    view: ReadView,
+    tell: Tell | None = None,
 ) -> Iterator[None]:
     """Within the block, the view keeps up with whoever changes; it begins when the view is whole.
 
-    Embedded, this process does the upkeep itself unless another one has the lease.
+    Where Pulsar is set it follows the topic; else this process does the upkeep
+    itself unless another one has the lease.
 
     Raises:
         StoreError, FeedError, ViewError: it cannot be brought up to date.
     """
-    with kept_up(settings, policies, vault, lambda: local_feed(view)):
+    if settings.pulsar.url:
+        with following(settings, view, tell):
+            yield
+        return
+
+    @contextmanager
+    def into_view() -> Iterator[ProfileFeed]:
+        yield local_feed(view)
+
+    with kept_up(settings, policies, vault, into_view):
         yield
 
 
 @contextmanager
 def kept_up(
-    settings: Settings, policies: Policies, vault: KeyVault, open_end: Callable[[], ProfileFeed]
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    open_end: Callable[[], AbstractContextManager[ProfileFeed]],
 ) -> Iterator[Upkeep]:
     """Within the block, a thread with a store of its own keeps people and profiles up.
 
@@ -57,31 +89,99 @@ def kept_up(
     Raises:
         StoreError, FeedError: the first round failed.
     """
-    stop, ready = threading.Event(), threading.Event()
+    stop = threading.Event()
     found: list[Upkeep] = []
+
+    def work(ready: Callable[[], None]) -> None:
+        with closing(open_store(settings)) as store, open_end() as end:
+            upkeep = open_upkeep(settings, policies, vault, store, end)
+            while upkeep.once():
+                pass
+            upkeep.beat()
+            found.append(upkeep)
+            ready()
+            upkeep.run(stop)
+
+    with _beside("upkeep", work, stop):
+        yield found[0]
+
+
+@contextmanager
+def following(settings: Settings, view: ReadView, tell: Tell | None = None) -> Iterator[None]:
+    """Within the block, a thread follows the topic into the view; begins when it has caught up.
+
+    Raises:
+        FeedError, ViewError: the topic cannot be followed at all.
+    """
+    stop = threading.Event()
+
+    def work(ready: Callable[[], None]) -> None:
+        read = 0
+        caught_up = False
+        while not stop.is_set():
+            try:
+                for came, ahead in _follow(settings, view, stop):
+                    read += came
+                    if tell is not None and not caught_up:
+                        tell(read, ahead)
+                    if ahead == 0 and not caught_up:
+                        caught_up = True
+                        ready()
+            except FeedUnavailable:
+                if not caught_up:
+                    raise
+                stop.wait(RETRY_S)
+
+    with _beside("follow", work, stop):
+        yield
+
+
+def _follow(
+    settings: Settings, view: ReadView, stop: threading.Event
+) -> Iterator[tuple[int, int | None]]:
+    """Follow until told to stop; yields how many records came and about how many lie ahead."""
+    # Here, not above: a driver that is not asked for need not be loaded.
+    from profiles.feed_pulsar import PulsarFeedReader  # noqa: PLC0415
+
+    cluster = cluster_of(settings)
+    assert cluster is not None, "only called where Pulsar is set"
+    topic = settings.pulsar.feed_topic
+    with closing(PulsarFeedReader(cluster, topic, view.position())) as reader:
+        follower = Follower(reader, view)
+        ahead = follower.backlog()
+        yield 0, ahead
+        while not stop.is_set():
+            came = follower.step(POLL_MS)
+            if ahead:
+                ahead = follower.backlog()
+            yield came, ahead
+
+
+@contextmanager
+def _beside(
+    name: str, work: Callable[[Callable[[], None]], None], stop: threading.Event
+) -> Iterator[None]:
+    """Run work in a thread; the block begins when it says ready, and ends it by `stop`.
+
+    A failure before that is raised here.
+    """
+    ready = threading.Event()
     failed: list[BaseException] = []
 
-    def work() -> None:
+    def run() -> None:
         try:
-            with closing(open_store(settings)) as store:
-                upkeep = open_upkeep(settings, policies, vault, store, open_end())
-                while upkeep.once():
-                    pass
-                upkeep.beat()
-                found.append(upkeep)
-                ready.set()
-                upkeep.run(stop)
+            work(ready.set)
         except BaseException as failure:  # noqa: BLE001 - raised again in the caller's thread
             failed.append(failure)
             ready.set()
 
-    thread = threading.Thread(target=work, name="upkeep")
+    thread = threading.Thread(target=run, name=name)
     thread.start()
     try:
         ready.wait()
         if failed:
             raise failed[0]
-        yield found[0]
+        yield
     finally:
         stop.set()
         thread.join()

@@ -20,8 +20,6 @@ from identity.policy import IdentityPolicy
 from identity.resolver import Resolver
 from identity.store import GraphStore
 from identity.tokens import Tokens
-from ingest.dead_letters import DeadLetters
-from ingest.dead_letters_file import FileLetters
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
 from kinfold.settings import Settings, SettingsError
@@ -170,12 +168,6 @@ def open_view(settings: Settings, *, read_only: bool = False) -> ReadView:
         ViewError: it cannot be opened; the words say why.
     """
     return ReadView(settings.home_dir / "view", read_only=read_only)
-
-
-def open_letters(settings: Settings) -> DeadLetters:
-    """The dead letters of this home."""
-    settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return FileLetters(settings.home_dir / "dead_letters.sqlite3")
 
 
 def open_builder(policies: Policies, vault: KeyVault) -> Builder:

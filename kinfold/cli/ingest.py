@@ -17,8 +17,9 @@ from kinfold.cli.output import FAILED, OK, Advance, fail, print_json, progress
 from kinfold.counting import Count
 from kinfold.feeds import open_feed
 from kinfold.intaking import Intaking, Reading
+from kinfold.letters import open_letters
 from kinfold.upkeep import Upkeep
-from kinfold.wiring import open_letters, open_policies, open_store, open_upkeep, open_vault
+from kinfold.wiring import open_policies, open_store, open_upkeep, open_vault
 
 _EXAMPLES = """  kinfold ingest cohort/signals.jsonl
   kinfold ingest --format segment events.jsonl.gz

@@ -1,0 +1,114 @@
+"""Sends dead letters again, once what stood in their way is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from identity.model import Contribution
+from identity.store import Batch, Checkpoint, GraphStore, Outcome
+from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes
+from ingest.forms import Understanding
+from ingest.rejected import Rejected
+from ingest.source import Form, Received
+
+PARTITION = "dead-letters"
+_AT_ONCE = 500
+_DEAD = frozenset({Outcome.OUTDONE, Outcome.EXPIRED})
+
+
+@dataclass(slots=True)
+class Resent:
+    """What became of letters that were sent again.
+
+    `counted` ones are letters no more; `refused` names the letters that still
+    cannot count, with the reason as it is now; `empty` hold no input any more.
+    """
+
+    counted: int = 0
+    empty: int = 0
+    refused: list[tuple[DeadLetter, str]] = field(default_factory=list)
+
+
+class Resender:
+    """Sends letters again straight to the store, through the same checks as at first.
+
+    `understanding` gives what reads a letter's form, or None when the form is
+    unknown here. Killed at any moment, a letter is either still there or its
+    signal counts; sent twice it counts once.
+    """
+
+    def __init__(
+        self,
+        store: GraphStore,
+        letters: DeadLetters,
+        envelopes: Envelopes,
+        understanding: Callable[[str], Understanding | None],
+        now_us: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._letters = letters
+        self._envelopes = envelopes
+        self._understanding = understanding
+        self._now_us = now_us
+        self._checkpoint: Checkpoint | None = None
+
+    def send(self, letters: Iterable[DeadLetter]) -> Resent:
+        """Send letters again; those that count now are removed.
+
+        Raises:
+            StoreError, LettersError: what was counted stays counted; call again.
+        """
+        resent = Resent()
+        waiting = iter(letters)
+        while batch := list(islice(waiting, _AT_ONCE)):
+            self._send(batch, resent)
+        return resent
+
+    def _send(self, letters: Sequence[DeadLetter], resent: Resent) -> None:
+        contributions: list[Contribution] = []
+        origins: list[DeadLetter] = []
+        for letter in letters:
+            found = self._read(letter, resent)
+            contributions += found
+            origins += [letter] * len(found)
+        outcomes = self._commit(contributions)
+        dead = {
+            letter.id: outcome.name.lower()
+            for letter, outcome in zip(origins, outcomes, strict=True)
+            if outcome in _DEAD
+        }
+        done = list({letter.id: letter for letter in origins if letter.id not in dead}.values())
+        self._letters.remove(done)
+        resent.counted += len(done)
+        still = {letter.id: letter for letter in origins if letter.id in dead}
+        resent.refused += [(letter, dead[letter_id]) for letter_id, letter in still.items()]
+
+    def _read(self, letter: DeadLetter, resent: Resent) -> list[Contribution]:
+        """The contributions of a letter, or none when any part of it cannot count yet."""
+        if not letter.sealed:
+            resent.empty += 1
+            return []
+        understand = self._understanding(letter.form)
+        if understand is None:
+            resent.refused.append((letter, f"nothing here reads {letter.form}"))
+            return []
+        form = Form.PROTOBUF if letter.form == "protobuf" else Form.JSON
+        payload = self._envelopes.open(letter)
+        received = Received(payload, form, letter.position, letter.received_us)
+        found = understand(received, self._now_us())
+        wrong = [each for each in found if isinstance(each, Rejected)]
+        if wrong:
+            resent.refused.append((letter, f"{wrong[0].field}: {wrong[0].rule}"))
+            return []
+        return [each for each in found if isinstance(each, Contribution)]
+
+    def _commit(self, contributions: Sequence[Contribution]) -> list[Outcome]:
+        if not contributions:
+            return []
+        if self._checkpoint is None:
+            self._checkpoint = self._store.claim(PARTITION)
+        return self._store.commit(
+            Batch(contributions, self._checkpoint, self._checkpoint.position)
+        )
