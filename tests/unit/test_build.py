@@ -77,11 +77,11 @@ def test_the_whole_profile(sealer: Sealer) -> None:
     }
     assert (by_name["given_name"].source, by_name["given_name"].rule) == ("crm", "only_value")
     assert by_name["given_name"].observed_at.seconds == DAY * 86_400
-    assert [(one.kind, one.value) for one in profile.identifiers] == [
-        ("device", ""),
-        ("email", "ada@mail.example.org"),
-        ("login", "ada"),
-    ]
+    assert {one.kind: one.value for one in profile.identifiers} == {
+        "device": "",
+        "email": "ada@mail.example.org",
+        "login": "ada",
+    }
     (device,) = profile.devices
     assert (device.kind, device.browser, device.system) == ("device", "Firefox", "Linux")
     assert (device.device_type, device.signals) == ("desktop", 3)

@@ -1,0 +1,323 @@
+"""Lookups answer what consent, purposes and mask allow, tell what they withhold, fail closed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from identity.model import PersonEvidence
+from identity.refused import Refused
+from profiles.build import LAYOUT, Builder
+from profiles.feed import Group
+from profiles.lookup import Lookup
+from profiles.purposes import FIELDS
+from profiles.read_view import ReadView, repack
+from profiles.sealing import Sealer
+from profiles.v1.feed_pb2 import FeedRecord
+from profiles.v1.profile_pb2 import Profile
+from profiles.v1.profile_service_pb2 import (
+    BatchGetProfilesRequest,
+    GetProfileRequest,
+    GetProfileResponse,
+    Subject,
+    SubjectIdentifier,
+)
+from profiles.vault_memory import MemoryVault
+from tests.support.profile_parts import (
+    feed_records,
+    gone,
+    key,
+    merged,
+    new_builder,
+    person_id,
+    profile_policy,
+    sample,
+)
+
+NOW_MS = 1_800_000_000_000
+MAX_SILENCE_MS = 60_000
+ALL = ("service", "personalisation", "marketing", "analytics")
+
+
+@dataclass
+class Replica:
+    """A view with its keys, and lookups over it."""
+
+    view: ReadView
+    vault: MemoryVault
+    sealer: Sealer
+    builder: Builder
+    lookup: Lookup
+    sequence: int = 0
+
+    def apply(self, *records: FeedRecord, at_ms: int = NOW_MS) -> None:
+        """Apply the next sequence."""
+        self.sequence += 1
+        self.view.apply([Group(self.sequence, feed_records(self.sequence, *records), b"", at_ms)])
+
+    def publish(self, evidence: PersonEvidence, version: int = 1) -> None:
+        """Apply a person's profile."""
+        profile = self.builder.build(evidence, version)
+        self.apply(FeedRecord(person_id=evidence.person, profile=profile))
+
+    def ask(self, request: GetProfileRequest, at_ms: int = NOW_MS) -> GetProfileResponse | Refused:
+        """Ask, and read the answer as a client would."""
+        answer = self.lookup.get(request, at_ms * 1_000)
+        return answer if isinstance(answer, Refused) else GetProfileResponse.FromString(answer)
+
+    def answer(
+        self, *purposes: str, fields: tuple[str, ...] = (), at_ms: int = NOW_MS
+    ) -> GetProfileResponse:
+        """What is answered about Ada."""
+        request = GetProfileRequest(
+            subject=by_id("ada"), purposes=purposes, mask=FieldMask(paths=fields)
+        )
+        answer = self.ask(request, at_ms)
+        assert isinstance(answer, GetProfileResponse)
+        return answer
+
+
+def by_id(name: str) -> Subject:
+    """A subject by person id."""
+    return Subject(person_id=person_id(name))
+
+
+def by_identifier(kind: str, value: str) -> Subject:
+    """A subject by identifier."""
+    return Subject(identifier=SubjectIdentifier(kind=kind, value=value))
+
+
+def name_of(kind: str, value: str) -> str | None:
+    """Names as `tests.support.profile_parts` gives them; only letters are valid."""
+    return key(kind, value) if value.isalpha() else None
+
+
+@pytest.fixture
+def replica(tmp_path: Path) -> Iterator[Replica]:
+    """A replica that knows Ada, who granted everything."""
+    vault = MemoryVault(os.urandom)
+    sealer = Sealer(vault, os.urandom)
+    view = ReadView(tmp_path)
+    lookup = Lookup(view, sealer, profile_policy().purposes, name_of, MAX_SILENCE_MS)
+    made = Replica(view, vault, sealer, new_builder(sealer), lookup)
+    made.publish(sample(sealer), version=7)
+    yield made
+    view.close()
+
+
+def names(profile: Profile) -> set[str]:
+    """The fields that hold something."""
+    return {field.name for field, _ in profile.ListFields()}
+
+
+def test_all_purposes_see_all(replica: Replica) -> None:
+    """Who may use everything for everything gets the whole profile, and nothing is withheld."""
+    response = replica.answer(*ALL)
+    sections = replica.builder.fold(sample(replica.sealer)).sections
+    assert response.profile == Profile.FromString(b"".join(sections.values()))
+    assert names(response.profile) == set(FIELDS)
+    assert list(response.withheld) == []
+    assert (response.person_id, response.version) == (person_id("ada"), 7)
+    assert response.as_of.ToMicroseconds() > 0
+    assert response.staleness.ToMilliseconds() == 0
+
+
+@pytest.mark.parametrize("purpose", ALL)
+def test_a_section_is_served_for_its_purposes_alone(replica: Replica, purpose: str) -> None:
+    """Each purpose sees just the items that may serve it, and is told which fields held more."""
+    policy = profile_policy().purposes
+    response = replica.answer(purpose)
+    bit = policy.bits([purpose])
+    assert bit
+    sections = replica.builder.fold(sample(replica.sealer)).sections
+    wanted = [section for (_, bits), section in sections.items() if bits & bit]
+    assert response.profile == Profile.FromString(b"".join(wanted))
+    kept_back = {field for (field, bits), _ in sections.items() if not bits & bit}
+    assert {FIELDS[name] for name in response.withheld} == kept_back
+
+
+def test_no_purpose_sees_nothing(replica: Replica) -> None:
+    """Without a purpose nothing is answered, and all there is is named as withheld."""
+    response = replica.answer()
+    assert names(response.profile) == set()
+    assert set(response.withheld) == set(FIELDS)
+
+
+def test_withdrawn_means_withheld(replica: Replica) -> None:
+    """A purpose that was withdrawn opens nothing, a granted one beside it still does."""
+    replica.publish(sample(replica.sealer, grants=False))
+    response = replica.answer("personalisation", "marketing")
+    assert names(response.profile) == set()
+    response = replica.answer("personalisation", "service")
+    assert "devices" in names(response.profile)
+    assert "affinities" in response.withheld
+
+
+def test_the_mask_bounds_what_is_answered_and_what_is_told(replica: Replica) -> None:
+    """Fields that were not asked for are neither answered nor named as withheld."""
+    response = replica.answer("service", fields=("devices", "affinities"))
+    assert names(response.profile) == {"devices"}
+    assert list(response.withheld) == ["affinities"]
+
+
+def test_silence_withholds_what_needs_consent(replica: Replica) -> None:
+    """A replica that heard nothing for too long treats consent as unknown; contracts go on."""
+    late_ms = NOW_MS + MAX_SILENCE_MS
+    assert "affinities" in names(replica.answer(*ALL, at_ms=late_ms).profile)
+    response = replica.answer(*ALL, at_ms=late_ms + 1)
+    assert "affinities" in response.withheld
+    assert "networks" in names(response.profile)
+    assert response.staleness.ToMilliseconds() == MAX_SILENCE_MS + 1
+    replica.view.apply([Group(0, (), b"", late_ms)])
+    assert "affinities" in names(replica.answer(*ALL, at_ms=late_ms + 1).profile)
+
+
+def test_a_view_that_never_heard_of_the_feed_knows_no_consent(replica: Replica) -> None:
+    """Records without a time grant nothing that needs consent."""
+    replica.view.clear()
+    replica.apply(
+        FeedRecord(
+            person_id=person_id("ada"), profile=replica.builder.build(sample(replica.sealer), 8)
+        ),
+        at_ms=0,
+    )
+    assert "affinities" in replica.answer(*ALL).withheld
+
+
+def test_by_any_identifier(replica: Replica) -> None:
+    """Each of the person's identifiers leads to the same answer, which names no id asked for."""
+    asked = replica.answer("service")
+    assert asked.asked_person_id == person_id("ada")
+    for kind in ("email", "login", "device"):
+        found = replica.ask(
+            GetProfileRequest(subject=by_identifier(kind, "ada"), purposes=["service"])
+        )
+        assert isinstance(found, GetProfileResponse)
+        assert (found.profile, found.asked_person_id) == (asked.profile, "")
+
+
+def test_old_ids_lead_to_the_person_of_today(replica: Replica) -> None:
+    """An id merged twice over answers with the current one and with the one asked for."""
+    replica.apply(merged("older", "old"))
+    replica.apply(merged("old", "ada"))
+    found = replica.ask(GetProfileRequest(subject=by_id("older"), purposes=ALL))
+    assert isinstance(found, GetProfileResponse)
+    assert (found.person_id, found.asked_person_id) == (person_id("ada"), person_id("older"))
+    assert names(found.profile) == set(FIELDS)
+
+
+def test_a_ring_of_merged_ids_ends(replica: Replica) -> None:
+    """A feed that says nonsense cannot hold up a lookup."""
+    replica.apply(merged("one", "two"), merged("two", "one"))
+    refused = replica.ask(GetProfileRequest(subject=by_id("one")))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "PROFILE_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (GetProfileRequest(), "SUBJECT_MISSING"),
+        (GetProfileRequest(subject=Subject()), "SUBJECT_MISSING"),
+        (GetProfileRequest(subject=Subject(person_id="")), "PERSON_ID_INVALID"),
+        (GetProfileRequest(subject=Subject(person_id="A" * 26)), "PERSON_ID_INVALID"),
+        (GetProfileRequest(subject=by_id("ada"), purposes=["spying"]), "PURPOSE_UNKNOWN"),
+        (
+            GetProfileRequest(subject=by_id("ada"), mask=FieldMask(paths=["devices.token"])),
+            "MASK_INVALID",
+        ),
+        (GetProfileRequest(subject=by_identifier("login", "4")), "IDENTIFIER_INVALID"),
+        (GetProfileRequest(subject=by_identifier("login", "nobody")), "PROFILE_NOT_FOUND"),
+        (GetProfileRequest(subject=by_id("nobody")), "PROFILE_NOT_FOUND"),
+        (GetProfileRequest(subject=by_id("ada"), min_version=8), "VERSION_NOT_REACHED"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(
+    replica: Replica, request_: GetProfileRequest, reason: str
+) -> None:
+    """Every refusal has its reason."""
+    refused = replica.ask(request_)
+    assert isinstance(refused, Refused)
+    assert refused.reason == reason
+
+
+def test_wanted_freshness_and_version(replica: Replica) -> None:
+    """Just as stale or as new as asked for is answered; older is refused."""
+    request = GetProfileRequest(
+        subject=by_id("ada"), max_staleness=Duration(seconds=1, nanos=500_000_000), min_version=7
+    )
+    assert isinstance(replica.ask(request, NOW_MS + 1_500), GetProfileResponse)
+    refused = replica.ask(request, NOW_MS + 1_501)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "TOO_STALE"
+
+
+def test_a_clock_behind_the_feed_is_not_stale(replica: Replica) -> None:
+    """When the replica's clock runs behind the publisher's, staleness is zero, never negative."""
+    response = replica.answer("service", at_ms=NOW_MS - 5_000)
+    assert response.staleness.ToMilliseconds() == 0
+
+
+def test_who_is_gone_or_whose_keys_are_destroyed_is_not_found(replica: Replica) -> None:
+    """An erased person looks like one who never was."""
+    replica.vault.new_epoch()
+    replica.sealer.renew()
+    replica.vault.destroy_epoch(1)
+    replica.sealer.renew()
+    for _ in range(2):
+        refused = replica.ask(GetProfileRequest(subject=by_id("ada"), purposes=ALL))
+        assert isinstance(refused, Refused)
+        assert refused.reason == "PROFILE_NOT_FOUND"
+        replica.apply(gone("ada"))
+
+
+def test_a_changed_file_is_no_answer(replica: Replica) -> None:
+    """Sections said to serve more purposes than they were sealed for open for none."""
+    stored = replica.view.stored(person_id("ada"))
+    assert stored is not None
+    widened = b"".join(
+        LAYOUT.pack(field, (1 << 64) - 1, length)
+        for field, _, length in LAYOUT.iter_unpack(stored.layout)
+    )
+    with replica.view.env.begin(write=True, db=replica.view.people) as txn:
+        txn.put(person_id("ada").encode(), repack(stored._replace(layout=widened)))
+    refused = replica.ask(GetProfileRequest(subject=by_id("ada"), purposes=ALL))
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.reason) == (13, "FAILED")
+
+
+def test_a_batch_answers_in_order_each_for_itself(replica: Replica) -> None:
+    """Every subject has its outcome in its place, the same as asked alone."""
+    subjects = [by_id("nobody"), by_identifier("email", "ada"), Subject(), by_id("ada")]
+    batch = BatchGetProfilesRequest(subjects=subjects, purposes=ALL)
+    outcomes = replica.lookup.get_many(batch, NOW_MS * 1_000)
+    assert isinstance(outcomes, list)
+    alone = [
+        replica.lookup.get(GetProfileRequest(subject=subject, purposes=ALL), NOW_MS * 1_000)
+        for subject in subjects
+    ]
+    assert outcomes == alone
+    assert replica.lookup.get_many(BatchGetProfilesRequest(), NOW_MS * 1_000) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (BatchGetProfilesRequest(purposes=["spying"]), "PURPOSE_UNKNOWN"),
+        (BatchGetProfilesRequest(mask=FieldMask(paths=["all"])), "MASK_INVALID"),
+        (BatchGetProfilesRequest(max_staleness=Duration(seconds=1)), "TOO_STALE"),
+    ],
+)
+def test_a_batch_that_cannot_be_answered_at_all(
+    replica: Replica, request_: BatchGetProfilesRequest, reason: str
+) -> None:
+    """What is wrong with the whole batch is told once."""
+    refused = replica.lookup.get_many(request_, (NOW_MS + 2_000) * 1_000)
+    assert isinstance(refused, Refused)
+    assert refused.reason == reason
