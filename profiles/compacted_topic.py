@@ -62,7 +62,13 @@ class CompactedWriter:
         with told(self._topic):
             for key, value in messages:
                 answered = pending.one_more()
-                self._producer.send_async(value, answered, properties=given, partition_key=key)
+                self._producer.send_async(
+                    # Pulsar's own mark of a removed key; compaction may keep the bare mark.
+                    value or None,
+                    answered,
+                    properties=given,
+                    partition_key=key,
+                )
         failed = pending.wait()
         if failed == pulsar.Result.ProducerFenced:
             raise TopicTaken(_TAKEN.format(self._topic))
