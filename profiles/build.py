@@ -29,9 +29,10 @@ from profiles.affinities import interests
 from profiles.attributes import Asserted, Survivorship, survivors
 from profiles.fold import Daily, Folded, Holder, Span, fold
 from profiles.purposes import FIELDS, PurposePolicy
-from profiles.sealing import Sealer
+from profiles.sealing import Sealer, Unreadable
 from profiles.v1.feed_pb2 import StoredProfile
 from profiles.v1.profile_pb2 import Profile
+from profiles.vault import KeyDestroyed
 
 MAX_NETWORKS = 20
 MAX_PURCHASES = 50
@@ -82,6 +83,8 @@ class Folding(NamedTuple):
 class Builder:
     """Builds profiles under one policy. Opens what facts and identifiers hold, seals the whole.
 
+    What does not open, because its key is destroyed or somebody changed it, is
+    left out and counted in `unopened`: it must not hold up everybody else.
     One object per thread.
     """
 
@@ -89,14 +92,10 @@ class Builder:
         self._policy = policy
         self._sealer = sealer
         self._payloads = payloads
+        self.unopened = 0
 
     def build(self, evidence: PersonEvidence, version: int) -> StoredProfile:
-        """The profile as it rests.
-
-        Raises:
-            Unreadable: a fact or identifier holds what was not sealed for it.
-            KeyDestroyed: or what nobody can open any more.
-        """
+        """The profile as it rests."""
         folding = self.fold(evidence)
         layout = b"".join(
             [
@@ -115,7 +114,7 @@ class Builder:
         )
 
     def fold(self, evidence: PersonEvidence) -> Folding:
-        """The profile before it is sealed: a pure function of the evidence. Raises: as `build`."""
+        """The profile before it is sealed: a pure function of the evidence."""
         folded = fold(evidence)
         sections = _Sections(self._policy.purposes)
         members = {node.key for node in evidence.nodes}
@@ -159,17 +158,25 @@ class Builder:
 
     def _opened(self, facts: Iterable[KeptFact]) -> Iterable[tuple[KeptFact, bytes]]:
         for kept in facts:
-            context = kept.fact.subjects[0].encode()
-            yield kept, self._sealer.open(kept.fact.payload, context)
+            opened = self._open(kept.fact.payload, kept.fact.subjects[0])
+            if opened is not None:
+                yield kept, opened
+
+    def _open(self, sealed: bytes, place: NodeKey) -> bytes | None:
+        try:
+            return self._sealer.open(sealed, place.encode())
+        except (KeyDestroyed, Unreadable):
+            self.unopened += 1
+            return None
 
     def _identifiers(self, sections: _Sections, evidence: PersonEvidence) -> None:
         for node in sorted(evidence.nodes, key=lambda node: node.key.rpartition(":")):
             kind, _, token = node.key.rpartition(":")
             if kind == RECORD_KIND:
                 continue
-            value = self._sealer.open(node.sealed, node.key.encode()) if node.sealed else b""
+            value = self._open(node.sealed, node.key) if node.sealed else None
             sections.part("identifiers", kind).identifiers.add(
-                kind=kind, value=value.decode(), token=token
+                kind=kind, value=value.decode() if value else "", token=token
             )
 
     def _devices(self, sections: _Sections, evidence: PersonEvidence, folded: Folded) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from profiles.build import LAYOUT, MAX_NETWORKS, MAX_PURCHASES
 from profiles.purposes import FIELDS
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.profile_pb2 import Profile
+from profiles.vault_memory import MemoryVault
 from tests.support.profile_parts import (
     DAY,
     active,
@@ -222,10 +224,26 @@ def test_long_lists_are_bounded(sealer: Sealer) -> None:
     assert profile.purchases[0].item == f"item {MAX_PURCHASES + 4:03d}"
 
 
-def test_facts_moved_to_another_person_do_not_open(sealer: Sealer) -> None:
-    """A purchase filed under another identifier than it was sealed for is noticed."""
+def test_what_does_not_open_is_left_out_and_counted(sealer: Sealer) -> None:
+    """A purchase filed under another identifier than it was sealed for holds up nobody."""
     fact = purchase(sealer, key("login", "a"), 1, "hat")
     moved = replace(fact, fact=replace(fact.fact, subjects=(key("login", "b"),)))
-    evidence = PersonEvidence(person_id("b"), (node(sealer, "login", "b"),), (), {}, (moved,))
-    with pytest.raises(Unreadable):
-        new_builder(sealer).build(evidence, 1)
+    evidence = PersonEvidence(person_id("b"), (node(sealer, "login", "b", "b"),), (), {}, (moved,))
+    builder = new_builder(sealer)
+    stored = builder.build(evidence, 1)
+    profile = opened(sealer, person_id("b"), stored)
+    assert (builder.unopened, list(profile.purchases)) == (1, [])
+    assert [one.value for one in profile.identifiers] == ["b"]
+
+
+def test_what_was_sealed_under_a_destroyed_key_is_left_out() -> None:
+    """Identifiers whose epoch's key is destroyed stay as tokens, without their values."""
+    vault = MemoryVault(os.urandom)
+    sealer = Sealer(vault, os.urandom)
+    evidence = sample(sealer)
+    vault.new_epoch()
+    vault.destroy_epoch(1)
+    sealer.renew()
+    profile = profile_of(sealer, evidence)
+    assert {one.value for one in profile.identifiers} == {""}
+    assert [one.name for one in profile.attributes] == ["locale"]

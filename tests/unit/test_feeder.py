@@ -1,0 +1,278 @@
+"""The feeder publishes whoever changed, and goes on where it was stopped, at whatever step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from identity.engines.memory import MemoryGraphStore
+from identity.engines.sqlite import SqliteGraphStore
+from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Node
+from identity.resolver import Resolver
+from identity.store import Fenced, GraphStore
+from profiles.feed import FeedUnavailable
+from profiles.feed_local import LocalFeed
+from profiles.feeder import Feeder
+from profiles.read_view import GONE, MERGED, PROFILE, ReadView
+from profiles.sealing import Sealer
+from profiles.v1.feed_pb2 import FeedRecord
+from profiles.v1.profile_pb2 import Profile
+from profiles.vault_sqlite import SqliteVault
+from tests.support.profile_parts import DAY, key, new_builder, new_sealer, profile_policy
+from tests.support.store_driver import ENDLESS_MS, Consumer, lease_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def seen(
+    number: int, *nodes: tuple[str, str], day: int = DAY, assurance: Assurance = Assurance.NONE
+) -> Contribution:
+    """A page view under these identifiers; of one number there is only one."""
+    named = tuple(
+        Node(key(kind, name), int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]))
+        for kind, name in nodes
+    )
+    at_us = day * DAY_US + number
+    cells = ("type:page_view", f"category:c{number % 5}", "channel:web")
+    return Contribution(
+        number,
+        number.to_bytes(8),
+        at_us,
+        at_us,
+        "web",
+        assurance,
+        named,
+        ((named[0].key, cells),),
+    )
+
+
+@dataclass
+class Works:
+    """Store, resolver, feeder and view, in turn as one process runs them."""
+
+    store: GraphStore
+    sealer: Sealer
+    view: ReadView
+    ids: count[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        """Wire them."""
+        self.feed = LocalFeed(self.view, lambda: 1_000)
+        self.feeder = Feeder(self.store, new_builder(self.sealer), self.feed)
+        self.resolver = Resolver(self.store, profile_policy().identity, self.new_id)
+        self.consumer = Consumer(self.store)
+
+    def new_id(self) -> str:
+        """Person ids in order."""
+        letters = "".join(chr(97 + int(digit)) for digit in f"{next(self.ids):08d}")
+        return letters.ljust(26, "2")
+
+    def take(self, *contributions: Contribution) -> None:
+        """Commit, resolve, feed."""
+        self.consumer.take(*contributions)
+        self.resolve()
+        self.feeder.drain(lease_of(self.store))
+
+    def resolve(self) -> None:
+        """Resolve all that is marked."""
+        while self.resolver.drain(lease_of(self.store), 0):
+            pass
+
+    def shown(self) -> dict[str, Profile]:
+        """The profile that each alias leads to, opened."""
+        return shown(self.view, self.sealer)
+
+
+def shown(view: ReadView, sealer: Sealer) -> dict[str, Profile]:
+    """The profile that each alias leads to, opened."""
+    found = {}
+    for alias, person in view.all_aliases().items():
+        stored = view.stored(person)
+        assert stored is not None
+        assert stored.state == PROFILE
+        sealed = sealer.open(stored.sealed, person.encode() + stored.layout)
+        found[alias] = Profile.FromString(sealed)
+    return found
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Works:
+    """Everything over the reference engine."""
+    return Works(MemoryGraphStore(), new_sealer(), ReadView(tmp_path / "view"))
+
+
+def test_whoever_changed_is_published(works: Works) -> None:
+    """A signal shows in the profile that its identifiers lead to, and the outbox is empty."""
+    works.take(seen(1, ("login", "ada"), ("device", "phone")), seen(2, ("cookie", "bob")))
+    found = works.shown()
+    assert set(found) == {key("login", "ada"), key("device", "phone"), key("cookie", "bob")}
+    assert found[key("login", "ada")] == found[key("device", "phone")]
+    assert found[key("login", "ada")].presence.signals == 1
+    assert works.store.outbox(10) == []
+    works.take(seen(3, ("login", "ada")))
+    assert works.shown()[key("device", "phone")].presence.signals == 2
+
+
+def test_a_merge_and_an_unmerge_are_followed(works: Works) -> None:
+    """Two devices become one person by a login, and two again when that is retracted."""
+    works.take(seen(1, ("login", "ada"), ("device", "phone")), seen(2, ("cookie", "ada")))
+    apart = works.shown()
+    works.take(seen(3, ("login", "ada"), ("cookie", "ada")))
+    found = works.shown()
+    assert found[key("cookie", "ada")] == found[key("device", "phone")]
+    states = sorted(stored.state for _, stored in works.view.everything())
+    assert states == [PROFILE, MERGED]
+    retraction = Contribution(
+        9, b"retracts", DAY * DAY_US + 50, DAY * DAY_US + 50, "web", Assurance.NONE, retracts=3
+    )
+    works.take(retraction)
+    assert works.shown() == apart
+
+
+def test_people_whose_evidence_is_gone_are_gone(works: Works) -> None:
+    """When all evidence has expired, nobody is found, and the ids stand for nobody."""
+    works.take(seen(1, ("login", "ada"), ("device", "phone")))
+    for kind in (EvidenceKind.LINK, EvidenceKind.ACTIVITY):
+        works.store.move_horizon(kind, DAY + 1)
+    works.resolve()
+    works.feeder.drain(lease_of(works.store))
+    assert works.view.all_aliases() == {}
+    assert [stored.state for _, stored in works.view.everything()] == [GONE]
+
+
+class FailingFeed(LocalFeed):
+    """Loses its way at the given record: what came before in the call was taken."""
+
+    fails_at = 0
+
+    def publish(self, records: Sequence[FeedRecord]) -> None:
+        """Take some, then fail."""
+        super().publish(records[: self.fails_at])
+        raise FeedUnavailable("out of reach")
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 3])
+def test_what_was_half_published_is_published_again(works: Works, taken: int) -> None:
+    """After a feed that failed half way, the next run brings all of it."""
+    failing = FailingFeed(works.view, lambda: 1)
+    failing.fails_at = taken
+    works.consumer.take(*(seen(n, ("login", f"p{n}")) for n in range(3)))
+    works.resolve()
+    lease = lease_of(works.store)
+    with pytest.raises(FeedUnavailable):
+        Feeder(works.store, new_builder(works.sealer), failing).drain(lease)
+    assert len(works.store.outbox(10)) == 3
+    assert works.feeder.drain(lease) == 3
+    assert len(works.shown()) == 3
+
+
+def test_a_feeder_without_the_lease_clears_nothing(works: Works) -> None:
+    """Whoever lost the lease may publish once more, which is harmless, but clears no entry."""
+    works.consumer.take(seen(1, ("login", "ada")))
+    works.resolve()
+    stale = lease_of(works.store)
+    assert works.store.acquire_lease("another", ENDLESS_MS + 1, 10)
+    with pytest.raises(Fenced):
+        works.feeder.drain(stale)
+    assert len(works.store.outbox(10)) == 1
+
+
+def test_publish_all_fills_an_empty_view(works: Works, tmp_path: Path) -> None:
+    """A view that was lost is filled with every id ever given out, as before."""
+    works.take(seen(1, ("login", "ada"), ("device", "phone")), seen(2, ("cookie", "ada")))
+    works.take(seen(3, ("login", "ada"), ("cookie", "ada")))
+    works.take(seen(4, ("login", "bob")))
+    before = works.shown()
+    states = {person: stored.state for person, stored in works.view.everything()}
+    view = ReadView(tmp_path / "other")
+    feeder = Feeder(works.store, new_builder(works.sealer), LocalFeed(view, lambda: 1))
+    assert list(feeder.publish_all(2)) == [3]
+    assert shown(view, works.sealer) == before
+    assert {person: stored.state for person, stored in view.everything()} == states
+
+
+def test_nothing_to_do_is_told(works: Works) -> None:
+    """An empty outbox is zero entries."""
+    assert works.feeder.drain(lease_of(works.store)) == 0
+
+
+WORKER = """
+import os, sys
+from itertools import count
+from pathlib import Path
+from identity.engines.sqlite import SqliteGraphStore
+from profiles.read_view import ReadView
+from profiles.sealing import Sealer
+from profiles.vault_sqlite import SqliteVault
+from tests.unit.test_feeder import Works, crash_signals
+folder = Path(sys.argv[1])
+store = SqliteGraphStore(folder / "graph")
+sealer = Sealer(SqliteVault(folder / "vault", folder / "root"), os.urandom)
+works = Works(store, sealer, ReadView(folder / "view"), count(len(list(store.all_ids()))))
+signals = crash_signals()
+while batch := signals[(at := int(works.consumer.at.position or 0)) : at + 5]:
+    works.take(*batch)
+    print(at, flush=True)
+works.resolve()
+works.take()
+"""
+
+
+def crash_signals() -> list[Contribution]:
+    """Some people whose devices come together and go apart, the same in every process."""
+    drawn = random.Random(5)
+    made = [
+        seen(
+            number,
+            ("login", f"l{drawn.randrange(20)}"),
+            (drawn.choice(["cookie", "device"]), f"d{drawn.randrange(40)}"),
+            day=DAY + number % 7,
+        )
+        for number in range(1, 200)
+    ]
+    retracts = [
+        Contribution(
+            1_000 + n, b"retracts", (DAY + 9) * DAY_US, 0, "web", Assurance.NONE, retracts=n
+        )
+        for n in drawn.sample(range(1, 200), 40)
+    ]
+    return made + retracts
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_step_ends_like_an_undisturbed_run(tmp_path: Path) -> None:
+    """Killed again and again at random moments, the profiles end as if nothing had happened."""
+    undisturbed = Works(MemoryGraphStore(), new_sealer(), ReadView(tmp_path / "other"))
+    undisturbed.take(*crash_signals())
+    drawn, kills = random.Random(11), 0
+    command = [sys.executable, "-c", WORKER, str(tmp_path)]
+    while True:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as worker:
+            assert worker.stdout is not None
+            if kills < 8 and worker.stdout.readline():
+                time.sleep(drawn.random() * 0.15)
+                worker.send_signal(signal.SIGKILL)
+            worker.stdout.read()
+        if worker.returncode == 0:
+            break
+        assert worker.returncode == -signal.SIGKILL
+        kills += 1
+    assert kills >= 3
+    vault = SqliteVault(tmp_path / "vault", tmp_path / "root")
+    view = ReadView(tmp_path / "view")
+    store = SqliteGraphStore(tmp_path / "graph")
+    assert store.outbox(1) == []
+    assert shown(view, Sealer(vault, os.urandom)) == undisturbed.shown()
+    for closing in (vault, view, store):
+        closing.close()
