@@ -1,0 +1,104 @@
+"""What consumers do: claim a partition, commit batches, move horizons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from identity.engines.neo4j import signals
+from identity.engines.neo4j.connection import Connection, Tx
+from identity.engines.neo4j.counting import Change, count
+from identity.evidence import Horizons, settle, signals_of
+from identity.model import EvidenceKind
+from identity.store import Batch, Checkpoint, Fenced, Outcome
+
+
+def claim(connection: Connection, partition: str) -> Checkpoint:
+    """Become the owner of a partition, see `GraphStore.claim`."""
+
+    def work(tx: Tx) -> Checkpoint:
+        # Whoever holds the graph holds every partition, also those that begin meanwhile.
+        tx.run("MATCH (g:Graph) SET g:Graph")
+        position, epoch = tx.row(
+            "MERGE (c:Checkpoint {partition: $partition}) SET c:Checkpoint "
+            "WITH c SET c.epoch = coalesce(c.epoch, 0) + 1, c.commits = coalesce(c.commits, 0), "
+            "c.position = coalesce(c.position, $start) RETURN c.position, c.epoch",
+            partition=partition,
+            start=b"",
+        )
+        return Checkpoint(partition, bytes(position), epoch)
+
+    return connection.write(work)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What earlier attempts at one commit wrote, in case only the answer got lost."""
+
+    commits: int = -1
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def commit(connection: Connection, batch: Batch) -> list[Outcome]:
+    """Count a batch in one transaction, see `GraphStore.commit`."""
+    attempts = Attempts()
+    return connection.write(lambda tx: _commit(tx, batch, attempts))
+
+
+def _commit(tx: Tx, batch: Batch, attempts: Attempts) -> list[Outcome]:
+    """Count a batch.
+
+    1. Lock the checkpoint and compare it with what is expected.
+    2. Settle the batch against what is known of its signals.
+    3. Count what that adds and takes, and mark it.
+    4. Set the checkpoint to the new position.
+    """
+    expected = batch.expected
+    decides = any(
+        one.fact is not None and one.fact.kind is EvidenceKind.DECISION
+        for one in batch.contributions
+    )
+    if decides:
+        # A decision marks only nodes that exist: no other commit may be making one just now.
+        lock_graph(tx)
+    position, epoch, commits, horizons = _lock_checkpoint(tx, expected.partition)
+    if epoch == expected.epoch and position == batch.position and commits == attempts.commits:
+        return attempts.outcomes
+    if Checkpoint(expected.partition, position, epoch) != expected:
+        raise Fenced("another consumer has taken over the partition")
+    known = signals.read_known(tx, signals_of(batch.contributions))
+    settled = settle(known, batch.contributions, horizons)
+    if settled.known:
+        count(tx, Change(settled.added, settled.taken, known, settled.known), horizons)
+    tx.run(
+        "MATCH (c:Checkpoint {partition: $partition}) "
+        "SET c.position = $position, c.commits = $commits",
+        partition=expected.partition,
+        position=batch.position,
+        commits=commits + 1,
+    )
+    attempts.commits, attempts.outcomes = commits + 1, settled.outcomes
+    return settled.outcomes
+
+
+def lock_graph(tx: Tx) -> None:
+    """Wait for every commit under way and hold up the next ones until the transaction ends."""
+    tx.run("MATCH (g:Graph) SET g:Graph")
+    tx.run("MATCH (c:Checkpoint) WITH c ORDER BY c.partition SET c:Checkpoint")
+
+
+def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons]:
+    rows = tx.rows(
+        "MATCH (c:Checkpoint {partition: $partition}) SET c:Checkpoint "
+        "WITH c OPTIONAL MATCH (h:Horizon) WITH c, collect([h.kind, h.before_day]) AS horizons "
+        "RETURN collect([c.position, c.epoch, c.commits, horizons])",
+        partition=partition,
+    )
+    if not rows:
+        raise Fenced("nobody has claimed the partition")
+    position, epoch, commits, horizons = rows[0]
+    return bytes(position), epoch, commits, horizons_from(horizons)
+
+
+def horizons_from(rows: list[tuple[str | None, int]]) -> dict[EvidenceKind, int]:
+    """Horizons by kind, from their names and days."""
+    return {EvidenceKind[kind.upper()]: day for kind, day in rows if kind is not None}

@@ -1,0 +1,110 @@
+"""The numbered steps from an empty database to the present one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from identity.engines.neo4j.connection import Connection, Tx
+from identity.store import StoreDamaged
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step; its statements may be run any number of times.
+
+    `schema` statements run in transactions of their own, then all of `data` in one.
+    """
+
+    number: int
+    name: str
+    schema: Sequence[str] = ()
+    data: Sequence[str] = ()
+
+
+def _unique(label: str, property_name: str) -> str:
+    name = f"{label.lower()}_{property_name}"
+    return (
+        f"CREATE CONSTRAINT {name} IF NOT EXISTS "
+        f"FOR (n:{label}) REQUIRE n.{property_name} IS UNIQUE"
+    )
+
+
+def _index(label: str, property_name: str) -> str:
+    name = f"{label.lower()}_{property_name}"
+    return f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{property_name})"
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        1,
+        "keys are unique",
+        schema=(
+            _unique("Migration", "number"),
+            _unique("Identifier", "key"),
+            _unique("Record", "key"),
+            _unique("Signal", "id"),
+            _unique("Person", "id"),
+            _unique("Checkpoint", "partition"),
+            _unique("Horizon", "kind"),
+            _unique("Lease", "name"),
+            _unique("Graph", "name"),
+        ),
+    ),
+    Migration(
+        2,
+        "decisions are found by their ends, unpublished people by resolution",
+        schema=(
+            _index("Decision", "left"),
+            _index("Decision", "right"),
+            _index("Unpublished", "unpublished"),
+        ),
+    ),
+    Migration(
+        3,
+        "one lease to resolve, one node to lock the whole graph by",
+        data=(
+            "MERGE (:Graph {name: 'kinfold'})",
+            (
+                "MERGE (l:Lease {name: 'resolver'}) "
+                "ON CREATE SET l.owner = '', l.epoch = 0, l.until_ms = 0, l.resolutions = 0"
+            ),
+        ),
+    ),
+)
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to the present; safe with several programs at once.
+
+    Raises:
+        StoreDamaged: a later version has migrated it further.
+    """
+    done = set(connection.read(_numbers))
+    if done - {migration.number for migration in MIGRATIONS}:
+        raise StoreDamaged("the graph was migrated by a later version of kinfold")
+    for migration in MIGRATIONS:
+        if migration.number not in done:
+            _carry_out(connection, migration)
+
+
+def _numbers(tx: Tx) -> list[int]:
+    return tx.rows("MATCH (m:Migration) RETURN collect(m.number)")
+
+
+def _carry_out(connection: Connection, migration: Migration) -> None:
+    for statement in migration.schema:
+        connection.schema(statement)
+    connection.schema("CALL db.awaitIndexes(300)")
+
+    def write(tx: Tx) -> None:
+        for statement in migration.data:
+            tx.run(statement)
+        tx.run(
+            "MERGE (m:Migration {number: $number}) "
+            "ON CREATE SET m.name = $name, m.applied_at = datetime()",
+            number=migration.number,
+            name=migration.name,
+        )
+
+    connection.write(write)

@@ -1,0 +1,239 @@
+"""What the resolver does: hold the lease, read marks and neighbourhoods, write people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgpack
+
+from identity.engines.neo4j import people
+from identity.engines.neo4j.connection import Connection, Tx
+from identity.engines.neo4j.nodes import BITS, MICROSECONDS, REASONS, by_label, lock
+from identity.engines.neo4j.packing import unpack_signal
+from identity.model import Changed, Decision, Mark, NodeKey, NodeView, PersonId, Tie
+from identity.store import Fenced, Lease, Resolution
+
+
+def acquire_lease(connection: Connection, owner: str, now_ms: int, lease_ms: int) -> Lease | None:
+    """Take or renew the lease, see `GraphStore.acquire_lease`."""
+
+    def work(tx: Tx) -> Lease | None:
+        held, until_ms, _ = lock_lease(tx)
+        if held.owner != owner or held.epoch == 0:
+            if now_ms < until_ms:
+                return None
+            held = Lease(owner, held.epoch + 1)
+        tx.run(
+            "MATCH (l:Lease {name: 'resolver'}) "
+            "SET l.owner = $owner, l.epoch = $epoch, l.until_ms = $until_ms",
+            owner=held.owner,
+            epoch=held.epoch,
+            until_ms=now_ms + lease_ms,
+        )
+        return held
+
+    return connection.write(work)
+
+
+def lock_lease(tx: Tx) -> tuple[Lease, int, int]:
+    """The lease, until when it runs, and how many resolutions there were; locked."""
+    owner, epoch, until_ms, resolutions = tx.row(
+        "MATCH (l:Lease {name: 'resolver'}) SET l:Lease "
+        "RETURN l.owner, l.epoch, l.until_ms, l.resolutions"
+    )
+    return Lease(owner, epoch), until_ms, resolutions
+
+
+def hold(tx: Tx, lease: Lease) -> int:
+    """How many resolutions there were, with the lease locked; `Fenced` if it is another's."""
+    held, _, resolutions = lock_lease(tx)
+    if held != lease:
+        raise Fenced("another resolver has taken over the lease")
+    return resolutions
+
+
+def marks(connection: Connection, limit: int) -> list[Mark]:
+    """Dirty nodes, see `GraphStore.marks`.
+
+    They are read under their locks: a commit becomes visible piece by piece,
+    and a mark must not be read before the evidence that it is for.
+    """
+    return connection.write(lambda tx: _marks(tx, limit))
+
+
+def _marks(tx: Tx, limit: int) -> list[Mark]:
+    keys = tx.rows("MATCH (n:Dirty) WITH n LIMIT $limit RETURN collect(n.key)", limit=limit)
+    found = []
+    for label, some in by_label(keys):
+        rows = tx.rows(
+            lock(label) + "RETURN collect([i, coalesce(n.mark, 0), n.shared IS NOT NULL])",
+            keys=some,
+        )
+        found += [
+            Mark(some[i], mark >> BITS, Changed(mark & REASONS), shared)
+            for i, mark, shared in rows
+            if mark & REASONS
+        ]
+    return found
+
+
+def views(connection: Connection, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
+    """Nodes with live evidence and their ties, see `GraphStore.views`."""
+    wanted = set(keys)
+    return connection.read(lambda tx: _views(tx, wanted))
+
+
+def _views(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
+    found = {}
+    for label, some in by_label(keys):
+        for key, order, shared, person, ties in tx.rows(_VIEWS % label, keys=some):
+            found[key] = NodeView(
+                key=key,
+                order=order,
+                shared=shared,
+                person=person,
+                ties=tuple(sorted((_tie(tie) for tie in ties), key=_other)),
+            )
+    return found
+
+
+_VIEWS = (
+    "UNWIND $keys AS key MATCH (n:%s {key: key}) WHERE n.bare IS NULL "
+    "RETURN collect([key, n.order, n.shared IS NOT NULL, n.person, "
+    "[(n)-[r:SEEN_WITH]-(m) | [m.key, m.order, m.shared IS NOT NULL, r.count, "
+    + MICROSECONDS.format("r.first_seen")
+    + ", "
+    + MICROSECONDS.format("r.last_seen")
+    + ", r.authenticated, r.days, r.earlier]]])"
+)
+
+
+def _other(tie: Tie) -> NodeKey:
+    return tie.other
+
+
+def _tie(row: Sequence[Any]) -> Tie:
+    days = {
+        cell[0] for packed in row[7:9] if packed is not None for cell in msgpack.unpackb(packed)
+    }
+    return Tie(
+        other=row[0],
+        other_order=row[1],
+        other_shared=row[2],
+        days=tuple(sorted(days)),
+        count=row[3],
+        first_us=row[4],
+        last_us=row[5],
+        authenticated=row[6],
+    )
+
+
+def decisions(connection: Connection, keys: Iterable[NodeKey]) -> list[Decision]:
+    """Live decisions with an end among the keys, see `GraphStore.decisions`."""
+    wanted = sorted(set(keys))
+    return connection.read(lambda tx: _decisions(tx, wanted))
+
+
+def _decisions(tx: Tx, keys: Sequence[NodeKey]) -> list[Decision]:
+    (number,) = tx.row("MATCH (s:Decision) RETURN count(s)")
+    if not number:
+        return []
+    rows = tx.rows(
+        "UNWIND $keys AS key CALL (key) { "
+        "MATCH (s:Decision {left: key}) RETURN s UNION MATCH (s:Decision {right: key}) RETURN s } "
+        "WITH DISTINCT s ORDER BY s.id RETURN collect([s.id, s.body])",
+        keys=keys,
+    )
+    found = []
+    for signal, body in rows:
+        live = unpack_signal(signal, body).live
+        if live is not None and live.fact is not None:
+            left, right = live.fact.subjects
+            same = bool(live.fact.same)
+            found.append(Decision(left, right, same, live.event_us, live.digest))
+    return found
+
+
+# ---- resolutions ---------------------------------------------------------
+
+
+def commit_resolution(connection: Connection, lease: Lease, resolution: Resolution) -> int:
+    """Write a resolution in one transaction, see `GraphStore.commit_resolution`."""
+    written: list[int] = []
+
+    def work(tx: Tx) -> int:
+        number = hold(tx, lease)
+        if written and number == written[-1]:
+            return number
+        written.append(number + 1)
+        _write(tx, resolution, number + 1)
+        return number + 1
+
+    return connection.write(work)
+
+
+def _write(tx: Tx, resolution: Resolution, number: int) -> None:
+    """Write a resolution.
+
+    1. Lock every node it names, in the order of all writers.
+    2. Clear marks that are still as they were read.
+    3. Give nodes to people and flag the shared.
+    4. Write lineage and outbox.
+    5. Drop nodes without evidence that are nobody's.
+    """
+    cleared = {mark.key: mark.count for mark in resolution.cleared}
+    held = _lock(tx, {*cleared, *resolution.people, *resolution.shared})
+    done = [
+        node[0] for key, node in held.items() if key in cleared and node[1] >> BITS == cleared[key]
+    ]
+    if done:
+        tx.run(
+            "UNWIND $ids AS each MATCH (n) WHERE id(n) = each "
+            "SET n.mark = n.mark - n.mark % $reasons REMOVE n:Dirty",
+            ids=done,
+            reasons=REASONS + 1,
+        )
+    assigned = {held[key][0]: person for key, person in resolution.people.items() if key in held}
+    people.assign(tx, assigned, {node[0] for node in held.values() if node[2] is not None})
+    _flag(tx, {held[key][0]: flag for key, flag in resolution.shared.items() if key in held})
+    people.write_lineage(tx, resolution.lineage, number)
+    people.write_outbox(tx, resolution.outbox, number)
+    _drop(tx, held, resolution.people)
+    tx.run("MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number", number=number)
+
+
+Held = Mapping[NodeKey, tuple[int, int, PersonId | None, bool]]
+"""Node id, mark, person, and whether it has no evidence."""
+
+
+def _lock(tx: Tx, keys: Iterable[NodeKey]) -> Held:
+    held = {}
+    for label, some in by_label(keys):
+        rows = tx.rows(
+            lock(label)
+            + "RETURN collect([id(n), coalesce(n.mark, 0), n.person, n.bare IS NOT NULL, i])",
+            keys=some,
+        )
+        for node_id, mark, person, bare, i in rows:
+            held[some[i]] = (node_id, mark, person, bare)
+    return held
+
+
+def _flag(tx: Tx, shared: Mapping[int, bool]) -> None:
+    if shared:
+        tx.run(
+            "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] "
+            "SET n.shared = CASE WHEN row[1] THEN true END",
+            rows=list(shared.items()),
+        )
+
+
+def _drop(tx: Tx, held: Held, assigned: Mapping[NodeKey, PersonId | None]) -> None:
+    ids = [
+        node_id
+        for key, (node_id, _, person, bare) in held.items()
+        if bare and assigned.get(key, person) is None
+    ]
+    if ids:
+        tx.run("UNWIND $ids AS each MATCH (n) WHERE id(n) = each DETACH DELETE n", ids=ids)

@@ -1,0 +1,166 @@
+"""`GraphStore` on Neo4j.
+
+How it reads in Neo4j's own browser:
+
+    (:Person {id})-[:HAS {since}]->(:Identifier:Device {key, kind, first_seen, last_seen})
+    (:Identifier)-[:SEEN_WITH {count, first_seen, last_seen, authenticated}]->(:Identifier)
+    (:Identifier)-[:SEEN_WITH]-(:Record)
+    (:Identifier)-[:ACTIVE_IN]->(:Activity {month, signals, first_seen, last_seen})
+    (:Signal:Purchase {id, seen})-[:ABOUT {at}]->(:Identifier)
+    (:Signal:Decision {left, right, same, seen})
+    (:Person:Former)-[:MERGED_INTO {resolution, at}]->(:Person)
+    (:Person)-[:SPLIT_FROM {resolution, at}]->(:Person)
+
+`:Dirty` is on what the resolver has yet to look at, `:Unpublished` on people
+whose profile must be published, `:Disputed` on signals of which more is known
+than one content. Beside them stand `:Checkpoint`, `:Horizon`, `:Lease`,
+`:Graph` and `:Migration`. Fine grain (sightings by day and source, activity by
+day, bodies of signals) is bytes; identifiers are tokens, values are sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from identity.engines.neo4j import consuming, expiring, feeding, reading, resolving
+from identity.engines.neo4j import people as persons
+from identity.engines.neo4j.connection import Connection
+from identity.engines.neo4j.migrations import migrate
+from identity.model import (
+    Decision,
+    EvidenceKind,
+    LineageEntry,
+    LinkDay,
+    Mark,
+    NodeKey,
+    NodeView,
+    OutboxEntry,
+    PersonEvidence,
+    PersonId,
+)
+from identity.store import Batch, Checkpoint, Lease, Outcome, Resolution, Totals
+
+
+class Neo4jGraphStore:
+    """`GraphStore` in one Neo4j database; any number of programs may use it at once.
+
+    Opening it brings the database to the present version. Whatever is transient
+    (deadlocks, a server that starts again) is tried anew for `patience_s`.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached.
+        StoreDamaged: a later version of kinfold has migrated the database.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        auth: tuple[str, str] | None,
+        database: str = "neo4j",
+        *,
+        patience_s: float = 30.0,
+    ) -> None:
+        self._connection = Connection(uri, auth, database, patience_s)
+        try:
+            migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._connection.close()
+
+    # ---- consumers -------------------------------------------------------
+
+    def claim(self, partition: str) -> Checkpoint:
+        """Become the owner of a partition: raise its epoch by one and return the checkpoint."""
+        return consuming.claim(self._connection, partition)
+
+    def commit(self, batch: Batch) -> list[Outcome]:
+        """Count a batch in one transaction, see `GraphStore.commit`."""
+        return consuming.commit(self._connection, batch)
+
+    def horizons(self) -> dict[EvidenceKind, int]:
+        """Per kind the day before which evidence has expired."""
+        return expiring.horizons(self._connection)
+
+    def move_horizon(self, kind: EvidenceKind, before_day: int) -> None:
+        """Expire all evidence of the kind with a day before `before_day`.
+
+        Nothing older comes in from the first moment on; what is there goes in
+        steps. A call that was cut short is finished by the same call again.
+        """
+        expiring.move_horizon(self._connection, kind, before_day)
+
+    # ---- the resolver ----------------------------------------------------
+
+    def acquire_lease(self, owner: str, now_ms: int, lease_ms: int) -> Lease | None:
+        """Take or renew the lease; None while another owner's has not run out."""
+        return resolving.acquire_lease(self._connection, owner, now_ms, lease_ms)
+
+    def marks(self, limit: int) -> list[Mark]:
+        """At most `limit` dirty nodes, in no promised order."""
+        return resolving.marks(self._connection, limit)
+
+    def views(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
+        """The nodes that have live evidence, with their ties."""
+        return resolving.views(self._connection, keys)
+
+    def decisions(self, keys: Iterable[NodeKey]) -> list[Decision]:
+        """Live decisions of staff with an end among the keys, each once."""
+        return resolving.decisions(self._connection, keys)
+
+    def members(self, people: Iterable[PersonId]) -> dict[PersonId, frozenset[NodeKey]]:
+        """The nodes assigned to each person; people with none are left out."""
+        return persons.members(self._connection, people)
+
+    def commit_resolution(self, lease: Lease, resolution: Resolution) -> int:
+        """Write a resolution in one transaction and return its number, else `Fenced`."""
+        return resolving.commit_resolution(self._connection, lease, resolution)
+
+    # ---- the feeder ------------------------------------------------------
+
+    def outbox(self, limit: int) -> list[OutboxEntry]:
+        """At least all entries of the lowest resolutions, up to about `limit`, never cut in two."""
+        return feeding.outbox(self._connection, limit)
+
+    def evidence(self, people: Iterable[PersonId]) -> dict[PersonId, PersonEvidence]:
+        """All live evidence of each person; people with no node are left out."""
+        return feeding.evidence(self._connection, people)
+
+    def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
+        """Remove entries whose resolution is still the one given, else `Fenced`."""
+        feeding.clear_outbox(self._connection, lease, entries)
+
+    # ---- readers ---------------------------------------------------------
+
+    def link_days(
+        self, pairs: Iterable[tuple[NodeKey, NodeKey]]
+    ) -> dict[tuple[NodeKey, NodeKey], tuple[LinkDay, ...]]:
+        """Daily sightings by pair as given, ordered by day, source, assurance."""
+        return reading.link_days(self._connection, pairs)
+
+    def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
+        """The person each node is assigned to; unassigned nodes are left out."""
+        return persons.person_of(self._connection, keys)
+
+    def current(self, person: PersonId) -> PersonId | None:
+        """The id that an id stands for now; None when nobody's or never given out."""
+        return persons.current(self._connection, person)
+
+    def lineage(self, person: PersonId) -> list[LineageEntry]:
+        """Entries of the id and of all ids connected with it, oldest first."""
+        return persons.lineage(self._connection, person)
+
+    def all_people(self) -> Iterable[PersonId]:
+        """Every current person id, in no promised order."""
+        return persons.all_people(self._connection)
+
+    def all_ids(self) -> Iterable[PersonId]:
+        """Every id ever given out."""
+        return persons.all_ids(self._connection)
+
+    def totals(self) -> Totals:
+        """Counts over the whole graph; takes a scan."""
+        return reading.totals(self._connection)

@@ -1,0 +1,254 @@
+"""Evidence at its kept grain as documents: one per link or holder and period of days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from identity.engines.sqlite.database import Database
+from identity.engines.sqlite.names import Names
+from identity.evidence import ActivityEntry
+from identity.model import DAY_US, ActivityDay, Assurance, LinkDay
+
+PERIOD_DAYS = 16
+"""Long periods make reading a person cheap, short ones counting a signal."""
+AUTHENTICATED = int(Assurance.AUTHENTICATED)
+Place = tuple[int, int, int]
+"""node, other, part: where a row of `grain` stands."""
+Sightings = list[int]
+"""A link's document: day in period, source, assurance, count, first, last in the day, in turn."""
+Doings = dict[int, list[Any]]
+"""A holder's document: day in period to [count, first and last in the day, hours, cells]."""
+FIELDS = 6
+
+_pack = msgpack.Packer().pack
+_unpack = msgpack.unpackb
+
+_AT = """
+WITH wanted (node, other, part) AS ({wanted})
+SELECT grain.node, grain.other, grain.part, grain.body FROM wanted CROSS JOIN grain
+ON grain.node = wanted.node AND grain.other = wanted.other AND grain.part = wanted.part"""
+
+
+@dataclass(slots=True)
+class Documents:
+    """Documents read together, changed in memory and written back together."""
+
+    database: Database
+    found: dict[Place, Any] = field(default_factory=dict)
+    fresh: dict[Place, Any] = field(default_factory=dict)
+    changed: set[Place] = field(default_factory=set)
+
+    def read(self, places: Iterable[Place]) -> None:
+        """Read the documents that exist at these places."""
+        for node, other, part, body in self.database.look_up_rows(_AT, 3, sorted(places)):
+            self.found[node, other, part] = _unpack(body, strict_map_key=False)
+
+    def get(self, place: Place) -> Any:
+        """The document at a place, to be changed, or None."""
+        document = self.found.get(place)
+        if document is None:
+            return self.fresh.get(place)
+        self.changed.add(place)
+        return document
+
+    def write(self) -> list[Place]:
+        """Write what is new or changed; gives the places whose documents became empty."""
+        self.database.executemany(
+            "INSERT INTO grain VALUES (?, ?, ?, ?)",
+            [
+                (*place, _pack(document))
+                for place, document in sorted(self.fresh.items())
+                if document
+            ],
+        )
+        changed = sorted(self.changed)
+        found = self.found
+        self.database.executemany(
+            "UPDATE grain SET body = ?4 WHERE node = ?1 AND other = ?2 AND part = ?3",
+            [(*place, _pack(found[place])) for place in changed if found[place]],
+        )
+        empty = [place for place in changed if not found[place]]
+        self.delete(empty)
+        return empty
+
+    def delete(self, places: Sequence[Place]) -> None:
+        """Delete rows, and the pointers to links that are gone whole."""
+        if not places:
+            return
+        self.database.executemany(
+            "DELETE FROM grain WHERE node = ? AND other = ? AND part = ?", places
+        )
+        links = sorted({(node, other) for node, other, _ in places if other > node})
+        self.database.executemany(
+            "DELETE FROM grain WHERE node = ?2 AND other = ?1 AND part = 0"
+            " AND NOT EXISTS (SELECT 1 FROM grain WHERE node = ?1 AND other = ?2)",
+            links,
+        )
+
+    def point(self, links: Iterable[tuple[int, int]]) -> None:
+        """Point from each link's higher node to its lower."""
+        self.database.executemany(
+            "INSERT OR IGNORE INTO grain VALUES (?2, ?1, 0, x'')", sorted(links)
+        )
+
+
+def pack_document(document: Any) -> bytes:
+    """A document as it rests."""
+    packed: bytes = _pack(document)
+    return packed
+
+
+def unpack_document(body: bytes) -> Any:
+    """A document from where it rests."""
+    return _unpack(body, strict_map_key=False)
+
+
+def link_days(period: int, sightings: Sightings, names: Names) -> Iterator[LinkDay]:
+    """A link's document as the port tells it."""
+    start = period * PERIOD_DAYS
+    turns = [iter(sightings)] * FIELDS
+    for day, source, assurance, count, first, last in zip(*turns, strict=True):
+        start_us = (start + day) * DAY_US
+        yield LinkDay(
+            start + day,
+            names.text(source),
+            Assurance(assurance),
+            count,
+            start_us + first,
+            start_us + last,
+        )
+
+
+def activity_days(period: int, doings: Doings, names: Names) -> Iterator[tuple[int, ActivityDay]]:
+    """A holder's document as the port tells it, by day."""
+    text = names.text
+    start = period * PERIOD_DAYS
+    for place, (count, first, last, hours, cells) in doings.items():
+        day = start + place
+        start_us = day * DAY_US
+        named = {text(cell): n for cell, n in cells.items()}
+        yield day, ActivityDay(count, start_us + first, start_us + last, hours, named)
+
+
+def add_sightings(
+    sightings: Sightings, day: int, source: int, assurance: int, delta: Sequence[int]
+) -> bool:
+    """Add [count, first, last in the day]; whether that says something new about identity.
+
+    That is the link's first sighting on the day, or its first authenticated one.
+    """
+    new_day, new_login = True, assurance == AUTHENTICATED
+    at = -1
+    for place in range(0, len(sightings), FIELDS):
+        if sightings[place + 2] == AUTHENTICATED:
+            new_login = False
+        if sightings[place] == day:
+            new_day = False
+            if sightings[place + 1] == source and sightings[place + 2] == assurance:
+                at = place
+    count, first, last = delta
+    if at < 0:
+        sightings += (day, source, assurance, count, first, last)
+    else:
+        sightings[at + 3] += count
+        sightings[at + 4] = min(sightings[at + 4], first)
+        sightings[at + 5] = max(sightings[at + 5], last)
+    return new_day or new_login
+
+
+def take_sightings(
+    sightings: Sightings, day: int, source: int, assurance: int, delta: Sequence[int]
+) -> tuple[bool, bool]:
+    """Take [count, first, last in the day]; whether identity lost something, and an edge is open.
+
+    An open edge is to be found anew and set by `set_sighting_edges`.
+    """
+    at = _sighting(sightings, day, source, assurance)
+    span = _left_of(sightings[at + 3], (sightings[at + 4], sightings[at + 5]), delta)
+    sightings[at + 3] -= delta[0]
+    if sightings[at + 3]:
+        if span is not None:
+            sightings[at + 4], sightings[at + 5] = span
+        return False, span is None
+    del sightings[at : at + FIELDS]
+    lost_day = day not in sightings[::FIELDS]
+    lost_login = assurance == AUTHENTICATED and AUTHENTICATED not in sightings[2::FIELDS]
+    return lost_day or lost_login, False
+
+
+def set_sighting_edges(
+    sightings: Sightings, day: int, source: int, assurance: int, edge: tuple[int, int]
+) -> None:
+    """Set first and last in the day."""
+    at = _sighting(sightings, day, source, assurance)
+    sightings[at + 4], sightings[at + 5] = edge
+
+
+def _sighting(sightings: Sightings, day: int, source: int, assurance: int) -> int:
+    for place in range(0, len(sightings), FIELDS):
+        if sightings[place : place + 3] == [day, source, assurance]:
+            return place
+    raise AssertionError("a sighting is taken that was never added")
+
+
+def _left_of(count: int, span: tuple[int, int], delta: Sequence[int]) -> tuple[int, int] | None:
+    """First and last after taking `delta` from `count` signals; None when that cannot be told."""
+    taken, first, last = delta
+    if first > span[0] and last < span[1]:
+        return span
+    if count == 2 and taken == 1:
+        rest = span[1] if first == span[0] else span[0]
+        return rest, rest
+    return None
+
+
+def add_doings(doings: Doings, day: int, delta: ActivityEntry, names: Names) -> None:
+    """Add an entry whose first and last are in the day."""
+    short = names.short
+    entry = doings.get(day)
+    count, first, last, hours, cells = delta
+    if entry is None:
+        doings[day] = [count, first, last, hours, {short(cell): n for cell, n in cells.items()}]
+        return
+    entry[0] += count
+    entry[1] = min(entry[1], first)
+    entry[2] = max(entry[2], last)
+    for hour, n in hours.items():
+        entry[3][hour] = entry[3].get(hour, 0) + n
+    counted = entry[4]
+    for cell, n in cells.items():
+        name = short(cell)
+        counted[name] = counted.get(name, 0) + n
+
+
+def take_doings(doings: Doings, day: int, delta: ActivityEntry, names: Names) -> bool:
+    """Take an entry whose first and last are in the day; whether an edge is open."""
+    entry = doings[day]
+    count, first, last, hours, cells = delta
+    span = _left_of(entry[0], (entry[1], entry[2]), (count, first, last))
+    entry[0] -= count
+    if not entry[0]:
+        del doings[day]
+        return False
+    _take_counts(entry[3], hours.items())
+    _take_counts(entry[4], ((_held(entry[4], cell, names), n) for cell, n in cells.items()))
+    if span is not None:
+        entry[1], entry[2] = span
+    return span is None
+
+
+def _held(cells: dict[int | str, int], cell: str, names: Names) -> int | str:
+    """How a cell stands in a document: by its text if it was crowded out when it was added."""
+    return cell if cell in cells else names.short(cell)
+
+
+def _take_counts(counts: dict[Any, int], less: Iterable[tuple[Any, int]]) -> None:
+    for name, n in less:
+        if counts[name] > n:
+            counts[name] -= n
+        else:
+            del counts[name]

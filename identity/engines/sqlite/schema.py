@@ -1,0 +1,103 @@
+"""The tables of the embedded engine, and what each is laid out for.
+
+`grain` holds all evidence of a node side by side, so that a signal writes to
+one page per node it names. Its rows, by (node, other, part):
+
+- other = 0: what the node did, one document per period (part = period number);
+- other > node: sightings of the link with the other, one document per period;
+- 0 < other < node: the link's documents are at the other node (part = 0);
+- other = -kind: a fact of that `EvidenceKind` (part = its signal).
+
+`known` sorts by day: the signals of a day lie together, so a batch writes to
+few pages however many signals are remembered, and a day expires in one piece.
+A signal has one row, at the day of the content that counts, or at `NO_DAY`
+while only its retraction is known.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x6B696E66
+VERSION = 1
+NO_DAY = -(2**31)
+
+TABLES = """
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    commits INTEGER NOT NULL DEFAULT 0,
+    next_node INTEGER NOT NULL DEFAULT 1,
+    forgets INTEGER NOT NULL DEFAULT 0,
+    resolution INTEGER NOT NULL DEFAULT 0,
+    lease_owner TEXT NOT NULL DEFAULT '',
+    lease_epoch INTEGER NOT NULL DEFAULT 0,
+    lease_until_ms INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO state (id) VALUES (1);
+CREATE TABLE checkpoint (
+    partition TEXT PRIMARY KEY,
+    position BLOB NOT NULL,
+    epoch INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE horizon (kind INTEGER PRIMARY KEY, before_day INTEGER NOT NULL);
+CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE node (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    digest INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    shared INTEGER NOT NULL DEFAULT 0,
+    person INTEGER
+);
+CREATE INDEX node_by_person ON node (person) WHERE person IS NOT NULL;
+CREATE TABLE known (
+    day INTEGER NOT NULL,
+    signal INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (day, signal)
+) WITHOUT ROWID;
+CREATE TABLE arrived (number INTEGER PRIMARY KEY, signals BLOB NOT NULL);
+CREATE TABLE grain (
+    node INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (node, other, part)
+) WITHOUT ROWID;
+CREATE TABLE decision (
+    signal INTEGER PRIMARY KEY,
+    left_key TEXT NOT NULL,
+    right_key TEXT NOT NULL,
+    same INTEGER NOT NULL,
+    decided_us INTEGER NOT NULL,
+    digest BLOB NOT NULL
+);
+CREATE INDEX decision_by_left ON decision (left_key);
+CREATE INDEX decision_by_right ON decision (right_key);
+CREATE TABLE mark (
+    node INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+);
+CREATE TABLE person (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    stands_for INTEGER
+);
+CREATE TABLE lineage (
+    number INTEGER PRIMARY KEY,
+    change INTEGER NOT NULL,
+    person INTEGER NOT NULL,
+    other INTEGER,
+    resolution INTEGER NOT NULL,
+    at_us INTEGER NOT NULL
+);
+CREATE INDEX lineage_by_person ON lineage (person);
+CREATE INDEX lineage_by_other ON lineage (other) WHERE other IS NOT NULL;
+CREATE TABLE outbox (
+    person INTEGER PRIMARY KEY,
+    resolution INTEGER NOT NULL,
+    merged_into INTEGER,
+    gone INTEGER NOT NULL
+);
+CREATE INDEX outbox_by_resolution ON outbox (resolution);
+"""
