@@ -27,5 +27,5 @@ class TestSqlite(GraphStoreContract):
             numbers.append(numbers[-1] + 1)
 
         return Engine(
-            open=lambda: SqliteGraphStore(path()), wipe=wipe, durable=True, max_examples=1500
+            open=lambda: SqliteGraphStore(path()), wipe=wipe, durable=True, max_examples=80
         )
