@@ -11,7 +11,7 @@ overrides, the most restrictive wins. The order of facts and links is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgpack
@@ -61,31 +61,31 @@ def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[Co
     return found
 
 
-def joins(person: PersonEvidence) -> list[Joined]:
+def joins(person: PersonEvidence) -> Iterator[Joined]:
     """When each two nodes of a person were first joined: by being seen together, or by staff."""
-    found = [
-        (min(day.first_us for day in days), low, high) for low, high, days in person.links if days
-    ]
+    for low, high, days in person.links:
+        if days:
+            yield min([day.first_us for day in days]), low, high
     for kept in person.facts:
         fact = kept.fact
         if fact.kind is EvidenceKind.DECISION and fact.same and len(fact.subjects) == 2:
-            found.append((kept.event_us, fact.subjects[0], fact.subjects[1]))
-    return found
+            yield kept.event_us, fact.subjects[0], fact.subjects[1]
 
 
 def standing(
-    made: Sequence[ConsentDecision], joined: Sequence[Joined]
+    made: Iterable[ConsentDecision], joined: Iterable[Joined]
 ) -> dict[str, ConsentDecision]:
     """Per purpose the decision that holds; purposes without a decision are left out."""
     by_purpose: dict[str, list[ConsentDecision]] = {}
     for decision in made:
         by_purpose.setdefault(decision.purpose, []).append(decision)
-    joined = sorted(joined)
-    holds = {}
-    for purpose, decided in sorted(by_purpose.items()):
-        left = decided if len(decided) == 1 else _not_overridden(sorted(decided), joined)
-        holds[purpose] = _most_restrictive(left)
-    return holds
+    # Most people decide once on each purpose, and then no link matters.
+    several = any(len(decided) > 1 for decided in by_purpose.values())
+    in_order = sorted(joined) if several else []
+    return {
+        purpose: _most_restrictive(_not_overridden(decided, in_order))
+        for purpose, decided in sorted(by_purpose.items())
+    }
 
 
 def _most_restrictive(left: list[ConsentDecision]) -> ConsentDecision:
@@ -93,17 +93,17 @@ def _most_restrictive(left: list[ConsentDecision]) -> ConsentDecision:
     return max(left, key=lambda decision: (decision.withdrawn, decision))
 
 
-def _not_overridden(
-    made: Sequence[ConsentDecision], joined: Sequence[Joined]
-) -> list[ConsentDecision]:
-    """Takes decisions in order, growing the joined groups up to each one's time.
+def _not_overridden(made: list[ConsentDecision], joined: Sequence[Joined]) -> list[ConsentDecision]:
+    """Takes decisions in order of time, growing the joined groups up to each one's.
 
     A group's decisions that stand: those of the groups it grew from, until one
     is made within it, which then stands alone.
     """
+    if len(made) == 1:
+        return made
     groups = _Groups()
     at = 0
-    for decision in made:
+    for decision in sorted(made):
         while at < len(joined) and joined[at][0] <= decision.effective_us:
             groups.join(joined[at][1], joined[at][2])
             at += 1

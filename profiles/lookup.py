@@ -54,7 +54,10 @@ _PLANS_KEPT = 4_096
 _WITHHELD_KEPT = 4_096
 _ALL_FIELDS = sum(1 << number for number in FIELDS.values())
 _HEAD_BYTES = HEAD.size
-_PROFILE_TAG, _ASKED_TAG = b"\x0a", b"\x1a"
+_ID_CHARS = 26
+_PROFILE_TAG = b"\x0a"
+_ASKED = b"\x1a\x1a"
+"""Tag of `asked_person_id` and its length, always the same."""
 
 
 class _Plan(NamedTuple):
@@ -197,9 +200,13 @@ class Lookup:
 
     def _find(self, txn: Any, subject: Subject) -> tuple[bytes, bytes, bytes] | Refused:
         """The person an answer is about, its stored state, and the id asked for, as answered."""
-        which = subject.WhichOneof("subject")
-        asked = b""
-        if which == "identifier":
+        person_id = subject.person_id
+        if len(person_id) == _ID_CHARS:
+            person = person_id.encode()
+            asked = _ASKED + person
+        else:
+            if subject.WhichOneof("subject") != "identifier":
+                return PERSON_ID_INVALID if subject.HasField("person_id") else SUBJECT_MISSING
             identifier = subject.identifier
             name = self._name_of(identifier.kind, identifier.value)
             if name is None:
@@ -207,23 +214,27 @@ class Lookup:
             person = txn.get(name.encode(), db=self._aliases)
             if person is None:
                 return PROFILE_NOT_FOUND
-        elif which == "person_id":
-            person_id = subject.person_id
-            if not _PERSON_ID.fullmatch(person_id):
-                return PERSON_ID_INVALID
-            person = person_id.encode()
-            asked = _ASKED_TAG + _varint(len(person)) + person
-        else:
-            return SUBJECT_MISSING
+            asked = b""
         value = txn.get(person, db=self._people)
+        if value is None:
+            wrong = asked and not _PERSON_ID.fullmatch(person_id)
+            return PERSON_ID_INVALID if wrong else PROFILE_NOT_FOUND
+        if value[0] == PROFILE:
+            return person, value, asked
+        return self._follow(txn, value, asked)
+
+    def _follow(
+        self, txn: Any, value: bytes | None, asked: bytes
+    ) -> tuple[bytes, bytes, bytes] | Refused:
+        """From a merged id to the person it stands for now."""
         for _ in range(_MAX_HOPS):
             if value is None or value[0] != MERGED:
                 break
             person = value[_HEAD_BYTES:]
             value = txn.get(person, db=self._people)
-        if value is None or value[0] != PROFILE:
-            return PROFILE_NOT_FOUND
-        return person, value, asked
+            if value is not None and value[0] == PROFILE:
+                return person, value, asked
+        return PROFILE_NOT_FOUND
 
     def _tell(self, withheld: int) -> bytes:
         names = [name for name, number in FIELDS.items() if withheld >> number & 1]

@@ -228,29 +228,30 @@ class _Applying:
                 changed += self._gone(record.person_id.encode())
         return changed
 
-    def _before(self, person: bytes) -> tuple[bool, list[bytes]]:
-        """Whether this sequence is not older than what is stored, and the aliases stored."""
+    def _before(self, person: bytes) -> bytes | None:
+        """The aliases stored, still joined; None when what is stored is newer than this."""
         value = self._txn.get(person, db=self._people)
         if value is None:
-            return True, []
-        state, sequence = _STATE_SEQUENCE.unpack_from(value)
+            return b""
+        state, sequence, _, _, layout, reply, sealed = HEAD.unpack_from(value)
         if sequence > self._sequence:
-            return False, []
-        return True, unpack(value).aliases if state == PROFILE else []
+            return None
+        return value[HEAD.size + layout + reply + sealed :] if state == PROFILE else b""
 
     def _profile(self, person: bytes, profile: StoredProfile) -> bool:
-        newer, listed = self._before(person)
-        if not newer:
+        listed = self._before(person)
+        if listed is None:
             return False
         txn, database = self._txn, self._aliases
         aliases = [alias.encode() for alias in profile.aliases]
-        txn.put(person, pack(person, self._sequence, profile, aliases), db=self._people)
+        joined = _ALIASES_APART.join(aliases)
+        txn.put(person, pack(person, self._sequence, profile, joined), db=self._people)
         for alias in aliases:
             holder = txn.get(alias, db=database)
             if holder != person and (holder is None or self._yields(holder)):
                 txn.put(alias, person, db=database)
-        if listed != aliases:
-            self._drop(set(listed).difference(aliases), person)
+        if listed not in (joined, b""):
+            self._drop(set(listed.split(_ALIASES_APART)).difference(aliases), person)
         return True
 
     def _yields(self, holder: bytes) -> bool:
@@ -264,9 +265,10 @@ class _Applying:
                 self._txn.delete(alias, db=self._aliases)
 
     def _merged(self, person: bytes, into: bytes) -> bool:
-        newer, listed = self._before(person)
-        if not newer:
+        before = self._before(person)
+        if before is None:
             return False
+        listed = before.split(_ALIASES_APART) if before else []
         heir = self._txn.get(into, db=self._people)
         if heir is not None:
             state, sequence = _STATE_SEQUENCE.unpack_from(heir)
@@ -286,31 +288,25 @@ class _Applying:
         self._txn.put(into, repack(heir._replace(rest=rest)), db=self._people)
 
     def _gone(self, person: bytes) -> bool:
-        newer, listed = self._before(person)
-        if not newer:
+        before = self._before(person)
+        if before is None:
             return False
-        self._drop(listed, person)
+        self._drop(before.split(_ALIASES_APART) if before else (), person)
         self._txn.put(person, HEAD.pack(GONE, self._sequence, 0, 0, 0, 0, 0), db=self._people)
         return True
 
 
-def pack(person: bytes, sequence: int, profile: StoredProfile, aliases: Sequence[bytes]) -> bytes:
+def pack(person: bytes, sequence: int, profile: StoredProfile, aliases: bytes) -> bytes:
     """A profile as it is stored, with the unchanging part of its answer already written."""
-    answer = GetProfileResponse(person_id=person.decode(), version=profile.version)
-    answer.as_of.seconds, micros = divmod(profile.as_of_us, 1_000_000)
-    answer.as_of.nanos = micros * 1_000
+    version = profile.version
+    answer = GetProfileResponse(person_id=person.decode(), version=version)
+    answer.as_of.FromMicroseconds(profile.as_of_us)
     reply = answer.SerializeToString()
     layout, sealed = profile.layout, profile.sealed
-    head = HEAD.pack(
-        PROFILE,
-        sequence,
-        profile.version,
-        profile.granted_purposes,
-        len(layout),
-        len(reply),
-        len(sealed),
-    )
-    return b"".join((head, layout, reply, sealed, _ALIASES_APART.join(aliases)))
+    granted = profile.granted_purposes
+    lengths = (len(layout), len(reply), len(sealed))
+    head = HEAD.pack(PROFILE, sequence, version, granted, *lengths)
+    return b"".join((head, layout, reply, sealed, aliases))
 
 
 def repack(stored: Stored) -> bytes:
