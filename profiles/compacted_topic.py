@@ -14,7 +14,7 @@ from typing import Self
 import pulsar
 from pulsar import exceptions
 
-from profiles.pulsar_cluster import PulsarCluster, PulsarRefused
+from profiles.pulsar_cluster import Position, PulsarCluster, PulsarRefused
 from profiles.pulsar_sending import Pending
 
 SEND_TIMEOUT_MS = 30_000
@@ -147,6 +147,12 @@ class CompactedReader:
     def _has_more(self) -> bool:
         with told(self._topic):
             return bool(self._reader.has_message_available())
+
+
+def place_of(position: bytes) -> Position:
+    """The ledger and entry of a serialized position."""
+    message_id = pulsar.MessageId.deserialize(position)
+    return message_id.ledger_id(), message_id.entry_id()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from itertools import zip_longest
 
 from google.protobuf.message import DecodeError
 
-from profiles.compacted_topic import CompactedReader, CompactedWriter, TopicTaken
+from profiles.compacted_topic import CompactedReader, CompactedWriter, TopicTaken, place_of
 from profiles.feed import Delivered, FeedDamaged, FeedUnavailable, beat_record
 from profiles.pulsar_cluster import PulsarCluster, PulsarRefused
 from profiles.v1.feed_pb2 import FeedRecord
@@ -121,7 +121,7 @@ class PulsarFeedReader:
         self._cluster = cluster
         self._topic = topic
         self._read = 0
-        self._place: tuple[int, int] | None = None
+        self._place = place_of(position) if position else None
         with _reading():
             # Here too: what the broker makes for a replica that comes first would forget.
             if cluster.partitions(topic) is None:
@@ -139,9 +139,9 @@ class PulsarFeedReader:
         with _reading():
             message = self._reader.next(timeout_ms)
             while message is not None:
-                message_id = message.message_id()
-                self._place = (message_id.ledger_id(), message_id.entry_id())
-                record, position = _parsed(message.data()), message_id.serialize()
+                position = message.message_id().serialize()
+                self._place = place_of(position)
+                record = _parsed(message.data())
                 delivered.append(Delivered(record, position, message.publish_timestamp()))
                 # Only what is here already, and not without end.
                 message = self._reader.next(0) if len(delivered) < POLLED_AT_MOST else None
