@@ -29,14 +29,7 @@ def batch_answer(outcomes: Iterable[bytes | Refused]) -> bytes:
         if isinstance(outcome, Refused):
             parts.append(_refused_result(outcome))
         else:
-            size = _varint(len(outcome))
-            parts += (
-                _RESULT_TAG,
-                _varint(1 + len(size) + len(outcome)),
-                _RESPONSE_TAG,
-                size,
-                outcome,
-            )
+            parts += (_head(len(outcome)), outcome)
     return b"".join(parts)
 
 
@@ -52,6 +45,12 @@ def _refused_result(refused: Refused) -> bytes:
 
 
 @lru_cache(maxsize=16_384)
+def _head(size: int) -> bytes:
+    """What stands before a response of so many bytes: its own head after that of its result."""
+    head = _RESPONSE_TAG + _varint(size)
+    return _RESULT_TAG + _varint(len(head) + size) + head
+
+
 def _varint(number: int) -> bytes:
     """Seven bits a byte, least first; the high bit says that more follow."""
     out = bytearray()
