@@ -68,6 +68,18 @@ class PeopleContract:
             store.commit_resolution(lease, Resolution({}, {PHONE: False}, [], [], []))
             assert not store.views([PHONE])[PHONE].shared
 
+    def test_a_shared_node_alone_has_evidence(self, engine: Engine) -> None:
+        """A person of one node whose links all lead to others is still somebody to publish."""
+        with engine.fresh() as store:
+            Consumer(store).take(contribution(1, "login:a", "device:a"))
+            assign(store, {ANN: P, PHONE: Q})
+            found = store.evidence([P, Q, R])
+            assert {person: [one.key for one in told.nodes] for person, told in found.items()} == {
+                P: [ANN],
+                Q: [PHONE],
+            }
+            assert [told.links for told in found.values()] == [(), ()]
+
     def test_nobodys_nodes_without_evidence_go(self, engine: Engine) -> None:
         """A node keeps its person until it is unassigned, then it is gone; seen again it is new."""
         with engine.fresh() as store:

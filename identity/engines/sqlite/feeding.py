@@ -42,6 +42,8 @@ SELECT node, other, part, body FROM grain WHERE node IN (SELECT value FROM json_
 _GRAIN_ALONE = """
 SELECT node, other, part, body FROM grain
 WHERE node IN (SELECT value FROM json_each(?)) AND other <= 0"""
+_LINKED_OUTSIDE = """
+SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM grain WHERE grain.node = value)"""
 _LINK_DAYS = """
 WITH wanted (node, other) AS ({wanted})
 SELECT grain.node, grain.other, grain.part, grain.body FROM wanted CROSS JOIN grain
@@ -96,6 +98,9 @@ class Gathering:
             if nodes:
                 for row in self._database.look_up(select, nodes):
                     self._sort_in(*row)
+        bare = [node for node in alone if not self._home[node].evidenced]
+        for (node,) in self._database.look_up(_LINKED_OUTSIDE, bare) if bare else ():
+            self._home[node].evidenced.add(node)
         facts = self._facts()
         return {
             name: _told(name, person, facts)
