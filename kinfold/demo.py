@@ -99,7 +99,7 @@ class Embedded:
 
         def keep_up(step: Step) -> None:
             count.add(step)
-            self.upkeep.once()
+            self.upkeep.after(step.read)
             after(step)
 
         for partition in source.partitions():

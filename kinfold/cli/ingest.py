@@ -107,7 +107,7 @@ class _After:
 
     def __call__(self, step: Step) -> None:
         self._count.add(step)
-        self._upkeep.once()
+        self._upkeep.after(step.read)
         if step.extent is not None:
             self._advance(step.extent.done, step.extent.total)
 
