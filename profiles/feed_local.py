@@ -2,7 +2,7 @@
 
 What is published is applied to the view before `publish` returns, in one
 durable transaction. There is no log: a view that was lost is filled again by
-`profiles.feeder.Feeder.publish_all`.
+`profiles.feeder.Feeder.refill`.
 """
 
 from __future__ import annotations

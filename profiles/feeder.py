@@ -12,13 +12,14 @@ Runs under the resolver's lease: one feeder at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from identity.model import OutboxEntry, PersonId
-from identity.store import GraphStore, Lease
+from identity.store import GraphStore, Lease, Resolution
 from profiles.build import Builder
 from profiles.feed import ProfileFeed
+from profiles.read_view import ReadView
 from profiles.v1.feed_pb2 import FeedRecord
 
 _PEOPLE_AT_ONCE = 1_000
@@ -55,26 +56,38 @@ class Feeder:
         """Tell every follower that the feeder lives."""
         self._feed.beat()
 
-    def publish_all(self, sequence: int) -> Iterator[int]:
-        """Publish every id ever given out, as it is now; yields how many so far, batch by batch.
+    def enqueue_all(self, lease: Lease) -> int:
+        """Put every id ever given out into the outbox, as it stands now; how many there are.
 
-        For a feed without a log, after its view was lost, and for a new topic.
-        `sequence` is that of the last resolution, or a later one: all records
-        carry it, so nothing that changes meanwhile is overwritten.
+        For a view that was lost where the feed keeps no log, and for a new
+        topic. `drain` does the rest; killed half way, do it all again.
+
+        Raises:
+            Fenced: another has taken over the lease.
         """
-        done = 0
+        enqueued = 0
         ids = iter(self._store.all_ids())
-        while batch := list(islice(ids, _PEOPLE_AT_ONCE)):
-            entries = [self._as_it_is(person, sequence) for person in batch]
-            self._feed.publish(self._records(entries))
-            done += len(batch)
-            yield done
+        while batch := [self._as_it_is(person) for person in islice(ids, _PEOPLE_AT_ONCE)]:
+            self._store.commit_resolution(lease, Resolution({}, {}, (), batch, ()))
+            enqueued += len(batch)
+        return enqueued
 
-    def _as_it_is(self, person: PersonId, sequence: int) -> OutboxEntry:
+    def refill(self, lease: Lease, view: ReadView) -> int:
+        """Enqueue everybody for a view that is new; for one that is not, a no-op. Raises: as above.
+
+        Call it before the first `drain` into a view of this process.
+        """
+        if view.is_whole():
+            return 0
+        enqueued = self.enqueue_all(lease)
+        view.mark_whole()
+        return enqueued
+
+    def _as_it_is(self, person: PersonId) -> OutboxEntry:
         current = self._store.current(person)
         if current is None:
-            return OutboxEntry(person, sequence, gone=True)
-        return OutboxEntry(person, sequence, None if current == person else current)
+            return OutboxEntry(person, 0, gone=True)
+        return OutboxEntry(person, 0, None if current == person else current)
 
     def _records(self, entries: Sequence[OutboxEntry]) -> list[FeedRecord]:
         """One record per entry, by resolution; the last of each resolution says so."""

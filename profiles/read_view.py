@@ -34,7 +34,7 @@ PROFILE, MERGED, GONE = 1, 2, 3
 HEAD = struct.Struct("<BQQQHHI")
 """What a stored state begins with: state, sequence, version, granted, then the lengths of layout,
 reply and sealed, which follow, and after them the aliases or the id it was merged into."""
-HEARD, POSITION = b"heard", b"position"
+HEARD, POSITION, _WHOLE = b"heard", b"position", b"whole"
 _FORMAT, _FORMAT_NOW = b"format", b"1"
 MS = struct.Struct("<Q")
 _STATE_SEQUENCE = struct.Struct("<BQ")
@@ -151,8 +151,18 @@ class ReadView:
         with self._writing() as txn:
             for database in (self.people, self.aliases):
                 txn.drop(database, delete=False)
-            for key in (POSITION, HEARD):
+            for key in (POSITION, HEARD, _WHOLE):
                 txn.delete(key, db=self.meta)
+
+    def is_whole(self) -> bool:
+        """Whether `mark_whole` was ever called and the view not cleared since."""
+        with self.env.begin(db=self.meta) as txn:
+            return txn.get(_WHOLE) is not None
+
+    def mark_whole(self) -> None:
+        """Say that everybody was published into this view, or durably waits to be."""
+        with self._writing() as txn:
+            txn.put(_WHOLE, b"1", db=self.meta)
 
     @contextmanager
     def _writing(self) -> Iterator[Any]:

@@ -51,7 +51,7 @@ class ProfileFeedContract:
     def test_every_id_is_there(self, case: FeedCase) -> None:
         """A view that starts from nothing comes to show the same as one that followed all along."""
         if not case.keeps_a_log:
-            pytest.skip("opted out: without a log, Feeder.publish_all fills a new view")
+            pytest.skip("opted out: without a log, Feeder.refill fills a new view")
         for sequence in range(1, 8):
             case.feed.publish(feed_records(sequence, lists("p", A, version=sequence)))
         case.feed.publish(feed_records(8, lists("q", B), lists("r", C), gone("s")))

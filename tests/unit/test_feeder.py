@@ -188,18 +188,28 @@ def test_a_feeder_without_the_lease_clears_nothing(works: Works) -> None:
     assert len(works.store.outbox(10)) == 1
 
 
-def test_publish_all_fills_an_empty_view(works: Works, tmp_path: Path) -> None:
-    """A view that was lost is filled with every id ever given out, as before."""
+def test_a_lost_view_is_refilled(works: Works, tmp_path: Path) -> None:
+    """A view that starts from nothing comes to show every id ever given out, as before; once."""
     works.take(seen(1, ("login", "ada"), ("device", "phone")), seen(2, ("cookie", "ada")))
     works.take(seen(3, ("login", "ada"), ("cookie", "ada")))
     works.take(seen(4, ("login", "bob")))
     before = works.shown()
     states = {person: stored.state for person, stored in works.view.everything()}
-    view = ReadView(tmp_path / "other")
+    view, lease = ReadView(tmp_path / "other"), lease_of(works.store)
     feeder = Feeder(works.store, new_builder(works.sealer), LocalFeed(view, lambda: 1))
-    assert list(feeder.publish_all(2)) == [3]
+    assert feeder.refill(lease, view) == 3
+    assert feeder.drain(lease) == 3
+    assert feeder.refill(lease, view) == 0
     assert shown(view, works.sealer) == before
     assert {person: stored.state for person, stored in view.everything()} == states
+    versions = {person: stored.version for person, stored in works.view.everything()}
+    assert all(
+        stored.version > versions[person]
+        for person, stored in view.everything()
+        if stored.state == PROFILE
+    )
+    view.clear()
+    assert feeder.refill(lease, view) == 3
 
 
 def test_nothing_to_do_is_told(works: Works) -> None:
