@@ -21,6 +21,7 @@ from profiles.read_view import ViewError
 from profiles.vault import VaultError
 
 HEALTH_TIMEOUT_S = 2.0
+REACH_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _graph(settings: Settings) -> Finding:
     embedded = settings.graph.url == "sqlite:"
     if embedded and not (settings.home_dir / "graph.sqlite3").exists():
         return Finding("graph", "missing", "SQLite, made at first use")
-    with closing(open_store(settings)) as store:
+    with closing(open_store(settings, patience_s=REACH_S)) as store:
         totals = store.totals()
     waiting = f", {totals.marks:,} marks waiting" if totals.marks else ""
     words = f"{sum(totals.nodes.values()):,} nodes, {totals.people:,} people{waiting}"
@@ -120,9 +121,10 @@ def _server(settings: Settings) -> Finding:
         return Finding("server", "missing", f"nothing listens on {listen}; `kinfold serve` does")
     try:
         with grpc.insecure_channel(listen) as channel:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_S
-            )
+            stub = health_pb2_grpc.HealthStub(channel)
+            ask = health_pb2.HealthCheckRequest()
+            # The stub's methods are made at run time; its types do not say so.
+            answer = stub.Check(ask, timeout=HEALTH_TIMEOUT_S)  # type: ignore[attr-defined]
     except grpc.RpcError:
         hint = "choose another address with --serve-listen"
         return Finding("server", "wrong", f"{listen} is taken by something else", hint)

@@ -109,8 +109,8 @@ def open_vault(settings: Settings) -> SqliteVault:
     return SqliteVault(keys / "vault.sqlite3", keys / "root.key")
 
 
-def open_store(settings: Settings) -> GraphStore:
-    """The graph store that `graph.url` names, migrated.
+def open_store(settings: Settings, *, patience_s: float = 30.0) -> GraphStore:
+    """The graph store that `graph.url` names, migrated; waits so long for a server.
 
     Raises:
         StoreError: it cannot be reached or used.
@@ -123,10 +123,11 @@ def open_store(settings: Settings) -> GraphStore:
         settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = settings.graph.url.partition(":")[2]
         return SqliteGraphStore(Path(path) if path else settings.home_dir / "graph.sqlite3")
-    from identity.engines.neo4j import Neo4jGraphStore  # noqa: PLC0415
+    from identity.engines.neo4j.store import Neo4jGraphStore  # noqa: PLC0415
 
     auth = (settings.graph.user, _password(settings))
-    return Neo4jGraphStore(settings.graph.url, auth=auth, database=settings.graph.database)
+    url, database = settings.graph.url, settings.graph.database
+    return Neo4jGraphStore(url, auth, database, patience_s=patience_s)
 
 
 def _password(settings: Settings) -> str:

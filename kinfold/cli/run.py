@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from ingest.consumer import consume, stopping_on_signals
 from ingest.pipeline import Pipeline, Step
-from ingest.source import ReadLimits, SourceError
+from ingest.source import ReadLimits, SourceError, TakenOver
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, print_json
 from kinfold.clusters import cluster_of
@@ -26,7 +26,9 @@ from profiles.feed import FeedError
 from profiles.pulsar_cluster import PulsarRefused
 from profiles.vault import KeyVault
 
-_EXAMPLES = """  kinfold run --pulsar-url pulsar://127.0.0.1:6650 --pulsar-admin-url http://127.0.0.1:8080 \\
+_EXAMPLES = """  kinfold run --settings kinfold.toml
+  kinfold run --pulsar-url pulsar://127.0.0.1:6650 \\
+      --pulsar-admin-url http://127.0.0.1:8080 \\
       --graph-url neo4j://127.0.0.1:7687 --graph-password-file neo4j.password
   kinfold run --only consume      (and on another machine: --only resolve)
 """
