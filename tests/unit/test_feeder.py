@@ -10,8 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,18 +17,17 @@ import pytest
 from identity.engines.memory import MemoryGraphStore
 from identity.engines.sqlite import SqliteGraphStore
 from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Node
-from identity.resolver import Resolver
-from identity.store import Fenced, GraphStore
+from identity.store import Fenced
 from profiles.feed import FeedUnavailable
 from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
 from profiles.read_view import GONE, MERGED, PROFILE, ReadView
 from profiles.sealing import Sealer
 from profiles.v1.feed_pb2 import FeedRecord
-from profiles.v1.profile_pb2 import Profile
 from profiles.vault_sqlite import SqliteVault
-from tests.support.profile_parts import DAY, key, new_builder, new_sealer, profile_policy
-from tests.support.store_driver import ENDLESS_MS, Consumer, lease_of
+from tests.support.profile_parts import DAY, key, new_builder, new_sealer
+from tests.support.profile_works import Works, shown
+from tests.support.store_driver import ENDLESS_MS, lease_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,55 +52,6 @@ def seen(
         named,
         ((named[0].key, cells),),
     )
-
-
-@dataclass
-class Works:
-    """Store, resolver, feeder and view, in turn as one process runs them."""
-
-    store: GraphStore
-    sealer: Sealer
-    view: ReadView
-    ids: count[int] = field(default_factory=count)
-
-    def __post_init__(self) -> None:
-        """Wire them."""
-        self.feed = LocalFeed(self.view, lambda: 1_000)
-        self.feeder = Feeder(self.store, new_builder(self.sealer), self.feed)
-        self.resolver = Resolver(self.store, profile_policy().identity, self.new_id)
-        self.consumer = Consumer(self.store)
-
-    def new_id(self) -> str:
-        """Person ids in order."""
-        letters = "".join(chr(97 + int(digit)) for digit in f"{next(self.ids):08d}")
-        return letters.ljust(26, "2")
-
-    def take(self, *contributions: Contribution) -> None:
-        """Commit, resolve, feed."""
-        self.consumer.take(*contributions)
-        self.resolve()
-        self.feeder.drain(lease_of(self.store))
-
-    def resolve(self) -> None:
-        """Resolve all that is marked."""
-        while self.resolver.drain(lease_of(self.store), 0):
-            pass
-
-    def shown(self) -> dict[str, Profile]:
-        """The profile that each alias leads to, opened."""
-        return shown(self.view, self.sealer)
-
-
-def shown(view: ReadView, sealer: Sealer) -> dict[str, Profile]:
-    """The profile that each alias leads to, opened."""
-    found = {}
-    for alias, person in view.all_aliases().items():
-        stored = view.stored(person)
-        assert stored is not None
-        assert stored.state == PROFILE
-        sealed = sealer.open(stored.sealed, person.encode() + stored.layout)
-        found[alias] = Profile.FromString(sealed)
-    return found
 
 
 @pytest.fixture
@@ -225,7 +173,8 @@ from identity.engines.sqlite import SqliteGraphStore
 from profiles.read_view import ReadView
 from profiles.sealing import Sealer
 from profiles.vault_sqlite import SqliteVault
-from tests.unit.test_feeder import Works, crash_signals
+from tests.support.profile_works import Works
+from tests.unit.test_feeder import crash_signals
 folder = Path(sys.argv[1])
 store = SqliteGraphStore(folder / "graph")
 sealer = Sealer(SqliteVault(folder / "vault", folder / "root"), os.urandom)

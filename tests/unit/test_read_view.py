@@ -19,7 +19,17 @@ from hypothesis import strategies as st
 from profiles.feed import Group
 from profiles.read_view import GONE, MERGED, PROFILE, ReadView, ViewDamaged, ViewFull
 from profiles.v1.feed_pb2 import FeedRecord
-from tests.support.profile_parts import feed_records, gone, key, lists, merged, person_id
+from tests.support.profile_parts import (
+    feed_records,
+    gone,
+    key,
+    lists,
+    merged,
+    new_builder,
+    new_sealer,
+    person_id,
+    sample,
+)
 
 A, B, C = (key("login", name) for name in "abc")
 
@@ -219,6 +229,17 @@ def test_files_belong_to_the_owner_alone(tmp_path: Path) -> None:
         os.umask(before)
     paths = [tmp_path / "view", *(tmp_path / "view").iterdir()]
     assert [path.name for path in paths if path.stat().st_mode & 0o077] == []
+
+
+def test_nothing_personal_rests_openly(view: ReadView, tmp_path: Path) -> None:
+    """Not one value of a person is to be read in the view's files."""
+    sealer = new_sealer()
+    profile = new_builder(sealer).build(sample(sealer), 1)
+    view.apply([group(1, FeedRecord(person_id=person_id("ada"), profile=profile))])
+    held = b"".join(path.read_bytes() for path in (tmp_path / "view").iterdir())
+    assert profile.sealed in held
+    for value in (b"@mail", b"Ada", b"Bern", b"red shoe", b"sport", b"Firefox", b"crm", b"CHF"):
+        assert value not in held
 
 
 WRITER = """
