@@ -58,10 +58,16 @@ class KindPolicy:
 
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """The policy in force. `record_weight_mbits`: weight of a record's link to an identifier."""
+    """The policy in force.
+
+    - `sources`: the highest assurance each may claim; others have `default_assurance`.
+    - `deciders`: the sources through which staff may decide on links; no others may.
+    - `record_weight_mbits`: weight of a record's link to an identifier.
+    """
 
     kinds: Mapping[str, KindPolicy]
     sources: Mapping[str, Assurance] = field(default_factory=dict)
+    deciders: frozenset[str] = frozenset()
     default_assurance: Assurance = Assurance.NONE
     record_weight_mbits: int = 20 * MBITS
 
@@ -108,9 +114,22 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         for name, body in kinds.items():
             problems += _kind_problems(f"kinds.{name}", str(name), body)
     for name, body in dict(document.get("sources", {})).items():
-        value = body.get("max_assurance") if isinstance(body, Mapping) else None
-        if value not in _ASSURANCE:
-            problems.append(f"sources.{name}.max_assurance: must be one of {', '.join(_ASSURANCE)}")
+        problems += _source_problems(f"sources.{name}", body)
+    return problems
+
+
+def _source_problems(where: str, body: object) -> list[str]:
+    if not isinstance(body, Mapping):
+        return [f"{where}: must be a table with max_assurance"]
+    problems = [
+        f"{where}.{key}: unknown; known are max_assurance and may_decide"
+        for key in body
+        if key not in ("max_assurance", "may_decide")
+    ]
+    if body.get("max_assurance") not in _ASSURANCE:
+        problems.append(f"{where}.max_assurance: must be one of {', '.join(_ASSURANCE)}")
+    if not isinstance(body.get("may_decide", False), bool):
+        problems.append(f"{where}.may_decide: must be true or false")
     return problems
 
 
@@ -158,13 +177,12 @@ def _pattern_problems(where: str, patterns: object) -> list[str]:
 
 def parse(document: Mapping[str, Any]) -> IdentityPolicy:
     """The policy of a document in which `verify` found nothing."""
-    sources = {
-        name: _ASSURANCE[body["max_assurance"]]
-        for name, body in document.get("sources", {}).items()
-    }
+    bodies = document.get("sources", {})
+    sources = {name: _ASSURANCE[body["max_assurance"]] for name, body in bodies.items()}
     default = sources.pop("default", Assurance.NONE)
+    deciders = frozenset(name for name, body in bodies.items() if body.get("may_decide"))
     kinds = {name: _kind(body) for name, body in document["kinds"].items()}
-    return IdentityPolicy(kinds, sources, default)
+    return IdentityPolicy(kinds, sources, deciders, default)
 
 
 def _kind(body: Mapping[str, Any]) -> KindPolicy:

@@ -190,6 +190,9 @@ class Pseudonymiser:
     def _link(
         self, signal: RawSignal, content: LinkDecided, published_us: int
     ) -> Contribution | Rejected:
+        if signal.source not in self._policy.deciders:
+            hint = "send decisions of staff through a source with may_decide in the policy"
+            return Rejected("source", "may_decide", hint)
         left = self._end("link_decided.left", content.left)
         right = self._end("link_decided.right", content.right)
         for end in (left, right):

@@ -52,6 +52,7 @@ RULES: Final = {
     "phone": "not a phone number",
     "zone": "not an IANA time zone",
     "same_ends": "both ends are the same",
+    "may_decide": "a decision that policy lets no such source make",
     "segment": "not a message of the Segment spec that kinfold reads",
 }
 """Every rule, and how it is told."""

@@ -46,10 +46,10 @@ def intake(region: str | None = "CH", segment: SegmentOptions | None = None) -> 
 def said(**fields: Any) -> dict[str, Any]:
     """A whole signal as proto JSON, a page view by one device, with other fields as given.
 
-    Naming another content takes the behaviour away.
+    Naming another content takes the behaviour away; decisions come from staff.
     """
     signal: dict[str, Any] = {
-        "source": "web",
+        "source": "staff" if "link_decided" in fields else "web",
         "signal_id": "s-1",
         "event_time": EVENT,
         "identifiers": [{"kind": "device", "value": "d-1"}],

@@ -25,7 +25,7 @@ def test_every_problem_is_told_at_once() -> None:
                 "Bad Name": {"priority": 1},
                 "device": {"shared_beside": {"login": 0}, "blocked_patterns": ["("]},
             },
-            "sources": {"web": {"max_assurance": "certain"}},
+            "sources": {"web": {"max_assurance": "certain", "may_decide": 1, "colour": 1}},
         }
     )
     named = {problem.partition(": ")[0] for problem in problems}
@@ -38,6 +38,8 @@ def test_every_problem_is_told_at_once() -> None:
         "kinds.device.shared_beside.login",
         "kinds.device.blocked_patterns[0]",
         "sources.web.max_assurance",
+        "sources.web.may_decide",
+        "sources.web.colour",
     }
 
 

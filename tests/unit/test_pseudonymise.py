@@ -156,6 +156,12 @@ def test_a_decision_of_staff_has_two_ends_and_no_node() -> None:
         assert (contribution.fact.subjects, contribution.fact.same) == (ends, False)
 
 
+def test_only_sources_of_staff_decide_on_links() -> None:
+    """Whoever may not decide joins nobody and holds nobody apart, whatever it claims."""
+    found = refused(source="web", link_decided=UNNAMED["link_decided"], identifiers=None)
+    assert (found.field, found.rule) == ("source", "may_decide")
+
+
 def test_a_decision_about_one_thing_is_refused() -> None:
     """Two ends that normalise to one say nothing."""
     left, right = {"identifier": LOGIN}, {"identifier": {"kind": "login", "value": "ANNA "}}
