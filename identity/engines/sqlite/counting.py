@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.grain import (
     PERIOD_DAYS,
     Documents,
     Place,
-    add_doings,
-    add_sightings,
+    add_doing,
+    add_sighting,
     set_sighting_edges,
     take_doings,
     take_sightings,
 )
 from identity.engines.sqlite.names import Names, Nodes
-from identity.engines.sqlite.remembered import Remembered
+from identity.engines.sqlite.remembered import Remembered, shorten
 from identity.engines.sqlite.state import State, bare_nodes, write_marks
-from identity.evidence import ActivityCell, Deltas, Horizons, Known, LinkCell, edges, fold
-from identity.model import DAY_US, Changed, Contribution, EvidenceKind, Fact, Node, NodeKey
+from identity.evidence import (
+    ActivityCell,
+    Deltas,
+    Horizons,
+    Known,
+    LinkCell,
+    edges,
+    fold,
+    pairs,
+)
+from identity.model import DAY_US, Changed, Contribution, EvidenceKind, Fact, NodeKey
 
 _ACTIVITY = int(Changed.ACTIVITY)
 _ADDED = int(Changed.ACTIVITY | Changed.ADDED)
 _REMOVED = int(Changed.ACTIVITY | Changed.REMOVED)
 _DECIDED = int(Changed.DECIDED)
 FactAt = tuple[Contribution, Fact]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Where each addition goes, before the documents there are read.
+
+    - `links`: place, day in period, source, assurance, moment in the day.
+    - `doings`: place, day in period, moment in the day, cells by their short names.
+    - `bodies`: how each counted content is remembered, where that is short.
+    """
+
+    links: list[tuple[Place, int, int, int, int]] = field(default_factory=list)
+    doings: list[tuple[Place, int, int, list[int | str]]] = field(default_factory=list)
+    bodies: dict[int, bytes] = field(default_factory=dict)
 
 
 class Counting:
@@ -68,16 +93,18 @@ class Counting:
         also_marked: Mapping[int, int] | None = None,
     ) -> list[int]:
         """Count, and remember what is known; gives the signals that are new in `known`."""
-        deltas = fold(added, taken, self._horizons)
+        less = fold((), taken, self._horizons)
         facts = self._facts(added)
         if len(known) != len(added) or taken:
             # What is remembered without counting names nodes too.
             self._ids = self._nodes.ids(_named(known.values()))
-        new = self._find_nodes(added, taken, deltas, facts)
-        self._read(deltas, new)
-        self._add(deltas)
-        self._take(deltas)
-        arrived = self._remembered.write(known, self._ids)
+        new = self._find_nodes(added, taken, facts)
+        plan = self._plan(added, known)
+        self._read(plan, less, new)
+        self._add_links(plan)
+        self._add_doings(plan)
+        self._take(less)
+        arrived = self._remembered.write(known, self._ids, plan.bodies)
         self._close_edges()
         self._documents.write()
         self._documents.point(self._pointers)
@@ -103,7 +130,6 @@ class Counting:
         self,
         added: Sequence[Contribution],
         taken: Sequence[Contribution],
-        deltas: Deltas,
         facts: Sequence[FactAt],
     ) -> set[int]:
         """Ids of all nodes that are named; those new are made, marked and given back."""
@@ -111,10 +137,10 @@ class Counting:
         gone = {node.key for one in taken for node in one.nodes}
         ends = {key for one in (*added, *taken) if _is_decision(one) for key in _subjects(one)}
         self._ids |= self._nodes.ids({*nodes, *gone, *ends})
-        wanted = nodes.keys() - self._ids.keys()
-        if self._horizons:
-            wanted &= _evidenced(deltas, facts)
-        fresh: dict[NodeKey, Node] = {key: nodes[key] for key in nodes if key in wanted}
+        fresh = {key: node for key, node in nodes.items() if key not in self._ids}
+        if fresh and any(one.day < self._whole_from() for one in added):
+            evidenced = _evidenced(added, facts, self._horizons)
+            fresh = {key: node for key, node in fresh.items() if key in evidenced}
         self._nodes.seal(node for node in nodes.values() if node.sealed and node.key in self._ids)
         made = self._nodes.make(fresh, self._state.next_node)
         self._state.next_node += len(made)
@@ -122,21 +148,53 @@ class Counting:
         self._marks.update(dict.fromkeys(made.values(), _ADDED))
         return set(made.values())
 
-    def _read(self, deltas: Deltas, new: set[int]) -> None:
+    def _whole_from(self) -> int:
+        """The day from which on nothing of a contribution has expired."""
+        return max(self._horizons.values(), default=-(2**62))
+
+    def _plan(self, added: Sequence[Contribution], known: Mapping[int, Known]) -> _Plan:
+        """Where everything goes that is within its horizon."""
+        plan = _Plan()
+        whole_from = self._whole_from()
+        ids, short, source_of = self._ids, self._names.short, self._names.id
+        for one in added:
+            at_us = one.event_us
+            day = at_us // DAY_US
+            period, place = divmod(day, PERIOD_DAYS)
+            moment = at_us - day * DAY_US
+            source, assurance = source_of(one.source), int(one.assurance)
+            nodes = [ids.get(node.key, 0) for node in one.nodes]
+            doings = [
+                (ids.get(holder, 0), [short(cell) for cell in cells])
+                for holder, cells in one.activity
+            ]
+            body = shorten(one, known.get(one.signal), source, moment, nodes, doings)
+            if body is not None:
+                plan.bodies[one.signal] = body
+            alive = doings
+            if day >= whole_from:
+                links: Iterable[tuple[int, int]] = combinations(nodes, 2)
+            else:
+                links = [(ids[low], ids[high]) for low, high in pairs(one, self._horizons)]
+                if day < self._horizons.get(EvidenceKind.ACTIVITY, day):
+                    alive = []
+            for left, right in links:
+                link = (left, right, period) if left < right else (right, left, period)
+                plan.links.append((link, place, source, assurance, moment))
+            for holder, cells in alive:
+                plan.doings.append(((holder, 0, period), place, moment, cells))
+        return plan
+
+    def _read(self, plan: _Plan, less: Deltas, new: set[int]) -> None:
         """Read every document that changes, but for those of new nodes, which have none."""
-        ids = self._ids
-        places: set[Place] = set()
-        for cells in (deltas.links, deltas.less_links):
-            for low, high, day, _, _ in cells:
-                left, right = ids[low], ids[high]
-                if left > right:
-                    left, right = right, left
-                if right not in new:
-                    places.add((left, right, day // PERIOD_DAYS))
-        for holders in (deltas.activity, deltas.less_activity):
-            for holder, day in holders:
-                if (node := ids[holder]) not in new:
-                    places.add((node, 0, day // PERIOD_DAYS))
+        places = {link[0] for link in plan.links}
+        places.update([doing[0] for doing in plan.doings])
+        places.update([self._link(cell)[0] for cell in less.less_links])
+        places.update(
+            [(self._ids[holder], 0, day // PERIOD_DAYS) for holder, day in less.less_activity]
+        )
+        if new:
+            places = {place for place in places if place[0] not in new and place[1] not in new}
         self._documents.read(places)
 
     def _mark(self, node: int, changed: int) -> None:
@@ -150,26 +208,29 @@ class Counting:
         period, place = divmod(day, PERIOD_DAYS)
         return (left, right, period), place, day * DAY_US
 
-    def _add(self, deltas: Deltas) -> None:
-        documents, names, marks = self._documents, self._names, self._marks
-        for cell, (count, first_us, last_us) in deltas.links.items():
-            place, day, start_us = self._link(cell)
-            sightings = documents.get(place)
+    def _add_links(self, plan: _Plan) -> None:
+        documents, marks = self._documents, self._marks
+        held = documents.held
+        for place, day, source, assurance, moment in plan.links:
+            sightings = held.get(place)
             if sightings is None:
-                sightings = documents.fresh[place] = []
+                sightings = documents.make(place, [])
                 self._pointers.add(place[:2])
-            delta = (count, first_us - start_us, last_us - start_us)
-            is_new = add_sightings(sightings, day, names.id(cell[3]), cell[4], delta)
+            is_new = add_sighting(sightings, day, source, assurance, moment)
             changed = _ADDED if is_new else _ACTIVITY
-            for node in place[:2]:
-                marks[node] = marks.get(node, 0) | changed
-        for (holder, at), entry in deltas.activity.items():
-            node = self._ids[holder]
-            period, day = divmod(at, PERIOD_DAYS)
-            doings = documents.get((node, 0, period))
+            left, right, _ = place
+            marks[left] = marks.get(left, 0) | changed
+            marks[right] = marks.get(right, 0) | changed
+
+    def _add_doings(self, plan: _Plan) -> None:
+        documents, marks = self._documents, self._marks
+        held = documents.held
+        for place, day, moment, cells in plan.doings:
+            doings = held.get(place)
             if doings is None:
-                doings = documents.fresh[node, 0, period] = {}
-            add_doings(doings, day, _within(entry, at), names)
+                doings = documents.make(place, {})
+            add_doing(doings, day, moment, cells)
+            node = place[0]
             marks[node] = marks.get(node, 0) | _ACTIVITY
 
     def _take(self, deltas: Deltas) -> None:
@@ -178,7 +239,7 @@ class Counting:
             place, day, start_us = self._link(cell)
             delta = (count, first_us - start_us, last_us - start_us)
             is_lost, is_open = take_sightings(
-                documents.get(place), day, names.id(cell[3]), cell[4], delta
+                documents.held[place], day, names.id(cell[3]), cell[4], delta
             )
             if is_open:
                 self._open_links.add(cell)
@@ -187,7 +248,7 @@ class Counting:
         for (holder, at), entry in deltas.less_activity.items():
             node = self._ids[holder]
             period, day = divmod(at, PERIOD_DAYS)
-            if take_doings(documents.get((node, 0, period)), day, _within(entry, at), names):
+            if take_doings(documents.held[node, 0, period], day, _within(entry, at), names):
                 self._open_activity.add((holder, at))
             self._mark(node, _ACTIVITY)
 
@@ -201,10 +262,10 @@ class Counting:
                 place, day, start_us = self._link(cell)
                 edge = (first_us - start_us, last_us - start_us)
                 source = self._names.id(cell[3])
-                set_sighting_edges(self._documents.get(place), day, source, cell[4], edge)
+                set_sighting_edges(self._documents.held[place], day, source, cell[4], edge)
             for (holder, _), (first_us, last_us) in holder_edges.items():
                 period, day = divmod(at, PERIOD_DAYS)
-                entry = self._documents.get((self._ids[holder], 0, period))[day]
+                entry = self._documents.held[self._ids[holder], 0, period][day]
                 entry[1:3] = (first_us - at * DAY_US, last_us - at * DAY_US)
 
     def _keep_facts(self, added: Sequence[FactAt], taken: Sequence[FactAt]) -> None:
@@ -262,8 +323,11 @@ def _subjects(one: Contribution) -> tuple[NodeKey, ...]:
     return one.fact.subjects if one.fact is not None else ()
 
 
-def _evidenced(deltas: Deltas, facts: Sequence[FactAt]) -> set[NodeKey]:
+def _evidenced(
+    added: Iterable[Contribution], facts: Iterable[FactAt], horizons: Horizons
+) -> set[NodeKey]:
     """The nodes that an addition gives evidence."""
+    deltas = fold(added, (), horizons)
     keys = {key for low, high, *_ in deltas.links for key in (low, high)}
     keys |= {holder for holder, _ in deltas.activity}
     keys |= {key for _, fact in facts for key in fact.subjects}

@@ -11,7 +11,7 @@ import msgpack
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.names import Names
 from identity.evidence import ActivityEntry
-from identity.model import DAY_US, ActivityDay, Assurance, LinkDay
+from identity.model import DAY_US, HOUR_US, ActivityDay, Assurance, LinkDay
 
 PERIOD_DAYS = 16
 """Long periods make reading a person cheap, short ones counting a signal."""
@@ -35,45 +35,47 @@ ON grain.node = wanted.node AND grain.other = wanted.other AND grain.part = want
 
 @dataclass(slots=True)
 class Documents:
-    """Documents read together, changed in memory and written back together."""
+    """Documents read together, changed in memory and written back together.
+
+    `held` has those that were read and those that were made; `made` the places of the latter.
+    """
 
     database: Database
-    found: dict[Place, Any] = field(default_factory=dict)
-    fresh: dict[Place, Any] = field(default_factory=dict)
-    changed: set[Place] = field(default_factory=set)
+    held: dict[Place, Any] = field(default_factory=dict)
+    made: set[Place] = field(default_factory=set)
 
     def read(self, places: Iterable[Place]) -> None:
         """Read the documents that exist at these places."""
-        for node, other, part, body in self.database.look_up_rows(_AT, 3, sorted(places)):
-            self.found[node, other, part] = _unpack(body, strict_map_key=False)
+        rows = self.database.look_up_rows(_AT, 3, sorted(places))
+        reader = msgpack.Unpacker(strict_map_key=False)
+        reader.feed(b"".join([body for _, _, _, body in rows]))
+        for (node, other, part, _), document in zip(rows, reader, strict=True):
+            self.held[node, other, part] = document
 
-    def get(self, place: Place) -> Any:
-        """The document at a place, to be changed, or None."""
-        document = self.found.get(place)
-        if document is None:
-            return self.fresh.get(place)
-        self.changed.add(place)
+    def make(self, place: Place, document: Any) -> Any:
+        """A document where there was none."""
+        self.held[place] = document
+        self.made.add(place)
         return document
 
-    def write(self) -> list[Place]:
-        """Write what is new or changed; gives the places whose documents became empty."""
+    def write(self) -> None:
+        """Write everything that is held; what became empty is deleted."""
+        made, pack = self.made, _pack
         self.database.executemany(
             "INSERT INTO grain VALUES (?, ?, ?, ?)",
-            [
-                (*place, _pack(document))
-                for place, document in sorted(self.fresh.items())
-                if document
-            ],
+            [(*place, pack(self.held[place])) for place in sorted(made) if self.held[place]],
         )
-        changed = sorted(self.changed)
-        found = self.found
+        found = (
+            [item for item in self.held.items() if item[0] not in made]
+            if made
+            else self.held.items()
+        )
+        # In the order in which they were read, which is the table's.
         self.database.executemany(
             "UPDATE grain SET body = ?4 WHERE node = ?1 AND other = ?2 AND part = ?3",
-            [(*place, _pack(found[place])) for place in changed if found[place]],
+            [(*place, pack(document)) for place, document in found if document],
         )
-        empty = [place for place in changed if not found[place]]
-        self.delete(empty)
-        return empty
+        self.delete([place for place, document in found if not document])
 
     def delete(self, places: Sequence[Place]) -> None:
         """Delete rows, and the pointers to links that are gone whole."""
@@ -134,29 +136,28 @@ def activity_days(period: int, doings: Doings, names: Names) -> Iterator[tuple[i
         yield day, ActivityDay(count, start_us + first, start_us + last, hours, named)
 
 
-def add_sightings(
-    sightings: Sightings, day: int, source: int, assurance: int, delta: Sequence[int]
-) -> bool:
-    """Add [count, first, last in the day]; whether that says something new about identity.
+def add_sighting(sightings: Sightings, day: int, source: int, assurance: int, moment: int) -> bool:
+    """Add one sighting; whether it says something new about identity.
 
     That is the link's first sighting on the day, or its first authenticated one.
     """
+    if not sightings:
+        sightings += (day, source, assurance, 1, moment, moment)
+        return True
     new_day, new_login = True, assurance == AUTHENTICATED
-    at = -1
-    for place in range(0, len(sightings), FIELDS):
-        if sightings[place + 2] == AUTHENTICATED:
+    for at in range(0, len(sightings), FIELDS):
+        if sightings[at + 2] == AUTHENTICATED:
             new_login = False
-        if sightings[place] == day:
+        if sightings[at] == day:
             new_day = False
-            if sightings[place + 1] == source and sightings[place + 2] == assurance:
-                at = place
-    count, first, last = delta
-    if at < 0:
-        sightings += (day, source, assurance, count, first, last)
-    else:
-        sightings[at + 3] += count
-        sightings[at + 4] = min(sightings[at + 4], first)
-        sightings[at + 5] = max(sightings[at + 5], last)
+            if sightings[at + 1] == source and sightings[at + 2] == assurance:
+                sightings[at + 3] += 1
+                if moment < sightings[at + 4]:
+                    sightings[at + 4] = moment
+                elif moment > sightings[at + 5]:
+                    sightings[at + 5] = moment
+                return False
+    sightings += (day, source, assurance, 1, moment, moment)
     return new_day or new_login
 
 
@@ -206,23 +207,22 @@ def _left_of(count: int, span: tuple[int, int], delta: Sequence[int]) -> tuple[i
     return None
 
 
-def add_doings(doings: Doings, day: int, delta: ActivityEntry, names: Names) -> None:
-    """Add an entry whose first and last are in the day."""
-    short = names.short
+def add_doing(doings: Doings, day: int, moment: int, cells: Iterable[int | str]) -> None:
+    """Add one signal with its cells by their short names."""
     entry = doings.get(day)
-    count, first, last, hours, cells = delta
+    hour = moment // HOUR_US
     if entry is None:
-        doings[day] = [count, first, last, hours, {short(cell): n for cell, n in cells.items()}]
+        doings[day] = [1, moment, moment, {hour: 1}, dict.fromkeys(cells, 1)]
         return
-    entry[0] += count
-    entry[1] = min(entry[1], first)
-    entry[2] = max(entry[2], last)
-    for hour, n in hours.items():
-        entry[3][hour] = entry[3].get(hour, 0) + n
-    counted = entry[4]
-    for cell, n in cells.items():
-        name = short(cell)
-        counted[name] = counted.get(name, 0) + n
+    entry[0] += 1
+    if moment < entry[1]:
+        entry[1] = moment
+    elif moment > entry[2]:
+        entry[2] = moment
+    hours, counted = entry[3], entry[4]
+    hours[hour] = hours.get(hour, 0) + 1
+    for cell in cells:
+        counted[cell] = counted.get(cell, 0) + 1
 
 
 def take_doings(doings: Doings, day: int, delta: ActivityEntry, names: Names) -> bool:

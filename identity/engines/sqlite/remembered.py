@@ -118,61 +118,47 @@ class Remembered:
             else:
                 yield signal, unpack_known(body[1:])
 
-    def write(self, known: Mapping[int, Known], ids: Mapping[NodeKey, int]) -> list[int]:
+    def write(
+        self, known: Mapping[int, Known], ids: Mapping[NodeKey, int], bodies: Mapping[int, bytes]
+    ) -> list[int]:
         """Replace what is known of signals just found, or new; gives the new ones.
 
-        `ids` has the nodes that exist; contents that name others are kept whole.
+        `ids` has the nodes that exist; contents that name others are kept
+        whole. `bodies` has what the caller shortened already.
         """
         rows, moved = [], []
         for signal, one in known.items():
             day = one.seen[0].content.event_us // DAY_US if one.seen else NO_DAY
-            rows.append((day, signal, self._shorten(one, ids) or _WHOLE + pack_known(one)))
+            body = bodies.get(signal) or self._body(one, ids)
+            rows.append((day, signal, body))
             before = self._days.get(signal)
             if before is not None and before != day:
                 moved.append((before, signal))
         rows.sort()
         if moved:
             self.delete(moved)
-        if self._days:
-            self._database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
-        else:
-            self._database.executemany("INSERT INTO known VALUES (?, ?, ?)", rows)
+        verb = "INSERT OR REPLACE" if self._days else "INSERT"
+        self._database.executemany(f"{verb} INTO known VALUES (?, ?, ?)", rows)
         return [signal for signal in known if signal not in self._days]
+
+    def _body(self, known: Known, ids: Mapping[NodeKey, int]) -> bytes:
+        if len(known.seen) == 1:
+            content = known.seen[0].content
+            names = self._names
+            activity = [
+                (ids.get(holder, 0), [names.short(cell) for cell in cells])
+                for holder, cells in content.activity
+            ]
+            nodes = [ids.get(node.key, 0) for node in content.nodes]
+            source, moment = names.id(content.source), content.event_us % DAY_US
+            body = shorten(content, known, source, moment, nodes, activity)
+            if body is not None:
+                return body
+        return _WHOLE + pack_known(known)
 
     def delete(self, rows: Iterable[tuple[int, int]]) -> None:
         """Forget the signals at these days."""
         self._database.executemany("DELETE FROM known WHERE day = ? AND signal = ?", sorted(rows))
-
-    def _shorten(self, known: Known, ids: Mapping[NodeKey, int]) -> bytes | None:
-        """A content as integers, or None when it must be kept whole."""
-        if known.retracted_us is not None or len(known.seen) != 1:
-            return None
-        content, latest_us = known.seen[0]
-        try:
-            nodes = [ids[node.key] for node in content.nodes]
-            places = {node.key: place for place, node in enumerate(content.nodes)}
-            short = self._names.short
-            activity = [
-                (places[holder], [short(cell) for cell in cells])
-                for holder, cells in content.activity
-            ]
-            fact = _short_fact(content.fact, places) if content.fact is not None else None
-        except KeyError:
-            return None
-        packed: bytes = _pack(
-            (
-                content.digest,
-                content.event_us % DAY_US,
-                content.published_us - content.event_us,
-                latest_us - content.published_us,
-                self._names.id(content.source),
-                int(content.assurance),
-                nodes,
-                activity,
-                fact,
-            )
-        )
-        return packed
 
     def _lengthen(
         self, day: int, signal: int, row: tuple[Any, ...], nodes: Mapping[int, Node]
@@ -190,21 +176,64 @@ class Remembered:
             assurance=Assurance(assurance),
             nodes=tuple(nodes[node] for node in ids if node in nodes),
             activity=tuple(
-                (nodes[ids[place]].key, tuple(text(cell) for cell in cells))
-                for place, cells in activity
-                if ids[place] in nodes
+                (nodes[holder].key, tuple(text(cell) for cell in cells))
+                for holder, cells in activity
+                if holder in nodes
             ),
-            fact=_long_fact(fact, ids, nodes) if fact is not None else None,
+            fact=_long_fact(fact, nodes) if fact is not None else None,
         )
         return Known((Seen(content, content.published_us + spread_us),))
 
 
-def _short_fact(fact: Fact, places: Mapping[NodeKey, int]) -> tuple[Any, ...]:
-    subjects = [places[subject] for subject in fact.subjects]
+def shorten(
+    content: Contribution,
+    known: Known | None,
+    source: int,
+    moment: int,
+    nodes: Sequence[int],
+    activity: Sequence[tuple[int, list[int | str]]],
+) -> bytes | None:
+    """The one content that is known of a signal as integers, None when it must be kept whole.
+
+    `nodes` and `activity` are the content's with ids (0 where there is no such
+    node) and short names, `moment` its time in its day.
+    """
+    if known is None or known[1] is not None or len(known[0]) != 1 or 0 in nodes:
+        return None
+    for holder, _ in activity:
+        if holder not in nodes:
+            return None
+    fact = None
+    if content.fact is not None:
+        fact = _short_fact(content.fact, content.nodes, nodes)
+        if fact is None:
+            return None
+    published_us = content.published_us
+    packed: bytes = _pack(
+        (
+            content.digest,
+            moment,
+            published_us - content.event_us,
+            known[0][0][1] - published_us,
+            source,
+            int(content.assurance),
+            nodes,
+            activity,
+            fact,
+        )
+    )
+    return packed
+
+
+def _short_fact(fact: Fact, nodes: Sequence[Node], ids: Sequence[int]) -> tuple[Any, ...] | None:
+    by_key = {node.key: node_id for node, node_id in zip(nodes, ids, strict=True)}
+    if not by_key.keys() >= set(fact.subjects):
+        return None
+    subjects = [by_key[subject] for subject in fact.subjects]
     return (int(fact.kind), subjects, fact.payload, fact.same)
 
 
-def _long_fact(row: tuple[Any, ...], ids: Sequence[int], nodes: Mapping[int, Node]) -> Fact:
+def _long_fact(row: tuple[Any, ...], nodes: Mapping[int, Node]) -> Fact:
     kind, subjects, payload, same = row
-    keys = tuple(nodes[ids[place]].key for place in subjects if ids[place] in nodes)
+    keys = tuple(nodes[subject].key for subject in subjects if subject in nodes)
     return Fact(EvidenceKind(kind), keys, payload, same)
