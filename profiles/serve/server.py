@@ -1,8 +1,9 @@
 """The server: both services, health, certificates and limits, put together and stopped gracefully.
 
-Chosen by measuring (load_tests/bench_grpc.py, load_tests/grpc_variants.py):
-handlers on threads rather than on an event loop, one process rather than
-several on a port, and the grpcio release that pyproject.toml pins.
+Chosen by measuring (load_tests/grpc_variants.py, load_tests/bench_grpc.py):
+handlers on threads rather than on an event loop, which costs a unary lookup
+less; one process a port unless each has a core of its own; and the grpcio
+release that pyproject.toml pins, since newer ones cost more.
 """
 
 from __future__ import annotations
