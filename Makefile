@@ -18,7 +18,7 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iproto \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast lint format types imports proto proto-check \
+.PHONY: help demo demo-servers test test-fast lint format types imports proto proto-check \
 	proto-lint proto-breaking load load-short servers dev lock wheel check clean
 
 help: ## list the targets
@@ -27,6 +27,9 @@ help: ## list the targets
 
 demo: $(RUNTIME) ## watch signals become people and profiles; no server needed
 	$(BIN)/kinfold demo $(ARGS)
+
+demo-servers: $(DEV) ## the same demo on real Pulsar and Neo4j, which it starts and stops
+	$(BIN)/python -m tests.support.demo_on_servers $(ARGS)
 
 test: $(DEV) ## run every test, real Pulsar and Neo4j included (ARGS="-k word" narrows it)
 	$(BIN)/python -m pytest $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from kinfold.intaking import Intaking, Reading
 from kinfold.letters import open_letters
 from kinfold.serving import open_server
 from kinfold.settings import Settings
+from kinfold.upkeep import Kept
 from kinfold.wiring import (
     Policies,
     namer,
@@ -76,8 +78,8 @@ def make_cohort(spec: CohortSpec, folder: Path, say: Say) -> int:
     return int(summary["signals"])
 
 
-class Embedded:
-    """The demo's parts in one process: graph, keys, letters and view in one home folder."""
+class Parts(ABC):
+    """What the demo needs of either kind: keys and view at home, the graph wherever it is set."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self.settings = settings
@@ -85,10 +87,27 @@ class Embedded:
         self.vault: KeyVault = stack.enter_context(closing(open_vault(settings)))
         self.store: GraphStore = stack.enter_context(closing(open_store(settings)))
         self.view: ReadView = stack.enter_context(closing(open_view(settings)))
+        self.kept = Kept()
+
+    @abstractmethod
+    def stream_in(self, path: Path, after: Callable[[Step], None]) -> Count:
+        """Take the signals in until their people and profiles are there; `after` each batch."""
+
+    def judge(self, truth: Path) -> Score:
+        """What was found against what is true."""
+        name_of = namer(self.settings, self.policies, open_tokens(self.vault))
+        return score(read_rows(truth), name_of, self.store)
+
+
+class Embedded(Parts):
+    """Everything in one process: graph, keys, letters and view in one home folder."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        super().__init__(settings, stack)
         self._letters = stack.enter_context(closing(open_letters(settings)))
-        self.upkeep = open_upkeep(
-            settings, self.policies, self.vault, self.store, local_feed(self.view)
-        )
+        feed = local_feed(self.view)
+        self._upkeep = open_upkeep(settings, self.policies, self.vault, self.store, feed)
+        self.kept = self._upkeep.kept
 
     def stream_in(self, path: Path, after: Callable[[Step], None]) -> Count:
         """Take the signals in, keeping people and profiles up batch by batch."""
@@ -99,7 +118,7 @@ class Embedded:
 
         def keep_up(step: Step) -> None:
             count.add(step)
-            self.upkeep.after(step.read)
+            self._upkeep.after(step.read)
             after(step)
 
         for partition in source.partitions():
@@ -107,18 +126,12 @@ class Embedded:
                 source, partition, self.store, self._letters, threading.Event()
             )
             pipeline.run(keep_up)
-        self.upkeep.settle()
+        self._upkeep.settle()
         return count
 
-    def judge(self, truth: Path) -> Score:
-        """What was found against what is true."""
-        name_of = namer(self.settings, self.policies, open_tokens(self.vault))
-        return score(read_rows(truth), name_of, self.store)
 
-
-def told(count: Count, found: Score, parts: Embedded, elapsed_s: float) -> Iterator[str]:
+def told(count: Count, found: Score, kept: Kept, elapsed_s: float) -> Iterator[str]:
     """What became of the signals, in lines."""
-    kept = parts.upkeep.kept
     yield (
         f"{count.read:,} signals in {elapsed_s:.1f} s ({count.read / elapsed_s:,.0f} a second): "
         f"{count.counted:,} count, {count.known:,} were known, {count.letters:,} dead letters"
@@ -209,7 +222,7 @@ def shown(looked: Looked) -> Iterator[str]:
         yield f"  withheld: {', '.join(answer.withheld)}"
 
 
-def ask(parts: Embedded, truth: Path, say: Say) -> None:
+def ask(parts: Parts, truth: Path, say: Say) -> None:
     """Serve, look people up by what they have, compare purposes, explain one link."""
     people = with_login(read_rows(truth))
     with ExitStack() as stack:

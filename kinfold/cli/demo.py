@@ -12,13 +12,17 @@ from pathlib import Path
 from ingest.pipeline import Step
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, progress
-from kinfold.demo import PURPOSES, Embedded, ask, make_cohort, told
+from kinfold.demo import PURPOSES, Embedded, Parts, ask, make_cohort, told
+from kinfold.demo_servers import OnServers
 from kinfold.generate.spec import CohortSpec
 from kinfold.generate.writer import SIGNALS, TRUTH
 from kinfold.settings import Settings
 
 _EXAMPLES = """  kinfold demo
   kinfold demo --people 2000 --home demo-home      (keeps what it made)
+  kinfold demo --pulsar-url pulsar://127.0.0.1:6650 \\
+      --pulsar-admin-url http://127.0.0.1:8080 \\
+      --graph-url neo4j://127.0.0.1:7687 --graph-password-file neo4j.password
 """
 
 
@@ -58,7 +62,7 @@ def _demo(settings: Settings, spec: CohortSpec, stack: ExitStack) -> None:
     _title("A cohort with known truth")
     signals = make_cohort(spec, folder, _say)
     _title("Streamed in: signals become evidence, people and profiles")
-    parts = Embedded(settings, stack)
+    parts: Parts = OnServers(settings, stack) if settings.pulsar.url else Embedded(settings, stack)
     began_s = time.monotonic()
     with progress("signals", signals) as advance:
         done = [0]
@@ -69,7 +73,7 @@ def _demo(settings: Settings, spec: CohortSpec, stack: ExitStack) -> None:
 
         count = parts.stream_in(folder / SIGNALS, moved)
     elapsed_s = time.monotonic() - began_s
-    for line in told(count, parts.judge(folder / TRUTH), parts, elapsed_s):
+    for line in told(count, parts.judge(folder / TRUTH), parts.kept, elapsed_s):
         _say(line)
     _title(f"Served: a decision engine asks over gRPC, for {' and '.join(PURPOSES)}")
     ask(parts, folder / TRUTH, _say)

@@ -1,0 +1,108 @@
+"""The demo on real servers: signals and profiles both travel over Pulsar."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ingest.consumer import consume
+from ingest.pipeline import Pipeline, Step
+from ingest.source import Form, ReadLimits
+from kinfold.clusters import cluster_of
+from kinfold.counting import Count
+from kinfold.demo import Parts
+from kinfold.feeds import following, kept_up, open_feed
+from kinfold.intaking import Intaking, Reading
+from kinfold.letters import open_letters
+from kinfold.settings import Settings
+from kinfold.wiring import now_us, open_store
+
+WAIT_S = 0.05
+LINES_AT_ONCE = 5_000
+
+
+class OnServers(Parts):
+    """Producer, consumers, upkeep and replica of one demo, on topics of its own."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        super().__init__(_with_own_topics(settings), stack)
+
+    def stream_in(self, path: Path, after: Callable[[Step], None]) -> Count:
+        """Publish the signals, consume them, and wait until the replica shows their profiles."""
+        count, stop = Count(), threading.Event()
+        total = self._publish(path)
+
+        def heard(step: Step) -> None:
+            count.add(step)
+            after(step)
+            if count.read >= total:
+                stop.set()
+
+        settings = self.settings
+        with (
+            kept_up(settings, self.policies, self.vault, lambda: open_feed(settings)) as upkeep,
+            following(settings, self.view),
+        ):
+            self.kept = upkeep.kept
+            self._consume(heard, stop)
+            self._caught_up()
+        return count
+
+    def _publish(self, path: Path) -> int:
+        # Here, not above: a driver that is not asked for need not be loaded.
+        from ingest.publish import SignalPublisher  # noqa: PLC0415
+
+        cluster = cluster_of(self.settings)
+        assert cluster is not None
+        pulsar = self.settings.pulsar
+        cluster.create_partitioned(pulsar.topic, pulsar.partitions)
+        lines = path.read_bytes().splitlines()
+        with closing(SignalPublisher(cluster, pulsar.topic)) as publisher:
+            for at in range(0, len(lines), LINES_AT_ONCE):
+                batch = lines[at : at + LINES_AT_ONCE]
+                publisher.publish_as_is((line, Form.JSON) for line in batch)
+        return len(lines)
+
+    def _consume(self, heard: Callable[[Step], None], stop: threading.Event) -> None:
+        # Here, not above: a driver that is not asked for need not be loaded.
+        from ingest.source_pulsar import PulsarSource  # noqa: PLC0415
+
+        settings = self.settings
+        cluster = cluster_of(settings)
+        assert cluster is not None
+        limits = ReadLimits(settings.ingest.batch_size, max(settings.ingest.linger_ms, 1))
+        pulsar = settings.pulsar
+        source = PulsarSource(cluster, pulsar.topic, pulsar.subscription, limits)
+        intaking = Intaking(settings, self.policies, self.vault, Reading())
+
+        @contextmanager
+        def open_pipeline(partition: str) -> Iterator[Pipeline]:
+            with closing(open_store(settings)) as store, closing(open_letters(settings)) as letters:
+                yield intaking.pipeline(source, partition, store, letters, stop)
+
+        with closing(source):
+            consume(source.partitions(), open_pipeline, stop, heard)
+
+    def _caught_up(self) -> None:
+        """Wait until nothing is marked or waits to be published, and the view has heard so."""
+        pause = threading.Event()
+        while self.store.marks(1) or self.store.outbox(1):
+            pause.wait(WAIT_S)
+        now_ms = now_us() // 1_000
+        while self.view.heard_ms() < now_ms:
+            pause.wait(WAIT_S)
+
+
+def _with_own_topics(settings: Settings) -> Settings:
+    name = f"persistent://public/default/kinfold-demo-{secrets.token_hex(4)}"
+    pulsar = replace(
+        settings.pulsar,
+        topic=f"{name}-signals",
+        feed_topic=f"{name}-profiles",
+        dead_letters_topic=f"{name}-dead-letters",
+    )
+    return replace(settings, pulsar=pulsar)
