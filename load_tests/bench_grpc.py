@@ -17,20 +17,16 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import grpc
 
-from identity.model import PersonEvidence
 from identity.naming import Naming
 from identity.tokens import Tokens
-from ingest.payloads import read_purchase, read_record
-from load_tests.bench_lookup import profile_policy
+from load_tests.bench_lookup import PURPOSES, fill, profile_policy
 from load_tests.grpc_server_process import (
     Spent,
     spent,
@@ -40,14 +36,11 @@ from load_tests.grpc_server_process import (
     unary,
 )
 from load_tests.sample_people import sample_person
-from profiles.build import Builder, Payloads
-from profiles.feed_local import LocalFeed
 from profiles.lookup import Lookup
 from profiles.read_view import ReadView
 from profiles.sealing import Sealer
 from profiles.serve.options import ServeOptions
 from profiles.serve.server import ProfileServer
-from profiles.v1.feed_pb2 import FeedRecord
 from profiles.v1.profile_service_pb2 import (
     BatchGetProfilesRequest,
     GetProfileRequest,
@@ -60,7 +53,8 @@ MODULE = "load_tests.bench_grpc"
 SERVICE = "/profiles.v1.ProfileService/"
 BATCH = 100
 PEOPLE = 2_000
-PURPOSES = ("service", "personalisation", "marketing")
+CATEGORIES = 20
+"""So many make an answer of about 1.4 KB."""
 MAX_SILENCE_MS = 3_600_000
 
 
@@ -118,32 +112,10 @@ def measure(run_s: float = 5.0, rounds: int = 3, core: int | None = None) -> dic
     return figures
 
 
-def _person(seed: int, sealer: Sealer) -> PersonEvidence:
-    """Somebody with an answer of about 1.4 KB: interested in more than the sample is."""
-    sample = sample_person(seed, sealer)
-    more = {f"category:department-{n}/shelf-{n}": 1 for n in range(12)}
-    activity = {
-        holder: {day: replace(did, cells={**did.cells, **more}) for day, did in days.items()}
-        for holder, days in sample.activity.items()
-    }
-    return replace(sample, activity=activity)
-
-
 def _subjects() -> list[Subject]:
     sealer = Sealer(MemoryVault(os.urandom), os.urandom)
-    return [Subject(person_id=_person(seed, sealer).person) for seed in range(PEOPLE)]
-
-
-def _fill(view: ReadView, sealer: Sealer) -> None:
-    builder = Builder(profile_policy(), sealer, Payloads(read_record, read_purchase))
-    feed = LocalFeed(view, lambda: time.time_ns() // 1_000_000)
-    people = [_person(seed, sealer) for seed in range(PEOPLE)]
-    records = [
-        FeedRecord(person_id=person.person, sequence=1, profile=builder.build(person, 1))
-        for person in people
-    ]
-    records[-1].last_of_sequence = True
-    feed.publish(records)
+    people = (sample_person(seed, sealer, categories=CATEGORIES) for seed in range(PEOPLE))
+    return [Subject(person_id=one.person) for one in people]
 
 
 def _singles(subjects: Sequence[Subject]) -> list[bytes]:
@@ -183,7 +155,7 @@ def _serve_profiles(options: ServeOptions) -> None:
     sealer = Sealer(vault, os.urandom)
     with tempfile.TemporaryDirectory() as folder:
         view = ReadView(Path(folder))
-        _fill(view, sealer)
+        fill(view, sealer, PEOPLE, CATEGORIES)
         policy = profile_policy()
         naming = Naming(policy.identity, Tokens(vault.token_keys(), vault.order_key()))
         lookup = Lookup(view, sealer, policy.purposes, naming, MAX_SILENCE_MS)
