@@ -2,7 +2,9 @@
 
 Everything here is immutable, hashable where it is a key, and free of clocks and
 drivers. Times are integer microseconds since 1970-01-01 UTC (`_us`), days are
-whole UTC days since then (`day`).
+whole UTC days since then (`day`). What is made by the thousand for each call is
+a named tuple, which is made in less than half the time of a frozen dataclass
+(its `count` field takes the place of the tuple's method, which nobody needs).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from typing import NamedTuple
 
 NodeKey = str
 """``kind:token``. The token is 22 characters of base64url (16 bytes of a keyed hash).
@@ -113,23 +116,21 @@ class Contribution:
         return self.event_us // DAY_US
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDay:
+class LinkDay(NamedTuple):
     """Sightings of one link by one source on one day."""
 
     day: int
     source: str
     assurance: Assurance
-    count: int
+    count: int  # type: ignore[assignment]
     first_us: int
     last_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityDay:
+class ActivityDay(NamedTuple):
     """What one holder did on one day: signals, first and last, per hour (UTC), per cell."""
 
-    count: int
+    count: int  # type: ignore[assignment]
     first_us: int
     last_us: int
     hours: Mapping[int, int]
@@ -149,8 +150,7 @@ class KeptFact:
     fact: Fact
 
 
-@dataclass(frozen=True, slots=True)
-class Tie:
+class Tie(NamedTuple):
     """A link as one of its ends sees it, over all sources.
 
     `other_shared` is what the last resolution said of the other end.
@@ -160,14 +160,13 @@ class Tie:
     other_order: int
     other_shared: bool
     days: tuple[int, ...]
-    count: int
+    count: int  # type: ignore[assignment]
     first_us: int
     last_us: int
     authenticated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NodeView:
+class NodeView(NamedTuple):
     """A node with what the last resolution made of it and its present ties."""
 
     key: NodeKey

@@ -57,7 +57,7 @@ def shuffled(evidence: PersonEvidence, seed: int) -> PersonEvidence:
         links=tuple((a, b, tuple(mixed(list(days)))) for a, b, days in mixed(list(evidence.links))),
         activity={
             holder: {
-                day: replace(seen, cells=dict(mixed(list(seen.cells.items()))))
+                day: seen._replace(cells=dict(mixed(list(seen.cells.items()))))
                 for day, seen in mixed(list(days.items()))
             }
             for holder, days in mixed(list(evidence.activity.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from identity.model import DAY_US, HOUR_US, ActivityDay, Assurance, LinkDay
 PERIOD_DAYS = 16
 """Long periods make reading a person cheap, short ones counting a signal."""
 AUTHENTICATED = int(Assurance.AUTHENTICATED)
+_ASSURANCES = {int(assurance): assurance for assurance in Assurance}
 Place = tuple[int, int, int]
 """node, other, part: where a row of `grain` stands."""
 Sightings = list[int]
@@ -109,31 +110,37 @@ def unpack_document(body: bytes) -> Any:
     return _unpack(body, strict_map_key=False)
 
 
-def link_days(period: int, sightings: Sightings, names: Names) -> Iterator[LinkDay]:
+def link_days(period: int, sightings: Sightings, names: Names) -> list[LinkDay]:
     """A link's document as the port tells it."""
-    start = period * PERIOD_DAYS
+    texts = names.texts
+    found = []
     turns = [iter(sightings)] * FIELDS
-    for day, source, assurance, count, first, last in zip(*turns, strict=True):
-        start_us = (start + day) * DAY_US
-        yield LinkDay(
-            start + day,
-            names.text(source),
-            Assurance(assurance),
-            count,
-            start_us + first,
-            start_us + last,
-        )
-
-
-def activity_days(period: int, doings: Doings, names: Names) -> Iterator[tuple[int, ActivityDay]]:
-    """A holder's document as the port tells it, by day."""
-    text = names.text
-    start = period * PERIOD_DAYS
-    for place, (count, first, last, hours, cells) in doings.items():
-        day = start + place
+    for place, source, assurance, count, first, last in zip(*turns, strict=True):
+        day = period * PERIOD_DAYS + place
         start_us = day * DAY_US
-        named = {text(cell): n for cell, n in cells.items()}
-        yield day, ActivityDay(count, start_us + first, start_us + last, hours, named)
+        found.append(
+            LinkDay(
+                day,
+                texts[source],
+                _ASSURANCES[assurance],
+                count,
+                start_us + first,
+                start_us + last,
+            )
+        )
+    return found
+
+
+def activity_days(period: int, doings: Doings, names: Names) -> dict[int, ActivityDay]:
+    """A holder's document as the port tells it, by day."""
+    text = names.texts.__getitem__
+    found = {}
+    for place, (count, first, last, hours, cells) in doings.items():
+        day = period * PERIOD_DAYS + place
+        start_us = day * DAY_US
+        named = dict(zip(map(text, cells), cells.values(), strict=True))
+        found[day] = ActivityDay(count, start_us + first, start_us + last, hours, named)
+    return found
 
 
 def add_sighting(sightings: Sightings, day: int, source: int, assurance: int, moment: int) -> bool:

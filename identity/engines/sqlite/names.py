@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from identity.engines.sqlite.database import Database
 from identity.model import Node, NodeKey
+from identity.store import StoreDamaged
 
 NAMES_PER_DIMENSION = 4096
 """Beyond so many values of one dimension a cell keeps its text: some name single households."""
@@ -111,18 +112,40 @@ class Nodes:
         return made
 
 
+class _Texts(dict[int | str, str]):
+    """Names by id; a text is its own name, an id not seen so far is loaded."""
+
+    def __init__(self, load: Callable[[], None]) -> None:
+        super().__init__()
+        self._load = load
+
+    def __missing__(self, short: int | str) -> str:
+        if isinstance(short, str):
+            return short
+        self._load()
+        return self.get(short) or _unnamed(short)
+
+
+def _unnamed(short: int) -> str:
+    raise StoreDamaged(f"the graph's file has no name of number {short}")
+
+
 class Names:
-    """Sources and cells to integers and back; a cell of a crowded dimension stays as it is."""
+    """Sources and cells to integers and back; a cell of a crowded dimension stays as it is.
+
+    `texts` has the text of every id, and of every text itself.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ids: dict[str, int] = {}
-        self._texts: dict[int, str] = {}
         self._crowd: dict[str, int] = {}
+        self.texts = _Texts(self._load)
 
     def forget(self) -> None:
         """Drop what was cached, when the transaction that made names was undone."""
-        self._ids, self._texts, self._crowd = {}, {}, {}
+        self._ids, self._crowd = {}, {}
+        self.texts.clear()
 
     def id(self, text: str) -> int:
         """The id of a name, which is made when it is new."""
@@ -149,16 +172,6 @@ class Names:
                 return self.id(cell)
         return cell
 
-    def text(self, short: int | str) -> str:
-        """The name of an id; a text is its own."""
-        if isinstance(short, str):
-            return short
-        known = self._texts.get(short)
-        if known is None:
-            self._load()
-            known = self._texts[short]
-        return known
-
     def _load(self) -> None:
         start = len(self._ids)
         for known, text in self._database.execute(
@@ -168,6 +181,6 @@ class Names:
 
     def _note(self, known: int, text: str) -> None:
         self._ids[text] = known
-        self._texts[known] = text
+        self.texts[known] = text
         dimension = text.partition(":")[0]
         self._crowd[dimension] = self._crowd.get(dimension, 0) + 1

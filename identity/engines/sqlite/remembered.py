@@ -166,17 +166,17 @@ class Remembered:
         """The reverse of `_shorten`; nodes dropped since are left out, with what they held."""
         digest, event_us, publish_delay_us, spread_us, source, assurance, ids, activity, fact = row
         event_us += day * DAY_US
-        text = self._names.text
+        text = self._names.texts
         content = Contribution(
             signal=signal,
             digest=digest,
             event_us=event_us,
             published_us=event_us + publish_delay_us,
-            source=text(source),
+            source=text[source],
             assurance=Assurance(assurance),
             nodes=tuple(nodes[node] for node in ids if node in nodes),
             activity=tuple(
-                (nodes[holder].key, tuple(text(cell) for cell in cells))
+                (nodes[holder].key, tuple([text[cell] for cell in cells]))
                 for holder, cells in activity
                 if holder in nodes
             ),
