@@ -22,13 +22,13 @@ from identity.model import (
 from profiles.sealing import Sealer
 
 FIRST_DAY = 20_000
-_CATEGORIES = ("sport/running", "sport/cycling", "garden/roses", "kitchen/knives", "books/crime")
+_TOPICS = ("sport/running", "garden/roses", "kitchen/knives", "books/crime", "music/jazz")
 _CHANNELS = ("web", "app", "email")
 _PURPOSES = ("personalisation", "marketing", "analytics")
 
 
-def sample_person(seed: int, sealer: Sealer, days: int = 30) -> PersonEvidence:
-    """One person: an e-mail address, a login, a device, and `days` days over five categories.
+def sample_person(seed: int, sealer: Sealer, days: int = 30, categories: int = 5) -> PersonEvidence:
+    """One person: an e-mail address, a login, a device, and `days` days over some categories.
 
     Every day has two of the categories, one channel and one network.
     """
@@ -43,7 +43,8 @@ def sample_person(seed: int, sealer: Sealer, days: int = 30) -> PersonEvidence:
         Node(login, drawn.getrandbits(63), sealer.seal(f"user{seed}".encode(), login.encode())),
         Node(device, drawn.getrandbits(63)),
     )
-    did = {FIRST_DAY + day: _did(drawn, FIRST_DAY + day) for day in range(days)}
+    topics = [f"{_TOPICS[n % 5]}/{n // 5}" for n in range(categories)]
+    did = {FIRST_DAY + day: _did(drawn, FIRST_DAY + day, topics) for day in range(days)}
     where = {FIRST_DAY + day: _where(drawn, FIRST_DAY + day) for day in range(days)}
     at_us = FIRST_DAY * DAY_US
     sightings = tuple(
@@ -66,8 +67,8 @@ def sample_person(seed: int, sealer: Sealer, days: int = 30) -> PersonEvidence:
     )
 
 
-def _did(drawn: random.Random, day: int) -> ActivityDay:
-    cells = {f"category:{c}": drawn.randint(1, 5) for c in drawn.sample(_CATEGORIES, 2)}
+def _did(drawn: random.Random, day: int, topics: list[str]) -> ActivityDay:
+    cells = {f"category:{topic}": drawn.randint(1, 5) for topic in drawn.sample(topics, 2)}
     signals = sum(cells.values())
     cells |= {"type:page_view": signals, f"channel:{drawn.choice(_CHANNELS)}": signals}
     return _day(day, signals, cells)

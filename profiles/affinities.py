@@ -37,9 +37,9 @@ def interests(
     found = []
     for category, daily_counts in daily.items():
         days, counts = zip(*daily_counts, strict=True)
-        if as_of_day - min(days) < len(decay):
+        try:
             weights = [decay[as_of_day - day] for day in days]
-        else:
+        except IndexError:
             weights = [decay[min(as_of_day - day, len(decay) - 1)] for day in days]
         score = fsum(map(mul, counts, weights))
         found.append(Interest(category, score, sum(counts), max(days)))

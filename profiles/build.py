@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -38,6 +40,11 @@ MAX_NETWORKS = 20
 MAX_PURCHASES = 50
 LAYOUT = struct.Struct("<BQI")
 """One section in a layout: field, bits of its purposes, length in bytes."""
+_DAY_S = 86_400
+_KIND_AND_TOKEN = itemgetter(0, 2)
+_PLACES_KEPT = 4_096
+_Place = tuple[int, int]
+"""Which section: the field's number in Profile, the bits of the purposes it may serve."""
 _SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
 
 
@@ -74,7 +81,7 @@ class ProfilePolicy:
 class Folding(NamedTuple):
     """A profile before it is sealed: sections by (field, purposes), and what is told openly."""
 
-    sections: dict[tuple[int, int], bytes]
+    sections: dict[_Place, bytes]
     granted: int
     as_of_us: int
     aliases: tuple[NodeKey, ...]
@@ -92,6 +99,7 @@ class Builder:
         self._policy = policy
         self._sealer = sealer
         self._payloads = payloads
+        self._place = lru_cache(_PLACES_KEPT)(self._find_place)
         self.unopened = 0
 
     def build(self, evidence: PersonEvidence, version: int) -> StoredProfile:
@@ -116,7 +124,7 @@ class Builder:
     def fold(self, evidence: PersonEvidence) -> Folding:
         """The profile before it is sealed: a pure function of the evidence."""
         folded = fold(evidence)
-        sections = _Sections(self._policy.purposes)
+        sections = _Sections(self._place)
         members = {node.key for node in evidence.nodes}
         facts = _by_kind(evidence.facts)
         last_us = max(folded.seen.last_us, 0)
@@ -129,6 +137,9 @@ class Builder:
         aliases = sorted(key for key in members if not key.startswith(RECORD_KIND + ":"))
         return Folding(sections.serialized(), granted, last_us, tuple(aliases))
 
+    def _find_place(self, field: str, item: str) -> _Place:
+        return FIELDS[field], self._policy.purposes.served(field, item)
+
     def _attributes(self, sections: _Sections, records: Iterable[KeptFact], folded: Folded) -> None:
         asserted = [
             Asserted(kept.source, kept.event_us, kept.digest, self._payloads.record(opened))
@@ -137,24 +148,22 @@ class Builder:
         found = survivors(asserted, self._policy.survivorship)
         said = {survivor.name for survivor in found}
         for survivor in found:
-            made = sections.part("attributes", survivor.name).attributes.add(
-                name=survivor.name,
-                value=survivor.value,
-                source=survivor.source,
-                rule=survivor.rule,
-                other_values=survivor.other_values,
-            )
+            made = sections.part("attributes", survivor.name).attributes.add()
+            made.name = survivor.name
+            made.value = survivor.value
+            made.source = survivor.source
+            made.rule = survivor.rule
+            made.other_values = survivor.other_values
             _set(made.observed_at, survivor.observed_us)
         for name, dimension in _SEEN_ATTRIBUTES:
             values = folded.of(dimension)
             if values and name not in said:
-                value = _usual(values)
-                sections.part("attributes", name).attributes.add(
-                    name=name,
-                    value=value,
-                    rule="most_frequent" if len(values) > 1 else "only_value",
-                    other_values=len(values) - 1,
-                ).observed_at.seconds = max(day for day, _ in values[value]) * 86_400
+                made = sections.part("attributes", name).attributes.add()
+                made.name = name
+                made.value = _usual(values)
+                made.rule = "most_frequent" if len(values) > 1 else "only_value"
+                made.other_values = len(values) - 1
+                made.observed_at.seconds = _last(values[made.value]) * _DAY_S
 
     def _opened(self, facts: Iterable[KeptFact]) -> Iterable[tuple[KeptFact, bytes]]:
         for kept in facts:
@@ -170,14 +179,17 @@ class Builder:
             return None
 
     def _identifiers(self, sections: _Sections, evidence: PersonEvidence) -> None:
-        for node in sorted(evidence.nodes, key=lambda node: node.key.rpartition(":")):
-            kind, _, token = node.key.rpartition(":")
+        named = [(*node.key.rpartition(":"), node) for node in evidence.nodes]
+        named.sort(key=_KIND_AND_TOKEN)
+        for kind, _, token, node in named:
             if kind == RECORD_KIND:
                 continue
             value = self._open(node.sealed, node.key) if node.sealed else None
-            sections.part("identifiers", kind).identifiers.add(
-                kind=kind, value=value.decode() if value else "", token=token
-            )
+            made = sections.part("identifiers", kind).identifiers.add()
+            made.kind = kind
+            made.token = token
+            if value:
+                made.value = value.decode()
 
     def _devices(self, sections: _Sections, evidence: PersonEvidence, folded: Folded) -> None:
         policy = self._policy.identity
@@ -190,12 +202,10 @@ class Builder:
         for token, kind, node in sorted(devices):
             held = folded.holders.get(node.key) or Holder(0, Span(), {})
             paired, together = folded.paired.get(node.key) or (Span(), 0)
-            made = sections.part("devices").devices.add(
-                token=token,
-                kind=kind,
-                signals=max(held.signals, together),
-                **_usual_by_dimension(held.cells),
-            )
+            made = sections.part("devices").devices.add(**_usual_by_dimension(held.cells))
+            made.token = token
+            made.kind = kind
+            made.signals = max(held.signals, together)
             first_us = min(held.seen.first_us, paired.first_us)
             last_us = max(held.seen.last_us, paired.last_us)
             if first_us <= last_us:
@@ -215,21 +225,23 @@ class Builder:
         if channels := folded.of("channel"):
             part = sections.part("channels")
             for channel, daily in sorted(channels.items()):
-                part.channels.add(channel=channel, signals=_total(daily), last_day=_last(daily))
+                made = part.channels.add()
+                made.channel = channel
+                made.signals = _total(daily)
+                made.last_day = _last(daily)
         if networks := folded.of("network"):
             _networks(sections.part("networks"), networks)
 
     def _affinities(self, part: Profile, categories: Mapping[str, Daily], as_of_day: int) -> None:
         half_life_days = self._policy.half_life_days
         for interest in interests(categories, as_of_day, half_life_days):
-            part.affinities.add(
-                category=interest.category,
-                score=interest.score,
-                count=interest.signals,
-                last_day=interest.last_day,
-                as_of_day=as_of_day,
-                half_life_days=half_life_days,
-            )
+            made = part.affinities.add()
+            made.category = interest.category
+            made.score = interest.score
+            made.count = interest.signals
+            made.last_day = interest.last_day
+            made.as_of_day = as_of_day
+            made.half_life_days = half_life_days
 
     def _purchases(self, sections: _Sections, facts: Iterable[KeptFact]) -> None:
         newest = sorted(facts, key=lambda kept: (-kept.event_us, kept.digest))[:MAX_PURCHASES]
@@ -241,33 +253,34 @@ class Builder:
     def _consents(
         self, sections: _Sections, evidence: PersonEvidence, members: set[NodeKey]
     ) -> int:
-        made = consent.decisions(evidence.facts, members)
-        holds = consent.standing(made, consent.joins(evidence)) if made else {}
-        part = sections.part("consents") if made else Profile()
+        decided = consent.decisions(evidence.facts, members)
+        holds = consent.standing(decided, consent.joins(evidence)) if decided else {}
+        part = sections.part("consents") if decided else Profile()
         for purpose, decision in holds.items():
-            state = part.consents.add(
-                purpose=purpose, granted=not decision.withdrawn, source=decision.source
-            )
-            _set(state.effective_at, decision.effective_us)
+            made = part.consents.add()
+            made.purpose = purpose
+            made.granted = not decision.withdrawn
+            made.source = decision.source
+            _set(made.effective_at, decision.effective_us)
         return consent.granted_bits(self._policy.purposes, holds)
 
 
 class _Sections:
     """A profile taken apart: one message per field and set of purposes."""
 
-    def __init__(self, purposes: PurposePolicy) -> None:
-        self._served = purposes.served
-        self._parts: dict[tuple[int, int], Profile] = {}
+    def __init__(self, place: Callable[[str, str], _Place]) -> None:
+        self._place = place
+        self._parts: dict[_Place, Profile] = {}
 
     def part(self, field: str, item: str = "") -> Profile:
         """The message to which an item of this field belongs."""
-        key = (FIELDS[field], self._served(field, item))
-        found = self._parts.get(key)
+        place = self._place(field, item)
+        found = self._parts.get(place)
         if found is None:
-            found = self._parts[key] = Profile()
+            found = self._parts[place] = Profile()
         return found
 
-    def serialized(self) -> dict[tuple[int, int], bytes]:
+    def serialized(self) -> dict[_Place, bytes]:
         """The sections by field, then purposes."""
         return {
             key: self._parts[key].SerializeToString(deterministic=True)
@@ -290,10 +303,11 @@ def _by_kind(facts: Iterable[KeptFact]) -> dict[EvidenceKind, list[KeptFact]]:
 def _networks(part: Profile, networks: Mapping[str, Daily]) -> None:
     by_use = sorted(networks.items(), key=lambda network: (-_total(network[1]), network[0]))
     for token, daily in by_use[:MAX_NETWORKS]:
-        first_day = min([day for day, _ in daily])
-        part.networks.add(
-            token=token, signals=_total(daily), first_day=first_day, last_day=_last(daily)
-        )
+        made = part.networks.add()
+        made.token = token
+        made.signals = _total(daily)
+        made.first_day = min([day for day, _ in daily])
+        made.last_day = _last(daily)
 
 
 def _usual_by_dimension(cells: Mapping[str, Daily]) -> dict[str, str]:

@@ -46,17 +46,12 @@ def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[Co
         subjects = tuple(node for node in kept.fact.subjects if node in members)
         if not subjects:
             continue
-        payload = msgpack.unpackb(kept.fact.payload)
+        effective_us = min(kept.event_us, kept.published_us)
+        said = msgpack.unpackb(kept.fact.payload)["decisions"]
+        source, digest = kept.source, kept.digest
         found += [
-            ConsentDecision(
-                effective_us=min(kept.event_us, kept.published_us),
-                withdrawn=not granted,
-                source=kept.source,
-                digest=kept.digest,
-                purpose=purpose,
-                subjects=subjects,
-            )
-            for purpose, granted in payload["decisions"].items()
+            ConsentDecision(effective_us, not granted, source, digest, purpose, subjects)
+            for purpose, granted in said.items()
         ]
     return found
 
