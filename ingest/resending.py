@@ -12,6 +12,7 @@ from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes
 from ingest.forms import Understanding
 from ingest.rejected import Rejected
 from ingest.source import Form, Received
+from profiles.sealing import Unreadable
 
 PARTITION = "dead-letters"
 _AT_ONCE = 500
@@ -95,7 +96,11 @@ class Resender:
             resent.refused.append((letter, f"nothing here reads {letter.form}"))
             return []
         form = Form.PROTOBUF if letter.form == "protobuf" else Form.JSON
-        payload = self._envelopes.open(letter)
+        try:
+            payload = self._envelopes.open(letter)
+        except Unreadable:
+            resent.refused.append((letter, "does not open with the keys that are here"))
+            return []
         received = Received(payload, form, letter.position, letter.received_us)
         found = understand(received, self._now_us())
         wrong = [each for each in found if isinstance(each, Rejected)]
@@ -109,6 +114,4 @@ class Resender:
             return []
         if self._checkpoint is None:
             self._checkpoint = self._store.claim(PARTITION)
-        return self._store.commit(
-            Batch(contributions, self._checkpoint, self._checkpoint.position)
-        )
+        return self._store.commit(Batch(contributions, self._checkpoint, self._checkpoint.position))

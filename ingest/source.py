@@ -33,7 +33,7 @@ class SourceError(Exception):
     SourceError
     ├── PartitionTaken     another reader holds it; try again later
     ├── SourceUnavailable  cannot be reached or read just now; retry later
-    ├── SourceMissing      there is no such file or topic
+    ├── SourceMissing      there is no such file or topic, or it may not be read
     ├── SourceDamaged      holds what cannot be read; all before it was given
     └── TakenOver          another consumer keeps taking what this one holds
     """
@@ -48,7 +48,7 @@ class SourceUnavailable(SourceError):
 
 
 class SourceMissing(SourceError):
-    """There is no such file or topic."""
+    """There is no such file or topic, or it may not be read."""
 
 
 class SourceDamaged(SourceError):

@@ -40,7 +40,6 @@ from ingest.source import (
     Received,
     SourceDamaged,
     SourceMissing,
-    SourceUnavailable,
 )
 
 STDIN = "-"
@@ -256,7 +255,7 @@ def _told() -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError):
         raise SourceDamaged("the packed file is cut or damaged") from None
     except OSError as failure:
-        raise SourceUnavailable(f"the file cannot be read: {failure.strerror}") from None
+        raise SourceDamaged(f"the file cannot be read: {failure.strerror}") from None
 
 
 def _partition(path: str) -> str:
@@ -285,7 +284,7 @@ def _open_locked(name: str) -> IO[bytes]:
     except (FileNotFoundError, IsADirectoryError):
         raise SourceMissing(f"there is no file {name}") from None
     except OSError as failure:
-        raise SourceUnavailable(f"{name} cannot be read: {failure.strerror}") from None
+        raise SourceMissing(f"{name} cannot be read: {failure.strerror}") from None
     try:
         fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

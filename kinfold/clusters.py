@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kinfold.settings import Settings
+from kinfold.wiring import made_home
 
 if TYPE_CHECKING:
     from profiles.pulsar_cluster import PulsarCluster
@@ -17,9 +18,8 @@ def cluster_of(settings: Settings) -> PulsarCluster | None:
     # Here, not above: a driver that is not asked for need not be loaded.
     from profiles.pulsar_cluster import PulsarCluster  # noqa: PLC0415
 
-    settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return PulsarCluster(
         settings.pulsar.url,
         settings.pulsar.admin_url,
-        driver_log=str(settings.home_dir / "pulsar.log"),
+        driver_log=str(made_home(settings) / "pulsar.log"),
     )

@@ -14,7 +14,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from identity.store import StoreError
+from ingest.dead_letters import LettersError
 from kinfold.clusters import cluster_of
+from kinfold.letters import open_letters
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import now_us, open_policies, open_store, open_vault, open_view
 from profiles.read_view import ViewError
@@ -43,7 +45,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for part, look, hint in _LOOKS:
         try:
             yield look(settings)
-        except (SettingsError, StoreError, VaultError, ViewError, OSError) as error:
+        except (SettingsError, StoreError, VaultError, ViewError, LettersError, OSError) as error:
             yield Finding(part, "wrong", str(error), hint)
 
 
@@ -110,6 +112,16 @@ def _view(settings: Settings) -> Finding:
     return Finding("view", "ok", f"{count:,} ids, last heard from the feed {age_s:,.0f} s ago")
 
 
+def _letters(settings: Settings) -> Finding:
+    if settings.pulsar.url:
+        return Finding("letters", "ok", f"on {settings.pulsar.dead_letters_topic}")
+    if not (settings.home_dir / "dead_letters.sqlite3").exists():
+        return Finding("letters", "missing", "made at first use")
+    with closing(open_letters(settings)) as letters:
+        count = sum(1 for _ in letters.all())
+    return Finding("letters", "ok", f"{count:,} dead letters")
+
+
 def _server(settings: Settings) -> Finding:
     listen = settings.serve.listen
     if listen.startswith("unix:") or listen.endswith(":0") or settings.serve.tls_certificate:
@@ -139,6 +151,7 @@ _LOOKS: tuple[tuple[str, Callable[[Settings], Finding], str], ...] = (
     ("keys", _keys, "restore the keys folder from its backup; without it nothing opens"),
     ("graph", _graph, "is the server running, and are graph.url, user and password right?"),
     ("pulsar", _pulsar, "is it running, and are pulsar.url and pulsar.admin_url right?"),
+    ("letters", _letters, "restore the file from its backup, or remove it: what it holds is lost"),
     ("view", _view, "remove the view folder: it is built anew"),
     ("server", _server, "choose another address with --serve-listen"),
 )

@@ -95,12 +95,15 @@ def kept_up(
     def work(ready: Callable[[], None]) -> None:
         with closing(open_store(settings)) as store, open_end() as end:
             upkeep = open_upkeep(settings, policies, vault, store, end)
-            while upkeep.once():
-                pass
-            upkeep.beat()
-            found.append(upkeep)
-            ready()
-            upkeep.run(stop)
+            try:
+                while upkeep.once():
+                    pass
+                upkeep.beat()
+                found.append(upkeep)
+                ready()
+                upkeep.run(stop)
+            finally:
+                upkeep.release()
 
     with _beside("upkeep", work, stop):
         yield found[0]

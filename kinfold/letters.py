@@ -6,6 +6,7 @@ from ingest.dead_letters import DeadLetters
 from ingest.dead_letters_file import FileLetters
 from kinfold.clusters import cluster_of
 from kinfold.settings import Settings
+from kinfold.wiring import made_home
 
 
 def open_letters(settings: Settings) -> DeadLetters:
@@ -20,5 +21,4 @@ def open_letters(settings: Settings) -> DeadLetters:
         from ingest.dead_letters_pulsar import PulsarLetters  # noqa: PLC0415
 
         return PulsarLetters(cluster, settings.pulsar.dead_letters_topic)
-    settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return FileLetters(settings.home_dir / "dead_letters.sqlite3")
+    return FileLetters(made_home(settings) / "dead_letters.sqlite3")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from identity.resolver import Drained, Resolver
 from identity.store import Fenced, GraphStore, Lease, StoreUnavailable
 from profiles.feed import FeedUnavailable
 from profiles.feeder import Feeder
+from profiles.read_view import ReadView
 
 IDLE_S = 0.01
 RETRY_S = 0.5
@@ -41,7 +43,8 @@ class Upkeep:
     """Resolver and feeder of one process; one thread, which owns the store.
 
     While another process holds the lease this one does nothing and tries again.
-    `now_us` is the clock, microseconds since 1970 UTC.
+    `now_us` is the clock, microseconds since 1970 UTC. `view` is where a feed
+    that keeps no log ends: a view that was lost is filled again.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Upkeep:
         owner: str,
         lease_ms: int,
         now_us: Callable[[], int],
+        view: ReadView | None = None,
     ) -> None:
         self.kept = Kept()
         self._store = store
@@ -61,6 +65,7 @@ class Upkeep:
         self._owner = owner
         self._lease_ms = lease_ms
         self._now_us = now_us
+        self._view = view
         self._lease: Lease | None = None
         self._renew_ms = 0
         self._beat_ms = 0
@@ -77,6 +82,9 @@ class Upkeep:
         if lease is None:
             return False
         try:
+            if self._view is not None:
+                self._feeder.refill(lease, self._view)
+                self._view = None
             drained = self._resolver.drain(lease, self._now_us())
             if drained is not None:
                 self.kept.add(drained)
@@ -128,6 +136,14 @@ class Upkeep:
         """Tell followers now that the feeder lives, if this process holds the lease."""
         if self._hold() is not None:
             self._feeder.beat()
+
+    def release(self) -> None:
+        """Let go of the lease, so that nobody has to wait until it runs out. Call it at the end."""
+        if self._lease is not None:
+            # Out of reach, or lost already: then it runs out by itself.
+            with suppress(StoreUnavailable):
+                self._store.acquire_lease(self._owner, self._now_us() // 1_000, 0)
+            self._lease = None
 
     def _hold(self) -> Lease | None:
         """The lease, renewed when a third of its time has gone."""

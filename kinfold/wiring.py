@@ -29,6 +29,7 @@ from profiles import purposes as purpose_policy
 from profiles.attributes import Survivorship
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.feed import ProfileFeed
+from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
 from profiles.lookup import Lookup
 from profiles.purposes import PurposePolicy
@@ -98,14 +99,28 @@ def open_policies(settings: Settings) -> Policies:
     )
 
 
+def made_home(settings: Settings) -> Path:
+    """The home folder, made at first use; nobody else may enter it.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    home = settings.home_dir
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError([f"home.dir: cannot make {home}: {error.strerror}"]) from None
+    return home
+
+
 def open_vault(settings: Settings) -> SqliteVault:
     """The embedded key vault in the home folder; made at first use.
 
     Raises:
         VaultError: it cannot be used; the words say why.
     """
-    keys = settings.home_dir / "keys"
-    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = made_home(settings) / "keys"
+    keys.mkdir(mode=0o700, exist_ok=True)
     return SqliteVault(keys / "vault.sqlite3", keys / "root.key")
 
 
@@ -120,9 +135,9 @@ def open_store(settings: Settings, *, patience_s: float = 30.0) -> GraphStore:
         # Here, not above: a driver that is not asked for need not be loaded.
         from identity.engines.sqlite import SqliteGraphStore  # noqa: PLC0415
 
-        settings.home_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home = made_home(settings)
         path = settings.graph.url.partition(":")[2]
-        return SqliteGraphStore(Path(path) if path else settings.home_dir / "graph.sqlite3")
+        return SqliteGraphStore(Path(path) if path else home / "graph.sqlite3")
     from identity.engines.neo4j.store import Neo4jGraphStore  # noqa: PLC0415
 
     auth = (settings.graph.user, _password(settings))
@@ -168,7 +183,7 @@ def open_view(settings: Settings, *, read_only: bool = False) -> ReadView:
     Raises:
         ViewError: it cannot be opened; the words say why.
     """
-    return ReadView(settings.home_dir / "view", read_only=read_only)
+    return ReadView(made_home(settings) / "view", read_only=read_only)
 
 
 def open_builder(policies: Policies, vault: KeyVault) -> Builder:
@@ -204,6 +219,7 @@ def open_upkeep(
         owner=owner_name(),
         lease_ms=settings.graph.lease_ms,
         now_us=now_us,
+        view=feed.view if isinstance(feed, LocalFeed) else None,
     )
 
 

@@ -18,7 +18,7 @@ class LocalFeed:
     """A ProfileFeed straight into one read view. `now_ms` is the clock, milliseconds since 1970."""
 
     def __init__(self, view: ReadView, now_ms: Callable[[], int]) -> None:
-        self._view = view
+        self.view = view
         self._now_ms = now_ms
 
     def publish(self, records: Sequence[FeedRecord]) -> None:
@@ -26,7 +26,7 @@ class LocalFeed:
         now_ms = self._now_ms()
         groups = Groups().take([Delivered(record, b"", now_ms) for record in records])
         try:
-            self._view.apply(groups)
+            self.view.apply(groups)
         except ViewError as error:
             raise FeedUnavailable(f"cannot publish to the read view: {error}") from None
 

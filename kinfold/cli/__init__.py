@@ -8,10 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from identity.store import StoreError
+from ingest.dead_letters import LettersError
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
 from kinfold.settings import SettingsError
+from profiles.feed import FeedError
+from profiles.read_view import ViewError
+from profiles.sealing import Unreadable
 from profiles.vault import VaultError
 
 VERBS = {
@@ -29,6 +34,18 @@ VERBS = {
 }
 
 
+FAILURES = (StoreError, VaultError, ViewError, LettersError, FeedError, Unreadable)
+"""What any verb may meet that is nobody's mistake; the words hold no value and no driver's text."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells what is wrong with a command the way every verb tells it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and the way out; ends the process."""
+        raise SystemExit(fail(message, f"{self.prog} --help", ASKED_WRONGLY))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit code: 0, 1 (it failed) or 2 (asked wrongly)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -43,9 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems[:-1]:
             print(f"error: {problem}", file=sys.stderr)
         return fail(error.problems[-1], f"kinfold {args.verb} --help", ASKED_WRONGLY)
-    except StoreError as error:
-        return fail(str(error), "kinfold doctor says what is reachable")
-    except VaultError as error:
+    except FAILURES as error:
         return fail(str(error), "kinfold doctor says what is reachable")
     except KeyboardInterrupt:
         return fail("interrupted", "what was committed is kept; run it again to go on")
@@ -53,11 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read the output has left; give the interpreter nothing to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        return fail(
+            f"cannot use {error.filename or 'a file'}: {error.strerror}", "is the disk full?"
+        )
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Only the verb asked for is imported: the others' drivers take time to load."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="kinfold",
         description="Folds device, login, record and behaviour signals into people.",
         epilog="Start with: kinfold demo",

@@ -27,7 +27,7 @@ from kinfold.wiring import (
 )
 
 _EXAMPLES = """  kinfold dead-letters
-  kinfold dead-letters --reason too_far_ahead --json
+  kinfold dead-letters --reason ahead --json
   kinfold dead-letters --show 4jx…       (prints the input itself, unsealed)
   kinfold dead-letters --send --reason expired
 """
@@ -140,7 +140,9 @@ def _send(
 
         envelopes = Envelopes(open_sealer(vault), vault.order_key())
         resent = Resender(store, letters, envelopes, understanding, now_us).send(chosen)
-        open_upkeep(settings, policies, vault, store, feed).settle()
+        upkeep = open_upkeep(settings, policies, vault, store, feed)
+        stack.callback(upkeep.release)
+        upkeep.settle()
     _tell(resent, as_json)
     return FAILED if resent.refused or resent.empty else OK
 

@@ -8,7 +8,7 @@ from datetime import date
 
 from identity.model import EvidenceKind
 from kinfold.cli.options import Subparsers, settings_of, verb
-from kinfold.cli.output import OK, print_json
+from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json
 from kinfold.wiring import open_store
 
 _EXAMPLES = """  kinfold expire --kind link --before 2025-11-23
@@ -28,15 +28,22 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     kinds = [kind.name.lower() for kind in EvidenceKind]
     parser.add_argument("--kind", choices=kinds, help="which evidence")
-    parser.add_argument(
-        "--before", type=date.fromisoformat, metavar="DATE", help="the first day that is kept"
-    )
+    parser.add_argument("--before", type=_day, metavar="DATE", help="the first day that is kept")
     parser.add_argument("--json", action="store_true", help="print the horizons as JSON")
     parser.set_defaults(run=run)
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("not a date like 2026-01-05") from None
+
+
 def run(args: argparse.Namespace) -> int:
     """Move the horizon and print all horizons."""
+    if bool(args.kind) is not bool(args.before):
+        return fail("--kind and --before go together", "kinfold expire --help", ASKED_WRONGLY)
     settings = settings_of(args)
     with closing(open_store(settings)) as store:
         if args.kind and args.before:

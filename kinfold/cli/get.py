@@ -11,11 +11,11 @@ from google.protobuf.json_format import MessageToDict
 
 from identity.refused import Refused
 from kinfold.cli.options import Subparsers, settings_of, verb
-from kinfold.cli.output import FAILED, OK, fail, print_json
+from kinfold.cli.output import ASKED_WRONGLY, FAILED, OK, fail, print_json
 from kinfold.feeds import keep_fresh
 from kinfold.settings import Settings
 from kinfold.wiring import now_us, open_lookup, open_policies, open_vault, open_view
-from profiles.serve.errors import REASONS
+from profiles.serve.errors import INVALID_ARGUMENT, proto_of
 from profiles.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 
@@ -89,7 +89,8 @@ def _local(settings: Settings, request: GetProfileRequest, as_json: bool) -> int
         stack.enter_context(keep_fresh(settings, policies, vault, view))
         found = open_lookup(settings, policies, vault, view).get(request, now_us())
     if isinstance(found, Refused):
-        return fail(REASONS[found.reason].words, "docs/errors.md explains each reason", FAILED)
+        asked_wrongly = found.code == INVALID_ARGUMENT
+        return _refused(proto_of(found).message, asked_wrongly=asked_wrongly)
     return _show(GetProfileResponse.FromString(found), as_json)
 
 
@@ -97,7 +98,13 @@ def _failed(error: grpc.RpcError) -> int:
     call = cast("grpc.Call", error)  # a failed call raises itself
     if call.code() is grpc.StatusCode.UNAVAILABLE:
         return fail("no server answers", "start `kinfold serve`, or add --local")
-    return fail(str(call.details()), "docs/errors.md explains each reason", FAILED)
+    asked_wrongly = call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return _refused(str(call.details()), asked_wrongly=asked_wrongly)
+
+
+def _refused(words: str, *, asked_wrongly: bool) -> int:
+    code = ASKED_WRONGLY if asked_wrongly else FAILED
+    return fail(words, "docs/errors.md explains each reason", code)
 
 
 def _show(answer: GetProfileResponse, as_json: bool) -> int:

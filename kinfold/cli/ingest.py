@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 
 from ingest.consumer import stopping_on_signals
 from ingest.pipeline import Step
-from ingest.source import ReadLimits, SourceError
+from ingest.source import ReadLimits, SourceDamaged, SourceError
 from ingest.source_files import FileSource
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, Advance, fail, print_json, progress
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         letters = stack.enter_context(closing(open_letters(settings)))
         feed = stack.enter_context(open_feed(settings))
         upkeep = open_upkeep(settings, policies, vault, store, feed)
+        stack.callback(upkeep.release)
         stack.enter_context(stopping_on_signals(stop))
         limits = ReadLimits(settings.ingest.batch_size, max(settings.ingest.linger_ms, 1))
         source = FileSource(args.files, limits)
@@ -77,8 +78,11 @@ def run(args: argparse.Namespace) -> int:
                     )
                     pipeline.run(_After(count, upkeep, advance))
             upkeep.settle()
+        except SourceDamaged as error:
+            upkeep.settle()
+            return fail(str(error), "what lay before was taken in; mend the file, run it again")
         except SourceError as error:
-            return fail(str(error), "is the file there, and not being read by another ingest?")
+            return fail(str(error), "name files that are there and that you may read")
     kept = upkeep.kept
     told = {
         **count.as_json(),
