@@ -8,13 +8,13 @@ import socket
 import time
 import tomllib
 from base64 import b32encode
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from identity import policy as identity_policy
 from identity.model import NodeKey, PersonId
+from identity.naming import Naming
 from identity.normalize import Unusable, identifier
 from identity.policy import IdentityPolicy
 from identity.resolver import Resolver
@@ -223,22 +223,9 @@ def open_upkeep(
     )
 
 
-def namer(
-    settings: Settings, policies: Policies, tokens: Tokens
-) -> Callable[[str, str], NodeKey | None]:
+def namer(settings: Settings, policies: Policies, tokens: Tokens) -> Naming:
     """Turns an identifier as callers know it into its node; None when it cannot be one."""
-    region = settings.home.region.upper()
-
-    def name_of(kind: str, value: str) -> NodeKey | None:
-        known = policies.identity.kind(kind)
-        if known is None:
-            return None
-        form = identifier(kind, value, region)
-        if isinstance(form, Unusable) or known.blocks(form):
-            return None
-        return tokens.key(kind, form)
-
-    return name_of
+    return Naming(policies.identity, tokens, settings.home.region.upper())
 
 
 def node_key(named: str, settings: Settings, policies: Policies, tokens: Tokens) -> NodeKey:
