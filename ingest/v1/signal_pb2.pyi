@@ -169,7 +169,9 @@ class Signal(_message.Message):
 
     @_builtins.property
     def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Identifier]:
-        """Whom it is about: at least one usable identifier, at most 16."""
+        """Whom it is about: at least one usable identifier, at most 16. A record may
+        come without; decisions of staff and retractions name none.
+        """
 
     @_builtins.property
     def context(self) -> Global___Context:
