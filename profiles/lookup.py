@@ -51,6 +51,7 @@ FAILED = Refused(13, "FAILED")
 _PERSON_ID = re.compile("[a-z2-7]{26}")
 _MAX_HOPS = 1_000
 _PLANS_KEPT = 4_096
+_KEYS_KEPT = 16_384
 _WITHHELD_KEPT = 4_096
 _ALL_FIELDS = sum(1 << number for number in FIELDS.values())
 _HEAD_BYTES = HEAD.size
@@ -98,7 +99,7 @@ class Lookup:
     ) -> None:
         self._begin, self._people = view.env.begin, view.people
         self._aliases, self._meta = view.aliases, view.meta
-        self._open = sealer.open
+        self._keys = sealer.keeping(_KEYS_KEPT)
         self._name_of = name_of
         self._policy = policy
         self._max_silence_ms = max_silence_ms
@@ -109,7 +110,8 @@ class Lookup:
 
     def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
         """A serialized `GetProfileResponse`, or why there is none."""
-        plan = self._plan(request.mask.paths, request.purposes)
+        fields = request.mask.paths if request.HasField("mask") else ()
+        plan = self._plan(fields, request.purposes)
         if isinstance(plan, Refused):
             return plan
         with self._begin() as txn:
@@ -131,6 +133,10 @@ class Lookup:
                 return TOO_STALE
             answer = self._answer
             return [answer(txn, subject, plan, fresh, 0) for subject in request.subjects]
+
+    def forget(self) -> None:
+        """Let go of every unwrapped data key; call it when an epoch's key was destroyed."""
+        self._keys.forget()
 
     def _plan(self, fields: Sequence[str], purposes: Sequence[str]) -> _Plan | Refused:
         """What a mask and purposes come to. No fields: all of them. No purposes: for nothing."""
@@ -184,7 +190,7 @@ class Lookup:
         if spans:
             try:
                 sealed = value[sealed_at : sealed_at + sealed_size]
-                opened = self._open(sealed, person + layout)
+                opened = self._keys.open(sealed, person + layout)
             except KeyDestroyed:
                 return PROFILE_NOT_FOUND
             except Unreadable:

@@ -21,6 +21,8 @@ _VERSION = 1
 _HEAD = struct.Struct(">BI12s48s12s")
 _PREFIX = struct.Struct(">BI")
 _RANDOM_BYTES = 32 + 12 + 12
+_BODY_AT = _HEAD.size
+_NONCE_AT = _BODY_AT - 12
 OVERHEAD_BYTES = _HEAD.size + 16
 """By how many bytes a sealed value is longer than what it holds."""
 
@@ -66,36 +68,74 @@ class Sealer:
             Unreadable: it was changed, sealed for another context, or is no sealed value.
             KeyDestroyed: its epoch's key is destroyed.
         """
-        try:
-            version, epoch, wrap_nonce, wrapped, nonce = _HEAD.unpack_from(sealed)
-            if version != _VERSION:
-                raise Unreadable(f"sealed by a version ({version}) that this one does not know")
-            wrapper = self._epochs.get(epoch) or self._wrapper(epoch)
-            data_key = AESGCM(wrapper.decrypt(wrap_nonce, wrapped, None))
-            return data_key.decrypt(nonce, sealed[_HEAD.size :], context)
-        except (InvalidTag, struct.error):
-            raise Unreadable("a sealed value was changed, moved or cut") from None
+        data_key = AESGCM(self._data_key(sealed))
+        return _decrypt(data_key, sealed, context)
 
     def rewrap(self, sealed: bytes) -> bytes:
         """The same sealed value with its data key wrapped by the current epoch's key.
 
         Raises: as `open`, for the wrapped key.
         """
-        try:
-            _, epoch, wrap_nonce, wrapped, nonce = _HEAD.unpack_from(sealed)
-            wrapper = self._epochs.get(epoch) or self._wrapper(epoch)
-            data_key = wrapper.decrypt(wrap_nonce, wrapped, None)
-        except (InvalidTag, struct.error):
-            raise Unreadable("a sealed value was changed, moved or cut") from None
+        data_key = self._data_key(sealed)
         fresh = self._random(12)
         wrapped = self._current.encrypt(fresh, data_key, None)
-        head = _HEAD.pack(_VERSION, self._epoch, fresh, wrapped, nonce)
-        return head + sealed[_HEAD.size :]
+        prefix = _PREFIX.pack(_VERSION, self._epoch)
+        return b"".join((prefix, fresh, wrapped, sealed[_NONCE_AT:]))
+
+    def keeping(self, keys: int) -> KeptKeys:
+        """An opener that keeps so many data keys unwrapped, for values opened again and again."""
+        return KeptKeys(self._data_key, keys)
+
+    def _data_key(self, sealed: bytes) -> bytes:
+        try:
+            version, epoch, wrap_nonce, wrapped, _ = _HEAD.unpack_from(sealed)
+            if version != _VERSION:
+                raise Unreadable(f"sealed by a version ({version}) that this one does not know")
+            wrapper = self._epochs.get(epoch) or self._wrapper(epoch)
+            return wrapper.decrypt(wrap_nonce, wrapped, None)
+        except (InvalidTag, struct.error):
+            raise Unreadable("a sealed value was changed, moved or cut") from None
 
     def _wrapper(self, epoch: int) -> AESGCM:
         wrapper = AESGCM(self._vault.epoch_key(epoch))
         self._epochs[epoch] = wrapper
         return wrapper
+
+
+class KeptKeys:
+    """Opens as its sealer does, and keeps the data keys last unwrapped, a bounded number.
+
+    Call `forget` when an epoch's key was destroyed. Threads may share one.
+    """
+
+    __slots__ = ("_ciphers", "_data_key", "_most")
+
+    def __init__(self, data_key: Callable[[bytes], bytes], most: int) -> None:
+        self._data_key = data_key
+        self._most = most
+        self._ciphers: dict[bytes, AESGCM] = {}
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        """What was sealed for this context. Raises: as `Sealer.open`."""
+        wrapped = sealed[:_NONCE_AT]
+        cipher = self._ciphers.get(wrapped)
+        if cipher is None:
+            cipher = AESGCM(self._data_key(sealed))
+            if len(self._ciphers) >= self._most:
+                self._ciphers.clear()
+            self._ciphers[wrapped] = cipher
+        return _decrypt(cipher, sealed, context)
+
+    def forget(self) -> None:
+        """Let go of every key."""
+        self._ciphers.clear()
+
+
+def _decrypt(data_key: AESGCM, sealed: bytes, context: bytes) -> bytes:
+    try:
+        return data_key.decrypt(sealed[_NONCE_AT:_BODY_AT], sealed[_BODY_AT:], context)
+    except InvalidTag:
+        raise Unreadable("a sealed value was changed, moved or cut") from None
 
 
 def epoch_of(sealed: bytes) -> int:

@@ -92,6 +92,25 @@ def test_rewrapped_values_outlive_their_epoch(vault: MemoryVault, sealer: Sealer
     assert sealer.open(moved, b"place") == b"ada"
 
 
+def test_kept_keys_open_what_the_sealer_opens(vault: MemoryVault, sealer: Sealer) -> None:
+    """Keeping keys changes no answer, however few are kept, until they are forgotten."""
+    kept = sealer.keeping(2)
+    values = {str(n).encode(): sealer.seal(b"value %d" % n, str(n).encode()) for n in range(5)}
+    for _ in range(2):
+        for context, sealed in values.items():
+            assert kept.open(sealed, context) == sealer.open(sealed, context)
+            with pytest.raises(Unreadable):
+                kept.open(sealed, context + b"else")
+            with pytest.raises(Unreadable):
+                kept.open(sealed[:-1], context)
+    vault.new_epoch()
+    vault.destroy_epoch(1)
+    sealer.renew()
+    kept.forget()
+    with pytest.raises(KeyDestroyed):
+        kept.open(values[b"4"], b"4")
+
+
 def test_what_is_no_sealed_value_is_told() -> None:
     """Bytes too short to be sealed have no epoch."""
     with pytest.raises(Unreadable):
