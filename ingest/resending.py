@@ -10,6 +10,7 @@ from identity.model import Contribution
 from identity.store import Batch, Checkpoint, GraphStore, Outcome
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes
 from ingest.forms import Understanding
+from ingest.letter_writing import LetterWriter
 from ingest.rejected import Rejected
 from ingest.source import Form, Received
 from profiles.sealing import Unreadable
@@ -30,6 +31,16 @@ class Resent:
     counted: int = 0
     empty: int = 0
     refused: list[tuple[DeadLetter, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A contribution with the letter that holds it."""
+
+    letter: DeadLetter
+    received: Received
+    understand: Understanding
+    contribution: Contribution
 
 
 class Resender:
@@ -68,25 +79,29 @@ class Resender:
         return resent
 
     def _send(self, letters: Sequence[DeadLetter], resent: Resent) -> None:
-        contributions: list[Contribution] = []
-        origins: list[DeadLetter] = []
-        for letter in letters:
-            found = self._read(letter, resent)
-            contributions += found
-            origins += [letter] * len(found)
-        outcomes = self._commit(contributions)
-        dead = {
-            letter.id: outcome.name.lower()
-            for letter, outcome in zip(origins, outcomes, strict=True)
-            if outcome in _DEAD
-        }
-        done = list({letter.id: letter for letter in origins if letter.id not in dead}.values())
+        read = [each for letter in letters for each in self._read(letter, resent)]
+        outcomes = self._commit([each.contribution for each in read])
+        dead: dict[str, str] = {}
+        replacing: list[DeadLetter] = []
+        for each, outcome in zip(read, outcomes, strict=True):
+            if outcome in _DEAD:
+                dead[each.letter.id] = outcome.name.lower()
+            elif outcome is Outcome.REPLACED:
+                replacing += self._replaced(each)
+        # Durable before anything is removed: what was replaced is never dropped in silence.
+        self._letters.keep(replacing)
+        origins = {each.letter.id: each.letter for each in read}
+        done = [letter for letter in origins.values() if letter.id not in dead]
         self._letters.remove(done)
         resent.counted += len(done)
-        still = {letter.id: letter for letter in origins if letter.id in dead}
-        resent.refused += [(letter, dead[letter_id]) for letter_id, letter in still.items()]
+        resent.refused += [(origins[letter_id], why) for letter_id, why in dead.items()]
 
-    def _read(self, letter: DeadLetter, resent: Resent) -> list[Contribution]:
+    def _replaced(self, read: _Read) -> list[DeadLetter]:
+        writer = LetterWriter(self._envelopes, read.understand, PARTITION)
+        writer.outcomes((Outcome.REPLACED,), (read.contribution,), (read.received,), self._now_us())
+        return writer.take()
+
+    def _read(self, letter: DeadLetter, resent: Resent) -> list[_Read]:
         """The contributions of a letter, or none when any part of it cannot count yet."""
         if not letter.sealed:
             resent.empty += 1
@@ -107,7 +122,11 @@ class Resender:
         if wrong:
             resent.refused.append((letter, f"{wrong[0].field}: {wrong[0].rule}"))
             return []
-        return [each for each in found if isinstance(each, Contribution)]
+        return [
+            _Read(letter, received, understand, each)
+            for each in found
+            if isinstance(each, Contribution)
+        ]
 
     def _commit(self, contributions: Sequence[Contribution]) -> list[Outcome]:
         if not contributions:
