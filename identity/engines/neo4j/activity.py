@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from identity.engines.neo4j.connection import Tx
-from identity.engines.neo4j.nodes import MOMENT, NodeState
+from identity.engines.neo4j.nodes import NodeState
 from identity.engines.neo4j.packing import (
     ActivityDays,
-    moment,
+    date_of,
     month_of,
     pack_activity,
     unpack_activity,
@@ -41,6 +41,7 @@ class HolderState:
         """Add what was done on a day."""
         self.touched.add(month_of(day))
         self.node.changed |= Changed.ACTIVITY
+        self.node.saw(day)
         entry = self.days.get(day)
         if entry is None:
             self.days[day] = [more[0], more[1], more[2], dict(more[3]), dict(more[4])]
@@ -92,6 +93,7 @@ def load_activity(
             holder.whole = True
             continue
         holder.days = unpack_activity(packed)
+        holder.node.was_seen(min(holder.days), max(holder.days))
         if key in fully or months[key] != {month_of(next(iter(holder.days)))}:
             wanted.append(holder)
     load_months(tx, wanted)
@@ -147,10 +149,9 @@ def write_months(tx: Tx, holders: Iterable[tuple[HolderState, dict[str, Activity
                 if known is not None:
                     gone.append(known)
                 continue
-            first_us = min(entry[1] for entry in days.values())
-            last_us = max(entry[2] for entry in days.values())
             signals = sum(entry[0] for entry in days.values())
-            values = (pack_activity(days), signals, *moment(first_us), *moment(last_us))
+            seen = date_of(min(days)), date_of(max(days))
+            values = (pack_activity(days), signals, *seen)
             if known is None:
                 made.append((holder.node.id, month, *values))
             else:
@@ -158,7 +159,7 @@ def write_months(tx: Tx, holders: Iterable[tuple[HolderState, dict[str, Activity
     if made:
         tx.run(
             "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] "
-            "CREATE (n)-[r:ACTIVE_IN]->(a:Activity) " + _VALUES,
+            "SET n.older = true CREATE (n)-[r:ACTIVE_IN]->(a:Activity) " + _VALUES,
             rows=made,
         )
     if updated:
@@ -173,7 +174,6 @@ def write_months(tx: Tx, holders: Iterable[tuple[HolderState, dict[str, Activity
 
 _VALUES = (
     "SET a.month = row[1], a.days = row[2], a.signals = row[3], "
-    f"a.first_seen = {MOMENT.format('row[4]', 'row[5]')}, "
-    f"a.last_seen = {MOMENT.format('row[6]', 'row[7]')}, "
+    "a.first_seen = date(row[4]), a.last_seen = date(row[5]), "
     "r.first_seen = a.first_seen, r.last_seen = a.last_seen"
 )

@@ -16,6 +16,7 @@ from neo4j.exceptions import (
     Neo4jError,
 )
 
+from identity.engines.neo4j.places import Places
 from identity.store import StoreError, StoreUnavailable
 
 T = TypeVar("T")
@@ -27,11 +28,12 @@ class Tx:
     """A transaction whose queries answer with one record, or with nothing.
 
     Answers come as collected lists in a single record: a record each costs the
-    driver about four times as much.
+    driver about four times as much. `places` lasts longer than the transaction.
     """
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, places: Places) -> None:
         self._transaction = transaction
+        self.places = places
 
     def row(self, text: str, /, **parameters: Any) -> tuple[Any, ...]:
         """The values of the only record."""
@@ -78,6 +80,7 @@ class Connection:
             raise StoreUnavailable("the address of the graph store is not understood") from None
         self._database = database
         self._patience_s = patience_s
+        self._places = Places()
 
     def close(self) -> None:
         """Close every connection."""
@@ -109,8 +112,9 @@ class Connection:
 
     def _once(self, work: Callable[[Tx], T], access: str) -> T:
         with self._session(access) as session, session.begin_transaction() as transaction:
-            result = work(Tx(transaction))
+            result = work(Tx(transaction, self._places))
             transaction.commit()
+            self._places.trim()
             return result
 
     def _try(self, attempt: Callable[[], T]) -> T:
@@ -128,6 +132,7 @@ class Connection:
                     ) from None
             except OSError:
                 raise StoreUnavailable("the graph store cannot be reached") from None
+            self._places.clear()
             time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries out
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

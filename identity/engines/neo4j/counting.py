@@ -110,19 +110,15 @@ def _load(work: Work) -> None:
 
 def _merge(work: Work) -> None:
     for (low, high, *cell), more in work.deltas.links.items():
-        link = work.links[low, high]
-        link.add(cell[0], cell[1], cell[2], more)  # type: ignore[arg-type]
-        link.low.saw(more[1], more[2])
-        link.high.saw(more[1], more[2])
+        work.links[low, high].add(cell[0], cell[1], cell[2], more)  # type: ignore[arg-type]
     for (holder, day), entry in work.deltas.activity.items():
         work.holders[holder].add(day, entry)
-        work.nodes[holder].saw(entry[1], entry[2])
     for each in work.added_facts:
         _mark_fact(work, each, seen=True)
     for each in work.taken_facts:
         _mark_fact(work, each, seen=False)
     for state in work.nodes.values():
-        if state.bare and state.seen_first_us is not None:
+        if state.bare and state.first_day is not None:
             state.changed |= Changed.ADDED
     if work.deltas.less_links or work.deltas.less_activity:
         _take(work)
@@ -136,7 +132,7 @@ def _mark_fact(work: Work, each: SignalFact, *, seen: bool) -> None:
             continue
         state.changed |= Changed.DECIDED if decision else Changed.ACTIVITY
         if seen and not decision:
-            state.saw(each.content.event_us, each.content.event_us)
+            state.saw(each.content.day)
 
 
 def _take(work: Work) -> None:

@@ -16,10 +16,10 @@ from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.consuming import horizons_from, lock_graph
 from identity.engines.neo4j.counting import Change, count
 from identity.engines.neo4j.links import LinkState
-from identity.engines.neo4j.packing import moment, unpack_activity
+from identity.engines.neo4j.packing import date_of, unpack_activity
 from identity.engines.neo4j.signals import FACT_LABELS, PARTS
 from identity.evidence import Horizons, Known, expire
-from identity.model import DAY_US, Changed, EvidenceKind, NodeKey
+from identity.model import Changed, EvidenceKind, NodeKey
 
 STEP = 2_000
 """How many links, nodes or signals go in one transaction."""
@@ -85,10 +85,6 @@ def _in_steps(
         connection.write(lambda tx, some=some: step(tx, some, before_day))  # type: ignore[misc]
 
 
-def _second(day: int) -> int:
-    return moment(day * DAY_US)[0]
-
-
 # ---- links ---------------------------------------------------------------
 
 
@@ -99,9 +95,9 @@ def _old_links(
     return connection.read(
         lambda tx: tx.rows(
             "MATCH (a)-[r:SEEN_WITH]->(b) WHERE "
-            f"r.first_seen < datetime({{epochSeconds: $before}}) AND {wanted} "
+            f"r.first_seen < date($before) AND {wanted} "
             "RETURN collect([a.key, b.key])",
-            before=_second(before_day),
+            before=date_of(before_day),
         )
     )
 
@@ -133,8 +129,8 @@ def _old_holders(connection: Connection, before_day: int) -> list[NodeKey]:
     return connection.read(
         lambda tx: tx.rows(
             "MATCH (n:Identifier|Record) WHERE n.activity IS NOT NULL "
-            "AND n.first_seen < datetime({epochSeconds: $before}) RETURN collect(n.key)",
-            before=_second(before_day),
+            "AND n.first_seen < date($before) RETURN collect(n.key)",
+            before=date_of(before_day),
         )
     )
 
@@ -162,9 +158,8 @@ def _expire_activity(tx: Tx, keys: Sequence[NodeKey], before_day: int) -> None:
 def _old_facts(connection: Connection, kind: EvidenceKind, before_day: int) -> list[int]:
     return connection.read(
         lambda tx: tx.rows(
-            f"MATCH (s:{FACT_LABELS[kind]}) WHERE s.seen < datetime({{epochSeconds: $before}}) "
-            "RETURN collect(s.id)",
-            before=_second(before_day),
+            f"MATCH (s:{FACT_LABELS[kind]}) WHERE s.seen < date($before) RETURN collect(s.id)",
+            before=date_of(before_day),
         )
     )
 
@@ -193,7 +188,7 @@ def _forget_plain(connection: Connection) -> None:
     def step(tx: Tx) -> int:
         limits = _limits(_horizons(tx))
         (gone,) = tx.row(
-            "MATCH (s:Signal) WHERE s.seen < datetime({epochSeconds: $limits[s.parts]}) "
+            "MATCH (s:Signal) WHERE s.seen < date($limits[s.parts]) "
             "AND NOT s:Disputed WITH s LIMIT $step DETACH DELETE s RETURN count(*)",
             limits=limits,
             step=10 * STEP,
@@ -204,14 +199,13 @@ def _forget_plain(connection: Connection) -> None:
         pass
 
 
-def _limits(horizons: Horizons) -> list[int]:
-    """By the parts of a signal, the second before which all of them have expired."""
-    never = -(10**10)
-    limits = [never] * PARTS
+def _limits(horizons: Horizons) -> list[str]:
+    """By the parts of a signal, the day before which all of them have expired."""
+    limits = ["0000-01-01"] * PARTS
     for parts in range(PARTS):
         kinds = [kind for kind in EvidenceKind if parts >> kind & 1]
         if kinds and all(kind in horizons for kind in kinds):
-            limits[parts] = _second(min(horizons[kind] for kind in kinds))
+            limits[parts] = date_of(min(horizons[kind] for kind in kinds))
     return limits
 
 

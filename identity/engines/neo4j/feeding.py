@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.packing import activity_days, link_days, unpack_signal
+from identity.engines.neo4j.people import find_people
 from identity.engines.neo4j.resolving import hold, lock_lease
 from identity.evidence import Known
 from identity.model import (
+    ActivityDay,
     KeptFact,
+    LinkDay,
     Node,
     NodeKey,
     OutboxEntry,
@@ -34,31 +38,46 @@ def outbox(connection: Connection, limit: int) -> list[OutboxEntry]:
 def _outbox(tx: Tx, limit: int) -> list[OutboxEntry]:
     lock_lease(tx)
     numbers = tx.rows(
-        "MATCH (p:Unpublished) WHERE p.unpublished > 0 WITH p.unpublished AS number "
-        "ORDER BY number LIMIT $limit RETURN collect(number)",
-        limit=max(limit, 1),
+        "MATCH (p:Unpublished) WITH p.unpublished AS number, count(*) AS people "
+        "ORDER BY number RETURN collect([number, people])"
     )
-    if not numbers:
+    last, people = 0, 0
+    for number, more in numbers:
+        if people >= max(limit, 1):
+            break
+        last, people = number, people + more
+    if not people:
         return []
     rows = tx.rows(
-        "MATCH (p:Unpublished) WHERE p.unpublished > 0 AND p.unpublished <= $last RETURN collect("
-        "[p.unpublished, p.id, p.publish_as, coalesce(p.publish_gone, false)])",
-        last=numbers[-1],
+        "MATCH (p:Unpublished) WHERE p.unpublished <= $last RETURN collect("
+        "[p.unpublished, p.id, p.publish_as, p.publish_gone IS NOT NULL, id(p)])",
+        last=last,
     )
-    rows.sort(key=lambda row: row[:2])
-    return [OutboxEntry(person, number, into, gone) for number, person, into, gone in rows]
+    rows.sort(key=_turn)
+    tx.places.people.update((row[1], row[4]) for row in rows)
+    return [OutboxEntry(person, number, into, gone) for number, person, into, gone, _ in rows]
+
+
+def _turn(row: list[Any]) -> list[Any]:
+    return row[:2]
 
 
 def clear_outbox(connection: Connection, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
     """Remove what was published, see `GraphStore.clear_outbox`."""
+    waiting = sorted((entry.person, entry.resolution) for entry in entries)
 
     def work(tx: Tx) -> None:
         hold(tx, lease)
-        if entries:
+        find_people(tx, (person for person, _ in waiting))
+        places = tx.places.people
+        rows = [(places[person], person, last) for person, last in waiting if person in places]
+        if rows:
             tx.run(
-                "UNWIND $rows AS row MATCH (p:Person {id: row[0]}) WHERE p.unpublished = row[1] "
-                "REMOVE p:Unpublished, p.unpublished, p.publish_as, p.publish_gone",
-                rows=sorted((entry.person, entry.resolution) for entry in entries),
+                "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.id = row[1] "
+                "AND p.unpublished = row[2] "
+                "SET p.unpublished = null, p.publish_as = null, p.publish_gone = null "
+                "REMOVE p:Unpublished",
+                rows=rows,
             )
 
     connection.write(work)
@@ -66,41 +85,88 @@ def clear_outbox(connection: Connection, lease: Lease, entries: Sequence[OutboxE
 
 def evidence(connection: Connection, people: Iterable[PersonId]) -> dict[PersonId, PersonEvidence]:
     """All live evidence of each person, see `GraphStore.evidence`."""
-    ids = sorted(set(people))
-    rows = connection.read(lambda tx: tx.rows(_EVIDENCE, ids=ids))
-    return {person: _person(person, nodes) for person, nodes in rows}
+    wanted = list(dict.fromkeys(people))
+    return connection.read(lambda tx: _evidence(tx, wanted))
 
 
-_EVIDENCE = (
-    "UNWIND $ids AS each MATCH (p:Person {id: each})-[:HAS]->(n) "
-    "WITH each, collect(CASE WHEN n.bare IS NULL THEN [n.key, n.order, n.sealed, n.activity, "
-    "[(n)-[:ACTIVE_IN]->(a) | a.days], "
-    "[(n)-[r:SEEN_WITH]->(m) WHERE m.person = each | [m.key, r.days, r.earlier]], "
-    "[(n)<-[:ABOUT]-(s) | [s.id, s.body]]] END) AS nodes "
-    "RETURN collect([each, nodes])"
-)
+@dataclass(slots=True)
+class Gathered:
+    """Evidence of one person while it is read."""
+
+    nodes: list[Node] = field(default_factory=list)
+    links: list[tuple[NodeKey, NodeKey, tuple[LinkDay, ...]]] = field(default_factory=list)
+    activity: dict[NodeKey, dict[int, ActivityDay]] = field(default_factory=dict)
+    facts: dict[int, KeptFact] = field(default_factory=dict)
 
 
-def _person(person: PersonId, rows: list[Any]) -> PersonEvidence:
-    rows.sort(key=lambda row: row[0])
-    links = []
-    activity = {}
-    facts: dict[int, KeptFact] = {}
-    for key, _, _, newest, older, ties, about in rows:
-        links += [(key, other, link_days(*packed)) for other, *packed in ties]
+def _evidence(tx: Tx, people: list[PersonId]) -> dict[PersonId, PersonEvidence]:
+    """Read nodes, then only those of links, older months and facts that there are."""
+    find_people(tx, people)
+    places = tx.places.people
+    known = [(places[person], person) for person in people if person in places]
+    found: dict[PersonId, Gathered] = {}
+    ids: dict[PersonId, list[int]] = {}
+    older: list[int] = []
+    facts: list[int] = []
+    for row in tx.rows(_NODES, rows=known):
+        person, node_id, key, order, sealed, newest, bare, has_older, has_facts = row
+        gathered = found.setdefault(person, Gathered())
+        if bare:
+            continue
+        gathered.nodes.append(Node(key, order, sealed or b""))
+        ids.setdefault(person, []).append(node_id)
         if newest is not None:
-            activity[key] = activity_days([*older, newest])
-        for signal, body in about:
-            if signal not in facts:
-                facts[signal] = _kept(signal, unpack_signal(signal, body))
-    links.sort(key=lambda link: link[:2])
+            gathered.activity[key] = activity_days([newest])
+        if has_older:
+            older.append(node_id)
+        if has_facts:
+            facts.append(node_id)
+    linked = [each for some in ids.values() if len(some) > 1 for each in some]
+    for person, low, high, days, earlier in _of_nodes(tx, _LINKS, linked):
+        found[person].links.append((low, high, link_days(days, earlier)))
+    for person, key, packed in _of_nodes(tx, _OLDER, older):
+        found[person].activity.setdefault(key, {}).update(activity_days([packed]))
+    for person, signal, body in _of_nodes(tx, _FACTS, facts):
+        if signal not in found[person].facts:
+            found[person].facts[signal] = _kept(signal, unpack_signal(signal, body))
+    return {person: _person(person, gathered) for person, gathered in found.items()}
+
+
+def _of_nodes(tx: Tx, query: str, ids: list[int]) -> list[Any]:
+    if not ids:
+        return []
+    return tx.rows("UNWIND $ids AS each MATCH (n) WHERE id(n) = each " + query, ids=ids)
+
+
+_NODES = (
+    "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.id = row[1] MATCH (p)-[:HAS]->(n) "
+    "RETURN collect([row[1], id(n), n.key, n.order, n.sealed, n.activity, n:Bare, "
+    "n.older, n.facts])"
+)
+_LINKS = (
+    "MATCH (n)-[r:SEEN_WITH]->(m) WHERE m.person = n.person "
+    "RETURN collect([n.person, n.key, m.key, r.days, r.earlier])"
+)
+_OLDER = "MATCH (n)-[:ACTIVE_IN]->(a) RETURN collect([n.person, n.key, a.days])"
+_FACTS = "MATCH (n)<-[:ABOUT]-(s) RETURN collect([n.person, s.id, s.body])"
+
+
+def _person(person: PersonId, gathered: Gathered) -> PersonEvidence:
     return PersonEvidence(
         person=person,
-        nodes=tuple(Node(row[0], row[1], row[2] or b"") for row in rows),
-        links=tuple(links),
-        activity=activity,
-        facts=tuple(fact for _, fact in sorted(facts.items())),
+        nodes=tuple(sorted(gathered.nodes, key=_key)),
+        links=tuple(sorted(gathered.links, key=_pair)),
+        activity=gathered.activity,
+        facts=tuple(fact for _, fact in sorted(gathered.facts.items())),
     )
+
+
+def _key(node: Node) -> NodeKey:
+    return node.key
+
+
+def _pair(link: tuple[NodeKey, NodeKey, tuple[LinkDay, ...]]) -> tuple[NodeKey, NodeKey]:
+    return link[:2]
 
 
 def _kept(signal: int, known: Known) -> KeptFact:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from identity.engines.neo4j.connection import Tx
-from identity.engines.neo4j.nodes import MICROSECONDS, MOMENT, NodeState
-from identity.engines.neo4j.packing import LinkDays, moment, month_of, pack_links, unpack_links
+from identity.engines.neo4j.nodes import NodeState
+from identity.engines.neo4j.packing import LinkDays, date_of, month_of, pack_links, unpack_links
 from identity.evidence import LinkCell, touches_edge
 from identity.model import Assurance, Changed, NodeKey
 
@@ -20,7 +21,10 @@ Pair = tuple[NodeKey, NodeKey]
 
 @dataclass(slots=True)
 class LinkState:
-    """A link inside a transaction; `days` holds at least the months that are touched."""
+    """A link inside a transaction; `days` holds at least the months that are touched.
+
+    `span` is what its first and last seen say, `authenticated` what it says of that.
+    """
 
     low: NodeState
     high: NodeState
@@ -28,12 +32,25 @@ class LinkState:
     days: LinkDays = field(default_factory=dict)
     whole: bool = True
     count: int = 0
-    first_us: int = 0
-    last_us: int = 0
     authenticated: bool = False
     had_earlier: bool = False
     taken_from: bool = False
-    was: tuple[int, bool] = (0, False)
+    was_authenticated: bool = False
+    span: tuple[int, int] | None = None
+
+    @property
+    def pair(self) -> Pair:
+        """Its ends."""
+        return self.low.key, self.high.key
+
+    def read(self, days: bytes, count: int, authenticated: bool, had_earlier: bool) -> None:
+        """Take over what is kept of it."""
+        self.days = unpack_links(days)
+        self.count, self.had_earlier, self.whole = count, had_earlier, not had_earlier
+        self.authenticated = self.was_authenticated = authenticated
+        self.span = _span(self.days)
+        self.low.was_seen(*self.span)
+        self.high.was_seen(*self.span)
 
     def mark(self, reason: Changed) -> None:
         """Mark both ends."""
@@ -42,23 +59,22 @@ class LinkState:
 
     def add(self, day: int, source: str, assurance: int, more: list[int]) -> None:
         """Add sightings."""
-        count, first_us, last_us = more
-        if all(known[0] != day for known in self.days):
-            self.mark(Changed.ADDED)
+        cell = self.days.get((day, source, assurance))
+        if cell is None:
+            if all(known[0] != day for known in self.days):
+                self.mark(Changed.ADDED)
+            self.days[day, source, assurance] = list(more)
+        else:
+            cell[0] += more[0]
+            cell[1] = min(cell[1], more[1])
+            cell[2] = max(cell[2], more[2])
         if assurance == Assurance.AUTHENTICATED and not self.authenticated:
             self.authenticated = True
             self.mark(Changed.ADDED)
-        cell = self.days.get((day, source, assurance))
-        if cell is None:
-            self.days[day, source, assurance] = [count, first_us, last_us]
-        else:
-            cell[0] += count
-            cell[1] = min(cell[1], first_us)
-            cell[2] = max(cell[2], last_us)
-        self.first_us = min(self.first_us, first_us) if self.count else first_us
-        self.last_us = max(self.last_us, last_us) if self.count else last_us
-        self.count += count
+        self.count += more[0]
         self.mark(Changed.ACTIVITY)
+        self.low.saw(day)
+        self.high.saw(day)
 
     def take(self, day: int, source: str, assurance: int, less: list[int]) -> bool:
         """Take sightings; whether first and last of the cell must be found anew."""
@@ -86,13 +102,10 @@ class LinkState:
     def sum_up(self) -> None:
         """After something was taken: find the summary anew from the days."""
         authenticated = any(cell[2] == Assurance.AUTHENTICATED for cell in self.days)
-        if self.was[1] and not authenticated:
+        if self.was_authenticated and not authenticated:
             self.mark(Changed.REMOVED)
         self.authenticated = authenticated
         self.count = sum(cell[0] for cell in self.days.values())
-        if self.days:
-            self.first_us = min(cell[1] for cell in self.days.values())
-            self.last_us = max(cell[2] for cell in self.days.values())
 
     def packed(self) -> tuple[bytes, bytes | None]:
         """The newest month and all older ones, as they are kept."""
@@ -147,28 +160,39 @@ def load_all(tx: Tx, links: Iterable[LinkState]) -> None:
 
 
 def _read(tx: Tx, links: Iterable[LinkState]) -> None:
-    old = [link for link in links if not (link.low.is_new or link.high.is_new)]
-    if not old:
-        return
-    rows = tx.rows(_READ, rows=[(link.low.id, link.high.id, i) for i, link in enumerate(old)])
-    for row in rows:
-        link = old[row[0]]
-        link.id, days, link.count, link.first_us, link.last_us = row[1:6]
-        link.authenticated, link.had_earlier = row[6:8]
-        link.was = (link.first_us, link.authenticated)
-        link.whole = not link.had_earlier
-        link.days = unpack_links(days)
+    places = tx.places.links
+    known: list[LinkState] = []
+    unknown: list[LinkState] = []
+    for link in links:
+        if not (link.low.is_new or link.high.is_new):
+            (known if link.pair in places else unknown).append(link)
+    if known:
+        found = [(places[link.pair], link.low.id, link.high.id, i) for i, link in enumerate(known)]
+        _take_over(tx, known, tx.rows(_READ_KNOWN, rows=found))
+        unknown += [link for link in known if link.id < 0]
+    if unknown:
+        rows = [(link.low.id, link.high.id, i) for i, link in enumerate(unknown)]
+        _take_over(tx, unknown, tx.rows(_READ, rows=rows))
 
 
+def _take_over(tx: Tx, links: list[LinkState], rows: list[Any]) -> None:
+    for i, link_id, days, count, authenticated, had_earlier in rows:
+        link = links[i]
+        link.id = tx.places.links[link.pair] = link_id
+        link.read(days, count, authenticated, had_earlier)
+
+
+_COLUMNS = "id(r), r.days, r.count, r.authenticated, r.earlier IS NOT NULL"
+_READ_KNOWN = (
+    "UNWIND $rows AS row MATCH (low)-[r:SEEN_WITH]->(high) "
+    "WHERE id(r) = row[0] AND id(low) = row[1] AND id(high) = row[2] "
+    f"RETURN collect([row[3], {_COLUMNS}])"
+)
 # The subquery makes the planner expand between the two ends, from the one with fewer links.
 _READ = (
     "UNWIND $rows AS row MATCH (low) WHERE id(low) = row[0] MATCH (high) WHERE id(high) = row[1] "
     "CALL (low, high) { MATCH (low)-[r:SEEN_WITH]->(high) RETURN r } "
-    "RETURN collect([row[2], id(r), r.days, r.count, "
-    + MICROSECONDS.format("r.first_seen")
-    + ", "
-    + MICROSECONDS.format("r.last_seen")
-    + ", r.authenticated, r.earlier IS NOT NULL])"
+    f"RETURN collect([row[2], {_COLUMNS}])"
 )
 
 
@@ -188,32 +212,57 @@ def _read_earlier(tx: Tx, links: list[LinkState]) -> None:
 
 def write_links(tx: Tx, links: Iterable[LinkState]) -> None:
     """Make, update or delete each link; its nodes exist by now."""
-    made, updated, wider, earlier, gone = [], [], [], [], []
+    made: list[LinkState] = []
+    updated, seen, earlier, gone = [], [], [], []
     for link in links:
         if not link.days:
             if link.id >= 0:
                 gone.append(link.id)
+                tx.places.links.pop(link.pair, None)
+            continue
+        if link.id < 0:
+            made.append(link)
             continue
         days, older = link.packed()
-        first, last = moment(link.first_us), moment(link.last_us)
-        if link.id < 0:
-            ends = (link.low.id, link.high.id)
-            made.append((*ends, days, link.count, *first, *last, link.authenticated, older))
-            continue
-        updated.append((link.id, days, link.count, *last))
-        if link.was != (link.first_us, link.authenticated):
-            wider.append((link.id, *first, link.authenticated))
+        updated.append((link.id, days, link.count))
+        span = _span(link.days)
+        if link.whole and span != link.span:
+            seen.append((link.id, *map(date_of, span), link.authenticated))
+        elif span != link.span or link.authenticated is not link.was_authenticated:
+            seen.append((link.id, None, date_of(span[1]), link.authenticated))
         if link.whole and (older is not None or link.had_earlier):
             earlier.append((link.id, older))
-    if made:
-        tx.run(_MAKE, rows=made)
-    last_seen = MOMENT.format("row[3]", "row[4]")
-    _set(tx, f"r.days = row[1], r.count = row[2], r.last_seen = {last_seen}", updated)
-    first_seen = MOMENT.format("row[1]", "row[2]")
-    _set(tx, f"r.first_seen = {first_seen}, r.authenticated = row[3]", wider)
+    _make(tx, made)
+    _set(tx, "r.days = row[1], r.count = row[2]", updated)
+    _set(
+        tx,
+        "r.first_seen = coalesce(date(row[1]), r.first_seen), r.last_seen = date(row[2]), "
+        "r.authenticated = row[3]",
+        seen,
+    )
     _set(tx, "r.earlier = row[1]", earlier)
     if gone:
         tx.run("UNWIND $ids AS each MATCH ()-[r]->() WHERE id(r) = each DELETE r", ids=gone)
+
+
+def _span(days: LinkDays) -> tuple[int, int]:
+    if len(days) == 1:
+        (day,) = (cell[0] for cell in days)
+        return day, day
+    return min(cell[0] for cell in days), max(cell[0] for cell in days)
+
+
+def _make(tx: Tx, links: Sequence[LinkState]) -> None:
+    if not links:
+        return
+    rows = []
+    for link in links:
+        days, older = link.packed()
+        seen = map(date_of, _span(link.days))
+        ends = link.low.id, link.high.id
+        rows.append((*ends, days, link.count, *seen, link.authenticated, older))
+    for link, made in zip(links, tx.rows(_MAKE, rows=rows), strict=True):
+        tx.places.links[link.pair] = made
 
 
 def _set(tx: Tx, assignments: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -226,8 +275,7 @@ def _set(tx: Tx, assignments: str, rows: Sequence[tuple[object, ...]]) -> None:
 
 _MAKE = (
     "UNWIND $rows AS row MATCH (low) WHERE id(low) = row[0] MATCH (high) WHERE id(high) = row[1] "
-    "CREATE (low)-[:SEEN_WITH {days: row[2], count: row[3], "
-    f"first_seen: {MOMENT.format('row[4]', 'row[5]')}, "
-    f"last_seen: {MOMENT.format('row[6]', 'row[7]')}, "
-    "authenticated: row[8], earlier: row[9]}]->(high)"
+    "CREATE (low)-[r:SEEN_WITH {days: row[2], count: row[3], first_seen: date(row[4]), "
+    "last_seen: date(row[5]), authenticated: row[6], earlier: row[7]}]->(high) "
+    "RETURN collect(id(r))"
 )

@@ -53,11 +53,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration(
         2,
-        "decisions are found by their ends, unpublished people by resolution",
+        "decisions are found by their ends, signals by day",
         schema=(
             _index("Decision", "left"),
             _index("Decision", "right"),
-            _index("Unpublished", "unpublished"),
+            _index("Signal", "seen"),
         ),
     ),
     Migration(

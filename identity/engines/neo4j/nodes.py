@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from identity.engines.neo4j.connection import Tx
-from identity.engines.neo4j.packing import moment, unpack_activity
+from identity.engines.neo4j.packing import date_of, unpack_activity
 from identity.model import RECORD_KIND, Changed, Node, NodeKey, kind_of
 
 IDENTIFIER = "Identifier"
@@ -24,23 +25,26 @@ NOTHING = Changed(0)
 
 MICROSECONDS = "{0}.epochSeconds * 1000000 + {0}.microsecond"
 MOMENT = "datetime({{epochSeconds: {0}, nanosecond: {1}}})"
+"""Moments go into Cypher and come out of it as numbers: the driver's own are slow."""
 
 
 @dataclass(slots=True)
 class NodeState:
-    """A node inside a transaction: as read under its lock, and what is to change."""
+    """A node inside a transaction: as read under its lock, and what is to change.
+
+    `from_day` and `to_day` are within what its first and last seen say already.
+    """
 
     key: NodeKey
     id: int = -1
     mark: int = 0
     activity: bytes | None = None
-    first_us: int = 0
-    last_us: int = 0
-    sealed: bool = False
     bare: bool = False
     changed: Changed = NOTHING
-    seen_first_us: int | None = None
-    seen_last_us: int = 0
+    from_day: int | None = None
+    to_day: int = 0
+    first_day: int | None = None
+    last_day: int = 0
     new_activity: bytes | None = None
     activity_gone: bool = False
 
@@ -49,13 +53,31 @@ class NodeState:
         """Whether the node is still to be made."""
         return self.id < 0
 
-    def saw(self, first_us: int, last_us: int) -> None:
-        """It was seen between these."""
-        if self.seen_first_us is None:
-            self.seen_first_us, self.seen_last_us = first_us, last_us
+    def saw(self, day: int) -> None:
+        """It was seen on a day."""
+        if self.first_day is None:
+            self.first_day = self.last_day = day
+        elif day < self.first_day:
+            self.first_day = day
+        elif day > self.last_day:
+            self.last_day = day
+
+    def was_seen(self, first_day: int, last_day: int) -> None:
+        """Its first and last seen include these days."""
+        if self.from_day is None:
+            self.from_day, self.to_day = first_day, last_day
             return
-        self.seen_first_us = min(self.seen_first_us, first_us)
-        self.seen_last_us = max(self.seen_last_us, last_us)
+        self.from_day = min(self.from_day, first_day)
+        self.to_day = max(self.to_day, last_day)
+
+    @property
+    def widens(self) -> bool:
+        """Whether it may have been seen earlier or later than it says."""
+        if self.first_day is None:
+            return False
+        return self.from_day is None or not (
+            self.from_day <= self.first_day and self.last_day <= self.to_day
+        )
 
     def next_mark(self) -> int:
         """The mark once more, with the reasons."""
@@ -76,34 +98,49 @@ def by_label(keys: Iterable[NodeKey]) -> list[tuple[str, list[NodeKey]]]:
 _RECORD = RECORD_KIND + ":"
 
 
-def lock(label: str) -> str:
-    """Cypher that locks the nodes of `$keys` as `n`, in the order given, with their place `i`.
+def lock(tx: Tx, keys: Iterable[NodeKey], columns: str) -> dict[NodeKey, list[Any]]:
+    """Id and `columns` of each node `n` that exists, locked until the transaction ends.
 
     To add a label that a node has already takes its lock and writes nothing.
     """
-    return (
-        "UNWIND range(0, size($keys) - 1) AS i "
-        f"MATCH (n:{label} {{key: $keys[i]}}) SET n:{label} WITH i, n "
+    found: dict[NodeKey, list[Any]] = {}
+    for label, some in by_label(keys):
+        query = (
+            "UNWIND range(0, size($ids) - 1) AS i MATCH (n) "
+            f"WHERE id(n) = $ids[i] AND n.key = $keys[i] SET n:{label} "
+            f"RETURN collect([i, id(n), {columns}])"
+        )
+        known = [key for key in some if key in tx.places.nodes]
+        if len(known) < len(some):
+            known = _find(tx, label, some)
+        rows = tx.rows(query, ids=[tx.places.nodes[key] for key in known], keys=known)
+        found.update((known[row[0]], row[1:]) for row in rows)
+        if len(rows) < len(known):
+            moved = [key for key in known if key not in found]
+            for key in moved:
+                del tx.places.nodes[key]
+            again = _find(tx, label, moved)
+            rows = tx.rows(query, ids=[tx.places.nodes[key] for key in again], keys=again)
+            found.update((again[row[0]], row[1:]) for row in rows)
+    return found
+
+
+def _find(tx: Tx, label: str, keys: Sequence[NodeKey]) -> list[NodeKey]:
+    """Which of the keys have a place, after looking for those that are not known."""
+    wanted = [key for key in keys if key not in tx.places.nodes]
+    rows = tx.rows(
+        f"UNWIND range(0, size($keys) - 1) AS i MATCH (n:{label} {{key: $keys[i]}}) "
+        "RETURN collect([i, id(n)])",
+        keys=wanted,
     )
+    tx.places.nodes.update((wanted[i], node_id) for i, node_id in rows)
+    return [key for key in keys if key in tx.places.nodes]
 
 
 def lock_nodes(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeState]:
     """The nodes that exist, locked until the transaction ends."""
-    states: dict[NodeKey, NodeState] = {}
-    for label, some in by_label(keys):
-        rows = tx.rows(
-            lock(label)
-            + "RETURN collect([id(n), coalesce(n.mark, 0), n.activity, "
-            + MICROSECONDS.format("n.first_seen")
-            + ", "
-            + MICROSECONDS.format("n.last_seen")
-            + ", n.sealed IS NOT NULL, n.bare IS NOT NULL, i])",
-            keys=some,
-        )
-        for row in rows:
-            key = some[row[7]]
-            states[key] = NodeState(key, *row[:7])
-    return states
+    rows = lock(tx, keys, "coalesce(n.mark, 0), n.activity, n:Bare")
+    return {key: NodeState(key, *row) for key, row in rows.items()}
 
 
 def kind_label(kind: str) -> str:
@@ -122,63 +159,55 @@ def make_nodes(tx: Tx, states: Iterable[NodeState], given: Mapping[NodeKey, Node
         rows = []
         for state in some:
             node = given[state.key]
-            assert state.seen_first_us is not None
-            rows.append(
-                (
-                    state.key,
-                    node.order,
-                    node.sealed or None,
-                    *moment(state.seen_first_us),
-                    *moment(state.seen_last_us),
-                    state.next_mark(),
-                    state.new_activity,
-                )
-            )
+            assert state.first_day is not None
+            days = date_of(state.first_day), date_of(state.last_day)
+            sealed = node.sealed or None
+            mark = state.next_mark()
+            rows.append((state.key, node.order, sealed, *days, mark, state.new_activity))
         labels = RECORD if kind == RECORD_KIND else f"{IDENTIFIER}:{kind_label(kind)}"
-        ids = tx.rows(_make(labels), rows=rows, kind=kind)
+        ids = tx.rows(
+            f"UNWIND $rows AS row CREATE (n:{labels}:Dirty {{key: row[0], kind: $kind, "
+            "order: row[1], sealed: row[2], first_seen: date(row[3]), last_seen: date(row[4]), "
+            "mark: row[5], activity: row[6]}) RETURN collect(id(n))",
+            rows=rows,
+            kind=kind,
+        )
         for state, made in zip(some, ids, strict=True):
             state.id = made
-
-
-def _make(labels: str) -> str:
-    return (
-        f"UNWIND $rows AS row CREATE (n:{labels}:Dirty {{key: row[0], kind: $kind, "
-        "order: row[1], sealed: row[2], "
-        f"first_seen: {MOMENT.format('row[3]', 'row[4]')}, "
-        f"last_seen: {MOMENT.format('row[5]', 'row[6]')}, "
-        "mark: row[7], activity: row[8]}) RETURN collect(id(n))"
-    )
+            tx.places.nodes[state.key] = made
 
 
 def update_nodes(tx: Tx, states: Iterable[NodeState], given: Mapping[NodeKey, Node]) -> None:
     """Write what changed of nodes that were there before, and mark them."""
-    marked, activity, first, dirty, sealed, dressed, idle = [], [], [], [], [], [], []
+    marked, busy, seen, sealed, dressed, idle = [], [], [], [], [], []
     for state in states:
-        last_us = state.seen_last_us
-        if not state.bare:
-            last_us = max(last_us, state.last_us)
-        marked.append((state.id, state.next_mark(), *moment(last_us)))
-        if not state.mark & REASONS:
-            dirty.append(state.id)
         if state.new_activity is not None:
-            activity.append((state.id, state.new_activity))
-        elif state.activity_gone:
-            idle.append(state.id)
-        if state.seen_first_us is not None:
-            if state.bare or state.seen_first_us < state.first_us:
-                first.append((state.id, *moment(state.seen_first_us)))
+            busy.append((state.id, state.next_mark(), state.new_activity))
+        else:
+            marked.append((state.id, state.next_mark()))
+            if state.activity_gone:
+                idle.append(state.id)
+        if state.first_day is not None and (state.bare or state.widens):
+            seen.append((state.id, date_of(state.first_day), date_of(state.last_day)))
             if state.bare:
                 dressed.append(state.id)
-            node = given.get(state.key)
-            if not state.sealed and node is not None and node.sealed:
-                sealed.append((state.id, node.sealed))
-    _set(tx, f"n.mark = row[1], n.last_seen = {MOMENT.format('row[2]', 'row[3]')}", marked)
-    _set(tx, "n.activity = row[1]", activity)
-    _set(tx, f"n.first_seen = {MOMENT.format('row[1]', 'row[2]')}", first)
-    _set(tx, "n.sealed = row[1]", sealed)
-    _each(tx, "SET n:Dirty", dirty)
-    _each(tx, "REMOVE n.bare", dressed)
+        node = given.get(state.key)
+        if node is not None and node.sealed and tx.places.sealed.get(state.key) != state.id:
+            sealed.append((state.id, node.sealed))
+            tx.places.sealed[state.key] = state.id
+    _each(tx, "SET n.first_seen = null, n.last_seen = null REMOVE n:Bare", dressed)
+    _set(tx, "n.mark = row[1], n:Dirty", marked)
+    _set(tx, "n.mark = row[1], n.activity = row[2], n:Dirty", busy)
+    _set(tx, _SEEN, seen)
+    _set(tx, "n.sealed = coalesce(n.sealed, row[1])", sealed)
     _each(tx, "REMOVE n.activity", idle)
+
+
+_SEEN = (
+    "n.first_seen = CASE WHEN n.first_seen <= date(row[1]) THEN n.first_seen "
+    "ELSE date(row[1]) END, "
+    "n.last_seen = CASE WHEN n.last_seen >= date(row[2]) THEN n.last_seen ELSE date(row[2]) END"
+)
 
 
 def _set(tx: Tx, assignments: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -194,21 +223,24 @@ def _each(tx: Tx, clause: str, ids: list[int]) -> None:
 def review_nodes(tx: Tx, states: Iterable[NodeState]) -> None:
     """Find first and last anew where evidence was taken, and tell nodes that have none left.
 
-    Such a node is `bare`: it stays until the resolver takes it from its person.
+    Such a node is `:Bare`: it stays until the resolver takes it from its person.
     """
     rows = []
     for state in states:
         packed = state.new_activity
         if packed is None and not state.activity_gone:
             packed = state.activity
-        days = unpack_activity(packed).values()
-        span = None
-        if days:
-            first_us, last_us = min(day[1] for day in days), max(day[2] for day in days)
-            span = (*moment(first_us), *moment(last_us))
-        rows.append((state.id, span))
+        days = unpack_activity(packed)
+        rows.append((state.id, (date_of(min(days)), date_of(max(days))) if days else None))
     if rows:
-        tx.run(_REVIEW, rows=rows, removed=int(Changed.REMOVED))
+        bare = tx.rows(_REVIEW, rows=rows)
+        _each(tx, "SET n:Bare", bare)
+        _each(
+            tx,
+            f"SET n.mark = CASE WHEN n.mark / {int(Changed.REMOVED)} % 2 = 0 "
+            f"THEN n.mark + {int(Changed.REMOVED)} ELSE n.mark END",
+            bare,
+        )
 
 
 _REVIEW = (
@@ -216,17 +248,10 @@ _REVIEW = (
     "WITH n, [(n)-[r:SEEN_WITH]-() | [r.first_seen, r.last_seen]] "
     "+ [(n)-[:ACTIVE_IN]->(a) | [a.first_seen, a.last_seen]] "
     "+ [(n)<-[r:ABOUT]-() | [r.at, r.at]] "
-    "+ CASE WHEN row[1] IS NULL THEN [] ELSE [["
-    + MOMENT.format("row[1][0]", "row[1][1]")
-    + ", "
-    + MOMENT.format("row[1][2]", "row[1][3]")
-    + "]] END AS spans "
-    "WITH n, spans, size(spans) = 0 AS bare "
-    "SET n.first_seen = CASE WHEN bare THEN n.first_seen ELSE reduce("
+    "+ CASE WHEN row[1] IS NULL THEN [] ELSE [[date(row[1][0]), date(row[1][1])]] END AS spans "
+    "SET n.first_seen = CASE WHEN size(spans) = 0 THEN n.first_seen ELSE reduce("
     "at = spans[0][0], span IN spans | CASE WHEN span[0] < at THEN span[0] ELSE at END) END, "
-    "n.last_seen = CASE WHEN bare THEN n.last_seen ELSE reduce("
-    "at = spans[0][1], span IN spans | CASE WHEN span[1] > at THEN span[1] ELSE at END) END, "
-    "n.bare = CASE WHEN bare THEN true END, "
-    "n.mark = CASE WHEN bare AND n.mark / $removed % 2 = 0 "
-    "THEN n.mark + $removed ELSE n.mark END"
+    "n.last_seen = CASE WHEN size(spans) = 0 THEN n.last_seen ELSE reduce("
+    "at = spans[0][1], span IN spans | CASE WHEN span[1] > at THEN span[1] ELSE at END) END "
+    "WITH n, spans WHERE size(spans) = 0 RETURN collect(id(n))"
 )

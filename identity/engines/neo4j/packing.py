@@ -161,16 +161,23 @@ def is_plain(known: Known) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def month_of(day: int) -> str:
-    """The month of a day as ``2026-11``; months sort like their days."""
+def date_of(day: int) -> str:
+    """A day as ``2026-11-23``; dates sort like their days."""
     # Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
     shifted = day + 719_468
     era, of_era = divmod(shifted, 146_097)
     year_of_era = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
     of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
     shifted_month = (5 * of_year + 2) // 153
+    of_month = of_year - (153 * shifted_month + 2) // 5 + 1
     month = shifted_month + 3 if shifted_month < 10 else shifted_month - 9
-    return f"{year_of_era + era * 400 + (month <= 2):04d}-{month:02d}"
+    return f"{year_of_era + era * 400 + (month <= 2):04d}-{month:02d}-{of_month:02d}"
+
+
+@lru_cache(maxsize=4096)
+def month_of(day: int) -> str:
+    """The month of a day as ``2026-11``; months sort like their days."""
+    return date_of(day)[:7]
 
 
 def moment(at_us: int) -> tuple[int, int]:

@@ -36,9 +36,12 @@ def assign(tx: Tx, people: Mapping[int, PersonId | None], assigned: set[int]) ->
 
 
 def _make(tx: Tx, people: Iterable[PersonId]) -> None:
-    ids = sorted(set(people))
+    ids = sorted({person for person in people if person not in tx.places.people})
     if ids:
-        tx.run("UNWIND $ids AS each MERGE (:Person {id: each})", ids=ids)
+        found = tx.rows(
+            "UNWIND $ids AS each MERGE (p:Person {id: each}) RETURN collect([each, id(p)])", ids=ids
+        )
+        tx.places.people.update(found)
 
 
 def write_lineage(tx: Tx, entries: Sequence[LineageEntry], number: int) -> None:
@@ -91,31 +94,49 @@ def write_lineage(tx: Tx, entries: Sequence[LineageEntry], number: int) -> None:
 
 def write_outbox(tx: Tx, entries: Iterable[OutboxEntry], number: int) -> None:
     """Let people wait to be published, each for this resolution."""
-    plain, special = [], []
-    for entry in entries:
-        if entry.merged_into is None and not entry.gone:
-            plain.append(entry.person)
-        else:
-            special.append((entry.person, entry.merged_into, entry.gone))
-    if plain:
-        tx.run(
-            "UNWIND $ids AS each MERGE (p:Person {id: each}) "
-            "SET p:Unpublished, p.unpublished = $number",
-            ids=sorted(plain),
+    rows = sorted(
+        ((entry.person, entry.merged_into, entry.gone or None) for entry in entries), key=_first
+    )
+    if not rows:
+        return
+    places = tx.places.people
+    known = [(places[row[0]], *row) for row in rows if row[0] in places]
+    done: set[int] = set()
+    if known:
+        done.update(
+            tx.rows(
+                "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.id = row[1] "
+                f"{_WAIT} RETURN collect(id(p))",
+                rows=known,
+                number=number,
+            )
+        )
+    others = [(0, *row) for row in rows if places.get(row[0]) not in done]
+    if others:
+        found = tx.rows(
+            f"UNWIND $rows AS row MERGE (p:Person {{id: row[1]}}) {_WAIT} "
+            "RETURN collect([row[1], id(p)])",
+            rows=others,
             number=number,
         )
-        tx.run(
-            "UNWIND $ids AS each MATCH (p:Person {id: each}) "
-            "WHERE p.publish_gone IS NOT NULL REMOVE p.publish_as, p.publish_gone",
-            ids=plain,
+        places.update(found)
+
+
+def _first(row: tuple[Any, ...]) -> PersonId:
+    return str(row[0])
+
+
+_WAIT = "SET p:Unpublished, p.unpublished = $number, p.publish_as = row[2], p.publish_gone = row[3]"
+
+
+def find_people(tx: Tx, people: Iterable[PersonId]) -> None:
+    """Find the places of people that are not known; unknown ids have none."""
+    ids = sorted({person for person in people if person not in tx.places.people})
+    if ids:
+        found = tx.rows(
+            "UNWIND $ids AS each MATCH (p:Person {id: each}) RETURN collect([each, id(p)])", ids=ids
         )
-    if special:
-        tx.run(
-            "UNWIND $rows AS row MERGE (p:Person {id: row[0]}) SET p:Unpublished, "
-            "p.unpublished = $number, p.publish_as = row[1], p.publish_gone = row[2]",
-            rows=sorted(special),
-            number=number,
-        )
+        tx.places.people.update(found)
 
 
 # ---- readers -------------------------------------------------------------
@@ -196,20 +217,27 @@ _LINEAGE = (
 
 def person_of(connection: Connection, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
     """The person of each node, see `GraphStore.person_of`."""
-    wanted = by_label(set(keys))
+    wanted = list(dict.fromkeys(keys))
+    return connection.read(lambda tx: _person_of(tx, wanted))
 
-    def work(tx: Tx) -> dict[NodeKey, PersonId]:
-        found: dict[NodeKey, PersonId] = {}
-        for label, some in wanted:
-            rows = tx.rows(
-                f"UNWIND range(0, size($keys) - 1) AS i MATCH (n:{label} {{key: $keys[i]}}) "
-                "WHERE n.person IS NOT NULL RETURN collect([i, n.person])",
+
+def _person_of(tx: Tx, keys: list[NodeKey]) -> dict[NodeKey, PersonId]:
+    places = tx.places.nodes
+    rows = tx.rows(
+        "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] AND n.key = row[1] "
+        "RETURN collect([row[1], n.person])",
+        rows=[(places[key], key) for key in keys if key in places],
+    )
+    found: dict[NodeKey, PersonId | None] = dict(rows)
+    for label, some in by_label(key for key in keys if key not in found):
+        found.update(
+            tx.rows(
+                f"UNWIND $keys AS key MATCH (n:{label} {{key: key}}) "
+                "RETURN collect([key, n.person])",
                 keys=some,
             )
-            found.update((some[i], person) for i, person in rows)
-        return found
-
-    return connection.read(work)
+        )
+    return {key: person for key, person in found.items() if person is not None}
 
 
 def all_people(connection: Connection) -> list[PersonId]:

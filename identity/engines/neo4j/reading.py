@@ -45,7 +45,7 @@ def totals(connection: Connection) -> Totals:
 
 def _totals(tx: Tx) -> Totals:
     kinds = tx.rows(
-        "MATCH (n:Identifier|Record) WHERE n.bare IS NULL OR n.person IS NOT NULL "
+        "MATCH (n:Identifier|Record) WHERE NOT n:Bare OR n.person IS NOT NULL "
         "WITH n.kind AS kind, count(*) AS number RETURN collect([kind, number])"
     )
     (links,) = tx.row("MATCH ()-[r:SEEN_WITH]->() RETURN count(r)")

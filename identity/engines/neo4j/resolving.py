@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgpack
-
 from identity.engines.neo4j import people
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.engines.neo4j.nodes import BITS, MICROSECONDS, REASONS, by_label, lock
-from identity.engines.neo4j.packing import unpack_signal
-from identity.model import Changed, Decision, Mark, NodeKey, NodeView, PersonId, Tie
+from identity.engines.neo4j.nodes import BITS, REASONS, by_label, lock
+from identity.engines.neo4j.packing import link_days, unpack_signal
+from identity.model import Assurance, Changed, Decision, Mark, NodeKey, NodeView, PersonId, Tie
 from identity.store import Fenced, Lease, Resolution
 
 
@@ -63,19 +61,16 @@ def marks(connection: Connection, limit: int) -> list[Mark]:
 
 
 def _marks(tx: Tx, limit: int) -> list[Mark]:
-    keys = tx.rows("MATCH (n:Dirty) WITH n LIMIT $limit RETURN collect(n.key)", limit=limit)
-    found = []
-    for label, some in by_label(keys):
-        rows = tx.rows(
-            lock(label) + "RETURN collect([i, coalesce(n.mark, 0), n.shared IS NOT NULL])",
-            keys=some,
-        )
-        found += [
-            Mark(some[i], mark >> BITS, Changed(mark & REASONS), shared)
-            for i, mark, shared in rows
-            if mark & REASONS
-        ]
-    return found
+    dirty = dict(
+        tx.rows("MATCH (n:Dirty) WITH n LIMIT $limit RETURN collect([n.key, id(n)])", limit=limit)
+    )
+    tx.places.nodes.update(dirty)
+    rows = lock(tx, dirty, "coalesce(n.mark, 0), n.shared IS NOT NULL")
+    return [
+        Mark(key, mark >> BITS, Changed(mark & REASONS), shared)
+        for key, (_, mark, shared) in rows.items()
+        if mark & REASONS
+    ]
 
 
 def views(connection: Connection, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
@@ -99,13 +94,9 @@ def _views(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
 
 
 _VIEWS = (
-    "UNWIND $keys AS key MATCH (n:%s {key: key}) WHERE n.bare IS NULL "
+    "UNWIND $keys AS key MATCH (n:%s {key: key}) WHERE NOT n:Bare "
     "RETURN collect([key, n.order, n.shared IS NOT NULL, n.person, "
-    "[(n)-[r:SEEN_WITH]-(m) | [m.key, m.order, m.shared IS NOT NULL, r.count, "
-    + MICROSECONDS.format("r.first_seen")
-    + ", "
-    + MICROSECONDS.format("r.last_seen")
-    + ", r.authenticated, r.days, r.earlier]]])"
+    "[(n)-[r:SEEN_WITH]-(m) | [m.key, m.order, m.shared IS NOT NULL, r.days, r.earlier]]])"
 )
 
 
@@ -114,18 +105,16 @@ def _other(tie: Tie) -> NodeKey:
 
 
 def _tie(row: Sequence[Any]) -> Tie:
-    days = {
-        cell[0] for packed in row[7:9] if packed is not None for cell in msgpack.unpackb(packed)
-    }
+    days = link_days(row[3], row[4])
     return Tie(
         other=row[0],
         other_order=row[1],
         other_shared=row[2],
-        days=tuple(sorted(days)),
-        count=row[3],
-        first_us=row[4],
-        last_us=row[5],
-        authenticated=row[6],
+        days=tuple(sorted({one.day for one in days})),
+        count=sum(one.count for one in days),
+        first_us=min(one.first_us for one in days),
+        last_us=max(one.last_us for one in days),
+        authenticated=any(one.assurance is Assurance.AUTHENTICATED for one in days),
     )
 
 
@@ -183,7 +172,11 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
     5. Drop nodes without evidence that are nobody's.
     """
     cleared = {mark.key: mark.count for mark in resolution.cleared}
-    held = _lock(tx, {*cleared, *resolution.people, *resolution.shared})
+    held = lock(
+        tx,
+        {*cleared, *resolution.people, *resolution.shared},
+        "coalesce(n.mark, 0), n.person, n:Bare",
+    )
     done = [
         node[0] for key, node in held.items() if key in cleared and node[1] >> BITS == cleared[key]
     ]
@@ -203,21 +196,8 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
     tx.run("MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number", number=number)
 
 
-Held = Mapping[NodeKey, tuple[int, int, PersonId | None, bool]]
+Held = Mapping[NodeKey, Sequence[Any]]
 """Node id, mark, person, and whether it has no evidence."""
-
-
-def _lock(tx: Tx, keys: Iterable[NodeKey]) -> Held:
-    held = {}
-    for label, some in by_label(keys):
-        rows = tx.rows(
-            lock(label)
-            + "RETURN collect([id(n), coalesce(n.mark, 0), n.person, n.bare IS NOT NULL, i])",
-            keys=some,
-        )
-        for node_id, mark, person, bare, i in rows:
-            held[some[i]] = (node_id, mark, person, bare)
-    return held
 
 
 def _flag(tx: Tx, shared: Mapping[int, bool]) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from identity.engines.neo4j.connection import Tx
-from identity.engines.neo4j.nodes import MOMENT, NodeState, by_label
+from identity.engines.neo4j.nodes import NodeState, by_label
 from identity.engines.neo4j.packing import (
     LEFT_OUT,
+    date_of,
     is_plain,
-    moment,
     pack_signal,
     unpack_signal,
 )
 from identity.evidence import Horizons, Known, Seen, kinds_of
 from identity.model import (
-    DAY_US,
     Contribution,
     EvidenceKind,
     Fact,
@@ -67,10 +67,8 @@ def write_known(tx: Tx, before: Mapping[int, Known], after: Mapping[int, Known])
             plain.append(row)
         else:
             disputed.append(row)
-    if plain:
-        tx.run(_CREATE % "Signal", rows=plain)
-    if disputed:
-        tx.run(_CREATE % "Signal:Disputed", rows=disputed)
+    _create(tx, "Signal", plain)
+    _create(tx, "Signal:Disputed", disputed)
     if changed:
         tx.run(_UPDATE, rows=changed)
         tx.run(
@@ -83,24 +81,31 @@ def write_known(tx: Tx, before: Mapping[int, Known], after: Mapping[int, Known])
         )
 
 
-def _row(signal: int, known: Known) -> tuple[object, ...]:
+def _row(signal: int, known: Known) -> tuple[Any, ...]:
     if not known.seen:
-        return (signal, None, None, 0, pack_signal(known))
+        return (signal, None, 0, pack_signal(known))
     content = known.seen[0].content
-    return (signal, *moment(content.event_us), parts_of(content), pack_signal(known))
+    return (signal, date_of(content.day), parts_of(content), pack_signal(known))
 
 
-# datetime({epochSeconds: null}) is an error, not null.
-_SEEN = f"CASE WHEN row[1] IS NULL THEN null ELSE {MOMENT.format('row[1]', 'row[2]')} END"
 _CREATE = (
-    "UNWIND $rows AS row CREATE (:%s {id: row[0], seen: "
-    + _SEEN
-    + ", parts: row[3], body: row[4]})"
+    "WITH [day IN $days | date(day)] AS days UNWIND $rows AS row "
+    "CREATE (:%s {id: row[0], seen: days[row[1]], parts: row[2], body: row[3]})"
 )
 _UPDATE = (
-    f"UNWIND $rows AS row MATCH (s:Signal {{id: row[0]}}) SET s.seen = {_SEEN}, "
-    "s.parts = row[3], s.body = row[4]"
+    "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) "
+    "SET s.seen = date(row[1]), s.parts = row[2], s.body = row[3]"
 )
+
+
+def _create(tx: Tx, labels: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        days: dict[str, int] = {}
+        placed = [
+            (signal, None if day is None else days.setdefault(day, len(days)), *rest)
+            for signal, day, *rest in rows
+        ]
+        tx.run(_CREATE % labels, rows=placed, days=list(days))
 
 
 def _complete(tx: Tx, after: Mapping[int, Known]) -> dict[int, Known]:
@@ -152,12 +157,8 @@ def read_nodes(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, Node]:
 
 def read_day(tx: Tx, day: int) -> Iterable[Contribution]:
     """Every content of the day that counts."""
-    start = moment(day * DAY_US)[0]
     rows = tx.stream(
-        "MATCH (s:Signal) WHERE s.seen >= datetime({epochSeconds: $start}) "
-        "AND s.seen < datetime({epochSeconds: $end}) RETURN s.id, s.body",
-        start=start,
-        end=start + DAY_US // 1_000_000,
+        "MATCH (s:Signal) WHERE s.seen = date($seen) RETURN s.id, s.body", seen=date_of(day)
     )
     for signal, body in rows:
         content = unpack_signal(signal, body).live
@@ -219,8 +220,8 @@ def write_facts(tx: Tx, facts: Sequence[SignalFact], nodes: Mapping[NodeKey, Nod
         if each.fact.kind is EvidenceKind.DECISION:
             decided.append((signal, *each.fact.subjects, each.fact.same))
             continue
-        at = moment(each.content.event_us)
-        about += [(signal, nodes[key].id, *at) for key in each.fact.subjects]
+        seen = date_of(each.content.day)
+        about += [(signal, nodes[key].id, seen) for key in each.fact.subjects]
     if decided:
         tx.run(
             "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) SET s:Decision, "
@@ -230,7 +231,7 @@ def write_facts(tx: Tx, facts: Sequence[SignalFact], nodes: Mapping[NodeKey, Nod
     if about:
         tx.run(
             "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) MATCH (n) WHERE id(n) = row[1] "
-            f"CREATE (s)-[:ABOUT {{at: {MOMENT.format('row[2]', 'row[3]')}}}]->(n)",
+            "SET n.facts = true CREATE (s)-[:ABOUT {at: date(row[2])}]->(n)",
             rows=about,
         )
 
