@@ -57,6 +57,10 @@ _ALL_FIELDS = sum(1 << number for number in FIELDS.values())
 _HEAD_BYTES = HEAD.size
 _ID_CHARS = 26
 _PROFILE_TAG = b"\x0a"
+_BY_ID = b"\x0a\x1c\x0a\x1a"
+"""How a request by id begins: its subject of 28 bytes, in it a person id of 26."""
+_BY_ID_BYTES = len(_BY_ID) + _ID_CHARS
+_ASKING_BYTES = 1_024
 _ASKED = b"\x1a\x1a"
 """Tag of `asked_person_id` and its length, always the same."""
 
@@ -66,6 +70,22 @@ class _Plan(NamedTuple):
 
     fields: int
     purposes: int
+
+
+class _Asking(NamedTuple):
+    """All of a request but whom it is about; mostly the same for all of a caller's lookups."""
+
+    plan: _Plan
+    max_staleness: Duration | None
+    min_version: int
+
+
+class _Found(NamedTuple):
+    """The person an answer is about, its stored state, and the id asked for, as answered."""
+
+    person: bytes
+    value: bytes
+    asked: bytes
 
 
 class _Freshness(NamedTuple):
@@ -105,20 +125,49 @@ class Lookup:
         self._max_silence_ms = max_silence_ms
         self._always = ~policy.needs_consent
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan | Refused] = {}
+        self._askings: dict[bytes, _Asking | None] = {}
         self._withheld: dict[int, bytes] = {0: b""}
         self._fresh = _Freshness(-1, b"", 0)
 
     def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
         """A serialized `GetProfileResponse`, or why there is none."""
-        fields = request.mask.paths if request.HasField("mask") else ()
-        plan = self._plan(fields, request.purposes)
-        if isinstance(plan, Refused):
-            return plan
+        asking = self._asking(request)
+        if isinstance(asking, Refused):
+            return asking
         with self._begin() as txn:
             fresh = self._freshness(txn, now_us)
-            if request.HasField("max_staleness") and _older(fresh, request.max_staleness):
+            if asking.max_staleness is not None and _older(fresh, asking.max_staleness):
                 return TOO_STALE
-            return self._answer(txn, request.subject, plan, fresh, request.min_version)
+            found = self._find(txn, request.subject)
+            if isinstance(found, Refused):
+                return found
+            return self._answer(found, asking.plan, fresh, asking.min_version)
+
+    def get_serialized(self, request: bytes, now_us: int) -> bytes | Refused:
+        """As `get`, of a serialized `GetProfileRequest`.
+
+        A lookup by id begins with the same four bytes in every protobuf library,
+        and what follows the id repeats from lookup to lookup: that is parsed once.
+
+        Raises:
+            DecodeError: it is not one.
+        """
+        rest = request[_BY_ID_BYTES:]
+        if request.startswith(_BY_ID) and len(request) >= _BY_ID_BYTES:
+            asking = self._askings.get(rest)
+            if asking is None and rest not in self._askings:
+                asking = self._remember(rest)
+            if asking is not None:
+                person = request[len(_BY_ID) : _BY_ID_BYTES]
+                with self._begin() as txn:
+                    fresh = self._freshness(txn, now_us)
+                    value = txn.get(person, db=self._people)
+                    if value is not None and value[0] == PROFILE:
+                        if asking.max_staleness and _older(fresh, asking.max_staleness):
+                            return TOO_STALE
+                        found = _Found(person, value, _ASKED + person)
+                        return self._answer(found, asking.plan, fresh, asking.min_version)
+        return self.get(GetProfileRequest.FromString(request), now_us)
 
     def get_many(
         self, request: BatchGetProfilesRequest, now_us: int
@@ -131,12 +180,36 @@ class Lookup:
             fresh = self._freshness(txn, now_us)
             if request.HasField("max_staleness") and _older(fresh, request.max_staleness):
                 return TOO_STALE
-            answer = self._answer
-            return [answer(txn, subject, plan, fresh, 0) for subject in request.subjects]
+            return [self._outcome(txn, subject, plan, fresh) for subject in request.subjects]
 
     def forget(self) -> None:
         """Let go of every unwrapped data key; call it when an epoch's key was destroyed."""
         self._keys.forget()
+
+    def _outcome(
+        self, txn: Any, subject: Subject, plan: _Plan, fresh: _Freshness
+    ) -> bytes | Refused:
+        found = self._find(txn, subject)
+        return found if isinstance(found, Refused) else self._answer(found, plan, fresh, 0)
+
+    def _asking(self, request: GetProfileRequest) -> _Asking | Refused:
+        fields = request.mask.paths if request.HasField("mask") else ()
+        plan = self._plan(fields, request.purposes)
+        if isinstance(plan, Refused):
+            return plan
+        staleness = request.max_staleness if request.HasField("max_staleness") else None
+        return _Asking(plan, staleness, request.min_version)
+
+    def _remember(self, rest: bytes) -> _Asking | None:
+        """What follows the subject, parsed; None when it must be read together with the subject."""
+        request = GetProfileRequest.FromString(rest)
+        asking = None if request.HasField("subject") else self._asking(request)
+        known = None if isinstance(asking, Refused) else asking
+        if len(rest) <= _ASKING_BYTES:
+            if len(self._askings) >= _PLANS_KEPT:
+                self._askings.clear()
+            self._askings[rest] = known
+        return known
 
     def _plan(self, fields: Sequence[str], purposes: Sequence[str]) -> _Plan | Refused:
         """What a mask and purposes come to. No fields: all of them. No purposes: for nothing."""
@@ -173,11 +246,8 @@ class Lookup:
         return fresh
 
     def _answer(
-        self, txn: Any, subject: Subject, plan: _Plan, fresh: _Freshness, min_version: int
+        self, found: _Found, plan: _Plan, fresh: _Freshness, min_version: int
     ) -> bytes | Refused:
-        found = self._find(txn, subject)
-        if isinstance(found, Refused):
-            return found
         person, value, asked = found
         _, _, version, granted, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
         if version < min_version:
@@ -204,8 +274,7 @@ class Lookup:
         reply = value[reply_at:sealed_at]
         return b"".join((_PROFILE_TAG, size, profile, reply, fresh.told, told, asked))
 
-    def _find(self, txn: Any, subject: Subject) -> tuple[bytes, bytes, bytes] | Refused:
-        """The person an answer is about, its stored state, and the id asked for, as answered."""
+    def _find(self, txn: Any, subject: Subject) -> _Found | Refused:
         person_id = subject.person_id
         if len(person_id) == _ID_CHARS:
             person = person_id.encode()
@@ -226,12 +295,10 @@ class Lookup:
             wrong = asked and not _PERSON_ID.fullmatch(person_id)
             return PERSON_ID_INVALID if wrong else PROFILE_NOT_FOUND
         if value[0] == PROFILE:
-            return person, value, asked
+            return _Found(person, value, asked)
         return self._follow(txn, value, asked)
 
-    def _follow(
-        self, txn: Any, value: bytes | None, asked: bytes
-    ) -> tuple[bytes, bytes, bytes] | Refused:
+    def _follow(self, txn: Any, value: bytes | None, asked: bytes) -> _Found | Refused:
         """From a merged id to the person it stands for now."""
         for _ in range(_MAX_HOPS):
             if value is None or value[0] != MERGED:
@@ -239,7 +306,7 @@ class Lookup:
             person = value[_HEAD_BYTES:]
             value = txn.get(person, db=self._people)
             if value is not None and value[0] == PROFILE:
-                return person, value, asked
+                return _Found(person, value, asked)
         return PROFILE_NOT_FOUND
 
     def _tell(self, withheld: int) -> bytes:

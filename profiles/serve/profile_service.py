@@ -34,6 +34,9 @@ class Lookups(Protocol):
     def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
         """A serialized GetProfileResponse, or why there is none."""
 
+    def get_serialized(self, request: bytes, now_us: int) -> bytes | Refused:
+        """The same of a serialized request. Raises `DecodeError` when it is not one."""
+
     def get_many(
         self, request: BatchGetProfilesRequest, now_us: int
     ) -> list[bytes | Refused] | Refused:
@@ -77,7 +80,7 @@ class ProfileService:
 
     def get(self, request: bytes) -> bytes | Refused:
         """GetProfile, from serialized request to serialized answer."""
-        return self._lookups.get(GetProfileRequest.FromString(request), self._clock_us())
+        return self._lookups.get_serialized(request, self._clock_us())
 
     def batch(self, request: bytes) -> bytes | Refused:
         """BatchGetProfiles, from serialized request to serialized answer."""

@@ -122,7 +122,7 @@ class NoLookups:
         """Never asked."""
         raise AssertionError(request, now_us)
 
-    get_many = get
+    get_serialized = get_many = get
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import DecodeError
 
 from identity.model import PersonEvidence
 from identity.refused import Refused
@@ -69,6 +70,9 @@ class Replica:
     def ask(self, request: GetProfileRequest, at_ms: int = NOW_MS) -> GetProfileResponse | Refused:
         """Ask, and read the answer as a client would."""
         answer = self.lookup.get(request, at_ms * 1_000)
+        serialized = request.SerializeToString()
+        for _ in range(2):
+            assert self.lookup.get_serialized(serialized, at_ms * 1_000) == answer
         return answer if isinstance(answer, Refused) else GetProfileResponse.FromString(answer)
 
     def answer(
@@ -323,3 +327,28 @@ def test_a_batch_that_cannot_be_answered_at_all(
     refused = replica.lookup.get_many(request_, (NOW_MS + 2_000) * 1_000)
     assert isinstance(refused, Refused)
     assert refused.reason == reason
+
+
+def test_a_request_in_an_unusual_shape_is_read_as_protobuf_says(replica: Replica) -> None:
+    """A subject that comes twice or after the rest: the last one counts, as protobuf says."""
+    ada, bob = (GetProfileRequest(subject=by_id(name)) for name in ("ada", "bob"))
+    mine = GetProfileRequest(purposes=ALL).SerializeToString()
+    first, second = ada.SerializeToString(), bob.SerializeToString()
+    for serialized in (second + mine + first, mine + first, first + mine, mine + second + first):
+        for _ in range(2):
+            answer = replica.lookup.get_serialized(serialized, NOW_MS * 1_000)
+            assert isinstance(answer, bytes)
+            assert GetProfileResponse.FromString(answer) == replica.answer(*ALL)
+    refused = replica.lookup.get_serialized(first + mine + second, NOW_MS * 1_000)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "PROFILE_NOT_FOUND"
+
+
+@pytest.mark.parametrize("cut", [b"\x0a", b"\x0a\x1c\x0a\x1aabc", b"\xff\xff"])
+def test_bytes_that_are_no_request_are_told(replica: Replica, cut: bytes) -> None:
+    """Cut or meaningless bytes raise what the service turns into a refusal."""
+    with pytest.raises(DecodeError):
+        replica.lookup.get_serialized(cut, NOW_MS * 1_000)
+    whole = GetProfileRequest(subject=by_id("ada")).SerializeToString()
+    with pytest.raises(DecodeError):
+        replica.lookup.get_serialized(whole + b"\x12\xff", NOW_MS * 1_000)
