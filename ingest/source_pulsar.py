@@ -94,6 +94,7 @@ class TopicReader:
         self._consumer = consumer
         self._partition = partition
         self._last: Place | None = None
+        self._ends: dict[bytes, Any] = {}
 
     def resume(self, position: bytes) -> None:
         """As the port says. Moves the subscription, forward or back."""
@@ -101,6 +102,7 @@ class TopicReader:
         with _told(self._partition):
             self._consumer.seek(after)
         self._last = _place(after) if position else None
+        self._ends.clear()
 
     def read(self, wait_ms: int) -> list[Received]:
         """As the port says.
@@ -118,12 +120,22 @@ class TopicReader:
                 # What the first call gave must not get lost by a failure of the second.
                 with suppress(exceptions.PulsarException):
                     messages += self._consumer.batch_receive()
-        return [self._received(each) for each in messages if self._is_new(each.message_id())]
+        received = [self._received(each) for each in messages if self._is_new(each.message_id())]
+        if received:
+            self._ends[received[-1].position] = messages[-1].message_id()
+        return received
 
     def acknowledge(self, position: bytes) -> None:
         """As the port says."""
+        # An id that was serialized does not know that the rest of its batch is acknowledged.
+        message_id = self._ends.get(position) or pulsar.MessageId.deserialize(position)
         with _told(self._partition):
-            self._consumer.acknowledge_cumulative(pulsar.MessageId.deserialize(position))
+            self._consumer.acknowledge_cumulative(message_id)
+        if position in self._ends:
+            for end in list(self._ends):
+                del self._ends[end]
+                if end == position:
+                    break
 
     @property
     def ended(self) -> bool:

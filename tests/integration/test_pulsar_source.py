@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -96,6 +97,31 @@ def test_a_broker_holds_back_what_is_not_read(
     taken = stats["subscriptions"]["kinfold"]["consumers"][0]["msgOutCounter"]
     # The broker sends whole batches, and guesses at first how many messages they hold.
     assert 0 < taken <= 5_000
+    reader.close()
+
+
+def test_all_acknowledged_leaves_no_backlog(
+    cluster: PulsarCluster, topic: str, source: PulsarSource, pulsar_server: PulsarServer
+) -> None:
+    """What is acknowledged read by read is forgotten to the last message."""
+    _fill(cluster, topic, 0, payloads(250))
+    reader = held(source, source.partitions()[0])
+    done = 0
+    while done < 250:
+        received = reader.read(500)
+        done += len(received)
+        reader.acknowledge(received[-1].position)
+    name = topic.removeprefix("persistent://")
+
+    def backlog() -> int:
+        stats = pulsar_server.admin("GET", f"persistent/{name}-partition-0/stats")
+        assert isinstance(stats, dict)
+        return int(stats["subscriptions"]["kinfold"]["msgBacklog"])
+
+    deadline = time.monotonic() + 10
+    while backlog() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert backlog() == 0
     reader.close()
 
 
