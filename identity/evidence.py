@@ -163,7 +163,8 @@ def _beside(before: Known, new: Contribution) -> Known:
     for _, seen in sorted(by_digest.items()):
         if not any(_outlasts(smaller.content, seen.content) for smaller in kept):
             kept.append(seen)
-    return Known(tuple(kept), before.retracted_us)
+    after = Known(tuple(kept), before.retracted_us)
+    return before if after == before else after
 
 
 def _outlasts(smaller: Contribution, larger: Contribution) -> bool:

@@ -13,7 +13,7 @@ NAMES_PER_DIMENSION = 4096
 """Beyond so many values of one dimension a cell keeps its text: some name single households."""
 _KEPT_NODES = 200_000
 _BY_KEY = """
-SELECT key, id, sealed = x'' FROM node WHERE key IN (SELECT value FROM json_each(?))"""
+SELECT key, id, is_bare FROM node WHERE key IN (SELECT value FROM json_each(?))"""
 _BY_ID = """
 SELECT id, key, digest, sealed FROM node WHERE id IN (SELECT value FROM json_each(?))"""
 
@@ -85,7 +85,8 @@ class Nodes:
         """Keep the sealed values of nodes, whose ids were just asked for, that came without one."""
         sealed = [node for node in nodes if (self._ids.get(node.key) or 0) & 1]
         self._database.executemany(
-            "UPDATE node SET sealed = ? WHERE key = ?", [(node.sealed, node.key) for node in sealed]
+            "UPDATE node SET sealed = ?, is_bare = 0 WHERE key = ?",
+            [(node.sealed, node.key) for node in sealed],
         )
         for node in sealed:
             self._ids.put(node.key, (self._ids.get(node.key) or 0) & ~1)
@@ -104,8 +105,11 @@ class Nodes:
         """Make nodes with ids from `first_id` up."""
         made = {key: first_id + place for place, key in enumerate(nodes)}
         self._database.executemany(
-            "INSERT INTO node (id, key, digest, sealed) VALUES (?, ?, ?, ?)",
-            [(made[key], key, node.order, node.sealed) for key, node in nodes.items()],
+            "INSERT INTO node (id, key, is_bare, digest, sealed) VALUES (?, ?, ?, ?, ?)",
+            [
+                (made[key], key, not node.sealed, node.order, node.sealed)
+                for key, node in nodes.items()
+            ],
         )
         for key, node_id in made.items():
             self._ids.put(key, node_id << 1 | (not nodes[key].sealed))

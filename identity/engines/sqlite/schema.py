@@ -8,6 +8,9 @@ one page per node it names. Its rows, by (node, other, part):
 - 0 < other < node: the link's documents are at the other node (part = 0);
 - other = -kind: a fact of that `EvidenceKind` (part = its signal).
 
+`node` has one row per key; its index tells all that counting asks for, the id
+and whether the sealed value is missing, without the row.
+
 `known` sorts by day: the signals of a day lie together, so a batch writes to
 few pages however many signals are remembered, and a day expires in one piece.
 A signal has one row, at the day of the content that counts, or at `NO_DAY`
@@ -41,12 +44,14 @@ CREATE TABLE horizon (kind INTEGER PRIMARY KEY, before_day INTEGER NOT NULL);
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE node (
     id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
+    key TEXT NOT NULL,
+    is_bare INTEGER NOT NULL,
     digest INTEGER NOT NULL,
     sealed BLOB NOT NULL,
     shared INTEGER NOT NULL DEFAULT 0,
     person INTEGER
 );
+CREATE UNIQUE INDEX node_by_key ON node (key, is_bare);
 CREATE INDEX node_by_person ON node (person) WHERE person IS NOT NULL;
 CREATE TABLE known (
     day INTEGER NOT NULL,
