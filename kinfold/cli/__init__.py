@@ -29,6 +29,7 @@ VERBS = {
     "explain": "kinfold.cli.explain",
     "lineage": "kinfold.cli.lineage",
     "dead-letters": "kinfold.cli.dead_letters",
+    "evaluate": "kinfold.cli.evaluate",
     "expire": "kinfold.cli.expire",
     "doctor": "kinfold.cli.doctor",
 }

@@ -1,0 +1,1 @@
+"""Probabilistic matching of person-like records: comparisons, weights, candidates, clustering."""

@@ -1,0 +1,170 @@
+"""m, u and the prior without labels: expectation maximisation over candidate pairs.
+
+u comes from random pairs and stays. m of a comparison is estimated on pairs
+that the other comparisons alone make nearly certain, so that a comparison
+never vouches for itself and lookalike groups (members of one household,
+people of one name and age) do not pass for matches. The prior is the share
+of matches among all pairs of records, not among candidates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from identity.matching.bulk import Bulk, Floats, Ints, Pairs
+from identity.matching.score import SAME_HOUSEHOLD
+
+ROUNDS = 12
+_JOINT_FROM = 3
+"""Rounds before correlations are estimated: first the comparisons must stand."""
+_CERTAIN_BITS = 6.0
+_PSEUDO = 8.0
+"""Pairs' worth of independence that a joint estimate starts from."""
+
+
+@dataclass(slots=True)
+class Parameters:
+    """What training estimates: per comparison m and u by level, per joint bits by code."""
+
+    m: list[Floats]
+    u: list[Floats]
+    joint: list[Floats]
+    prior: float
+
+    def bits(self, pairs: Pairs) -> Floats:
+        """Match weight of every pair, prior included, in bits."""
+        parts, joints = self.parts(pairs)
+        total: Floats = np.log2(self.prior / (1 - self.prior)) + sum(parts) + sum(joints)
+        return total
+
+    def parts(self, pairs: Pairs) -> tuple[list[Floats], list[Floats]]:
+        """What each comparison and each joint correction adds, pair by pair."""
+        parts = [
+            np.log2(m / u)[pairs.levels[:, place]] + pairs.rarity[:, place]
+            for place, (m, u) in enumerate(zip(self.m, self.u, strict=True))
+        ]
+        return parts, [bits[codes] for bits, codes in zip(self.joint, pairs.joint, strict=True)]
+
+
+def probability(bits: Floats) -> Floats:
+    """What a match weight says as a probability."""
+    found: Floats = 1 / (1 + 2.0 ** -np.clip(bits, -50, 50))
+    return found
+
+
+def estimate(bulk: Bulk, candidates: Pairs, chance: Pairs, all_pairs: float) -> Parameters:
+    """Estimate from candidate pairs and random ones.
+
+    `all_pairs`: how many pairs of records the candidates were chosen from.
+    """
+    sizes = [len(comparison.levels) for comparison in bulk.comparisons]
+    even = np.ones(len(chance))
+    u = [_levels(chance, place, size, even) for place, size in enumerate(sizes)]
+    found = Parameters(
+        m=[_first_guess(size) for size in sizes],
+        u=u,
+        joint=[np.zeros(16) for _ in bulk.correlated],
+        prior=0.5 * len(bulk) / (len(bulk) * (len(bulk) - 1) / 2),
+    )
+    for number in range(ROUNDS):
+        _round(found, bulk, candidates, chance, all_pairs, joint=number >= _JOINT_FROM)
+    return found
+
+
+def _round(
+    found: Parameters,
+    bulk: Bulk,
+    candidates: Pairs,
+    chance: Pairs,
+    all_pairs: float,
+    *,
+    joint: bool,
+) -> None:
+    parts, joints = found.parts(candidates)
+    bits = np.log2(found.prior / (1 - found.prior)) + sum(parts) + sum(joints)
+    likely = probability(bits)
+    for place, comparison in enumerate(bulk.comparisons):
+        others = bits - parts[place]
+        for pair, part in zip(bulk.correlated, joints, strict=True):
+            household = pair[0] == SAME_HOUSEHOLD and comparison.name in ("family", "household")
+            if comparison.name in pair or household:
+                others = others - part
+        certain = np.where(others > _CERTAIN_BITS, probability(others), 0.0)
+        found.m[place] = _levels(candidates, place, len(comparison.levels), certain)
+    found.prior = float(likely.sum()) / all_pairs
+    if joint:
+        matched = np.where(likely > 0.5, likely, 0.0)
+        for number, pair in enumerate(bulk.correlated):
+            m = _ratio(_counts(candidates.joint[number], matched))
+            household = pair[0] == SAME_HOUSEHOLD
+            counts = _unmatched(
+                candidates.joint[number], chance.joint[number], likely, all_pairs, row=household
+            )
+            u = _household_ratio(counts) if household else _ratio(counts)
+            found.joint[number] = np.log2(m / u)
+
+
+def _first_guess(size: int) -> Floats:
+    """Each level half as likely as the one before; the last at least one in twenty."""
+    guess = np.array([0.0] + [0.5**level for level in range(1, size)])
+    guess[-1] = max(guess[-1], 0.05)
+    guess /= guess.sum()
+    guess[0] = 1.0
+    return guess
+
+
+def _levels(pairs: Pairs, place: int, size: int, weights: Floats) -> Floats:
+    """Share of each level among pairs that have one; level 0 is 1, so that it weighs nothing."""
+    found = np.bincount(pairs.levels[:, place], weights=weights, minlength=size)
+    counts: Floats = found.astype(np.float64)
+    counts[0] = 0
+    counts[1:] += 0.3
+    counts /= counts.sum()
+    counts[0] = 1.0
+    return counts
+
+
+def _counts(codes: Ints, weights: Floats) -> Floats:
+    counts: Floats = np.bincount(codes, weights=weights, minlength=16).astype(np.float64)
+    return counts.reshape(4, 4)[1:, 1:]
+
+
+def _unmatched(codes: Ints, chance: Ints, likely: Floats, all_pairs: float, *, row: bool) -> Floats:
+    """Non-matches by coarse agreement of two comparisons, over all pairs.
+
+    Random pairs hardly ever agree in both: there the candidates, which hold
+    nearly all such pairs, count instead if they are more; with `row` so
+    wherever the first agrees.
+    """
+    counts = _counts(chance, np.ones(len(chance))) * (all_pairs / max(1, len(chance)))
+    among = _counts(codes, 1 - likely)
+    if row:
+        counts[0] = max(counts[0], among[0], key=np.sum)
+    else:
+        counts[0, 0] = max(counts[0, 0], among[0, 0])
+    return counts
+
+
+def _ratio(counts: Floats) -> Floats:
+    """How much more often the two agree so than if they were independent."""
+    total = counts.sum()
+    found = np.ones((4, 4))
+    if total > 0:
+        apart = np.outer(counts.sum(1), counts.sum(0)) / total
+        start = _PSEUDO * apart / total + 0.5
+        found[1:, 1:] = (counts + start) / (apart + start)
+    return found.ravel()
+
+
+def _household_ratio(counts: Floats) -> Floats:
+    """As `_ratio`, given the first: a household's members say nothing of strangers."""
+    found = np.ones((4, 4))
+    total = counts.sum()
+    if total > 0:
+        among_all = (counts.sum(0) + 0.5) / (total + 1.5)
+        for row in range(3):
+            start = _PSEUDO * among_all
+            found[row + 1, 1:] = (counts[row] + start) / (counts[row].sum() + _PSEUDO) / among_all
+    return found.ravel()

@@ -1,0 +1,257 @@
+"""Person names as they are compared: given, middle and family parts, with titles left out.
+
+Pure. `name_of` reads a name in parts or in one piece; `levels` compares two
+names in all their parts at once, so that one shared name which stands in
+different parts (swapped order, one name missing) counts once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from identity.matching import attributes
+from identity.matching.text import alike, fold, near, nicknames, tokens
+
+_TITLES = frozenset(
+    "sir dr mr mrs ms miss lord lady baron baronet earl viscount duke marquess marquis count"
+    " countess rev reverend prof professor capt captain col colonel major general admiral st hon"
+    " the of and bt esq phd md dame prince princess".split()
+)
+_ORDINAL = re.compile(r"\d+(st|nd|rd|th)")
+_SUFFIXES = {
+    "jr": "jr", "jnr": "jr", "junior": "jr",
+    "sr": "sr", "snr": "sr", "senior": "sr",
+    "ii": "ii", "iii": "iii", "iv": "iv",
+}  # fmt: skip
+
+FAMILY_LEVELS = ("missing", "same", "near", "alike", "elsewhere", "crossed", "different", "initial")
+GIVEN_LEVELS = ("missing", "same", "nickname", "near", "initial", "alike", "swapped", "second",
+                "different")  # fmt: skip
+MIDDLE_LEVELS = ("missing", "same", "agreeing", "different")
+SUFFIX_LEVELS = ("missing", "same", "different")
+
+
+class Name(NamedTuple):
+    """A name in parts, folded; "" where a part is missing.
+
+    `lone` is a name of one word in one piece: given or family, nobody knows.
+    `words` are all words of the name that are longer than an initial.
+    """
+
+    given: str
+    family: str
+    lone: str
+    middle: tuple[str, ...]
+    words: frozenset[str]
+    suffix: str
+
+
+class NameLevels(NamedTuple):
+    """The comparison levels of two names, part by part; 0 is missing."""
+
+    family: int
+    given: int
+    middle: int
+    suffix: int
+
+
+def name_of(record: Mapping[str, str]) -> Name | None:
+    """The name of a record; one in one piece comes before one in parts. None: no name."""
+    full = record.get(attributes.FULL, "")
+    return _whole(full) if full else _parts(record)
+
+
+def _whole(full: str) -> Name | None:
+    main_text, _, rest_text = fold(full).partition(",")
+    main, suffix = _clean(tokens(main_text))
+    rest, second_suffix = _clean(tokens(rest_text))
+    suffix = suffix or second_suffix
+    if not main:
+        main, rest = rest, []
+    if not main:
+        titled = "_".join(tokens(full))
+        return Name("", "", titled, (), frozenset((titled,)), suffix) if titled else None
+    if len(main) == 1:
+        return Name("", "", main[0], (), _words(main + rest), suffix)
+    return Name(main[0], main[-1], "", tuple(main[1:-1]), _words(main + rest), suffix)
+
+
+def _parts(record: Mapping[str, str]) -> Name | None:
+    given, suffix = _clean(tokens(record.get(attributes.GIVEN, "")))
+    family, family_suffix = _clean(tokens(record.get(attributes.FAMILY, "")))
+    middle, _ = _clean(tokens(record.get(attributes.MIDDLE, "")))
+    if not (given or family or middle):
+        return None
+    middle = given[1:] + middle
+    words = _words(given + family + middle)
+    first = given[0] if given else ""
+    return Name(first, " ".join(family), "", tuple(middle), words, suffix or family_suffix)
+
+
+def _clean(words: Iterable[str]) -> tuple[list[str], str]:
+    """Words without titles, ordinals and suffixes; the suffix in one form."""
+    kept, suffix = [], ""
+    for word in words:
+        if word in _SUFFIXES:
+            suffix = _SUFFIXES[word]
+        elif word not in _TITLES and not _ORDINAL.fullmatch(word):
+            kept.append(word)
+    return kept, suffix
+
+
+def _words(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for word in words if len(word) > 1)
+
+
+def levels(left: Name, right: Name) -> NameLevels:
+    """Compare two names; which comes first makes no difference."""
+    return NameLevels(
+        family=_family(left, right),
+        given=_given(left, right),
+        middle=_middle(left.middle, right.middle),
+        suffix=_suffix(left.suffix, right.suffix),
+    )
+
+
+_SAME, _NEAR, _ALIKE, _ELSEWHERE, _CROSSED, _DIFFERENT, _INITIAL = range(1, 8)
+
+
+def _family(left: Name, right: Name) -> int:
+    if left.lone or right.lone:
+        return _family_lone(left, right)
+    one, other = left.family, right.family
+    if not one or not other:
+        return _family_missing(left, right)
+    if one == other:
+        return _SAME
+    if len(one) == 1 or len(other) == 1:
+        return _INITIAL if one[0] == other[0] else _DIFFERENT
+    if near(one, other):
+        return _NEAR
+    crossing = _crossing(left, right)
+    if crossing:
+        return _ELSEWHERE if crossing == 2 else _CROSSED
+    if _within(left, right) or _within(right, left):
+        return _ELSEWHERE
+    return _ALIKE if alike(one, other) else _DIFFERENT
+
+
+def _within(left: Name, right: Name) -> bool:
+    """The one's family name among the other's words: a double name, a married one, a title."""
+    family = left.family
+    if " " in family:
+        return not right.words.isdisjoint(family.split())
+    return family in right.words and family != right.given
+
+
+def _crossing(left: Name, right: Name) -> int:
+    """2 when given and family names are swapped, 1 when one name stands in the other part."""
+    if left.given == right.given or not (left.given and right.given):
+        return 0
+    first = left.given == right.family or (len(left.given) > 2 and near(left.given, right.family))
+    second = right.given == left.family or (len(right.given) > 2 and near(right.given, left.family))
+    if first and second:
+        return 2
+    return int((first or second) and not alike(left.given, right.given))
+
+
+def _family_missing(left: Name, right: Name) -> int:
+    """With a family name missing: a given name of the one may be the family name of the other."""
+    if not (left.family or left.given) or not (right.family or right.given):
+        return 0
+    for one, other in ((left, right), (right, left)):
+        if not one.family and other.family:
+            if not other.given:
+                return _CROSSED if near(one.given, other.family) else _DIFFERENT
+            if one.given != other.given and near(one.given, other.family):
+                return _CROSSED
+    return 0
+
+
+def _family_lone(left: Name, right: Name) -> int:
+    if left.lone and right.lone:
+        one, other = left.lone, right.lone
+        if one == other:
+            return _SAME
+        return _NEAR if near(one, other) else _ALIKE if alike(one, other) else _DIFFERENT
+    lone, name = (left.lone, right) if left.lone else (right.lone, left)
+    if lone == name.family:
+        return _SAME
+    if lone == name.given:
+        return 0
+    if lone in name.words:
+        return _ELSEWHERE
+    if near(lone, name.family):
+        return _NEAR
+    if name.given and (nicknames(lone, name.given) or near(lone, name.given)):
+        return 0
+    return _ALIKE if alike(lone, name.family) else _DIFFERENT
+
+
+def _given(left: Name, right: Name) -> int:
+    if left.lone or right.lone:
+        return _given_lone(left, right)
+    one, other = left.given, right.given
+    if not one or not other:
+        return 0
+    if one == other:
+        return 1
+    if nicknames(one, other):
+        return 2
+    if len(one) == 1 or len(other) == 1:
+        return 4 if one[0] == other[0] else 8
+    if near(one, other):
+        return 3
+    if not left.family or not right.family:
+        if (right.family and near(one, right.family)) or (left.family and near(other, left.family)):
+            return 0
+    elif left.family != right.family:
+        crossing = _crossing(left, right)
+        if crossing:
+            return 6 if crossing == 2 else 0
+    if one in right.middle or other in left.middle:
+        return 7
+    return 5 if alike(one, other) or _begins(one, other) else 8
+
+
+def _begins(one: str, other: str) -> bool:
+    short, long = (one, other) if len(one) <= len(other) else (other, one)
+    return len(short) >= 3 and long.startswith(short)
+
+
+def _given_lone(left: Name, right: Name) -> int:
+    if left.lone and right.lone:
+        return 0
+    lone, name = (left.lone, right) if left.lone else (right.lone, left)
+    if not name.given or lone == name.family:
+        return 0
+    if lone == name.given:
+        return 1
+    if nicknames(lone, name.given):
+        return 2
+    if lone in name.words or near(lone, name.family):
+        return 0
+    return 3 if near(lone, name.given) else 0
+
+
+def _middle(left: tuple[str, ...], right: tuple[str, ...]) -> int:
+    if not left or not right:
+        return 0
+    if left == right or not set(left).isdisjoint(right):
+        return 1
+    for one in left:
+        for other in right:
+            initial = len(one) == 1 or len(other) == 1
+            if initial and one[0] == other[0]:
+                return 2
+            if nicknames(one, other) or near(one, other):
+                return 2
+    return 3
+
+
+def _suffix(left: str, right: str) -> int:
+    if not left or not right:
+        return 0
+    return 1 if left == right or {left, right} == {"jr", "ii"} else 2

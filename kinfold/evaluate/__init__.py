@@ -1,0 +1,1 @@
+"""Matching measured on a file whose answers are known."""
