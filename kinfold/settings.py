@@ -130,6 +130,7 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
     path = flags.get("settings") or environment.get(ENVIRONMENT_PREFIX + "SETTINGS")
     document = _read(Path(str(path)), problems) if path else {}
     problems += _unknown(document, str(path))
+    sections = {name: body for name, body in document.items() if isinstance(body, dict)}
     values: dict[str, dict[str, Any]] = {name: {} for name in PARTS}
     for key, setting in settings_fields():
         section, name = key.split(".")
@@ -138,7 +139,7 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setting
         if given is None:
             given = environment.get(variable)
         if given is None:
-            given = document.get(section, {}).get(name)
+            given = sections.get(section, {}).get(name)
         if given is not None:
             values[section][name] = _convert(key, setting, given, problems)
     if problems:
@@ -162,16 +163,20 @@ def _read(path: Path, problems: list[str]) -> dict[str, Any]:
 
 def _unknown(document: Mapping[str, Any], path: str) -> list[str]:
     known = {key for key, _ in settings_fields()}
-    given = {
-        f"{section}.{name}": None
+    given = [
+        key
         for section, body in document.items()
-        for name in (body if isinstance(body, dict) else {"": None})
-    }
+        for key in (_keys(section, body) if isinstance(body, dict) else [section])
+    ]
     return [
         f"{key}: unknown in {path}; `kinfold doctor --settings-help` lists all settings"
         for key in given
         if key not in known
     ]
+
+
+def _keys(section: str, body: Mapping[str, Any]) -> list[str]:
+    return [f"{section}.{name}" for name in body]
 
 
 def _convert(key: str, setting: Field[Any], given: object, problems: list[str]) -> object:

@@ -34,6 +34,14 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert keys == {"ingest.batch_size", "graph.colour", "serve.insecure"}
 
 
+def test_what_is_in_no_section_is_told(tmp_path: Path) -> None:
+    """A key outside every section, and a value where a section belongs, are told by their names."""
+    path = _file(tmp_path, "colour = 1\ngraph = 3\n")
+    with pytest.raises(SettingsError) as caught:
+        load({"settings": path}, {})
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["colour", "graph"]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
