@@ -22,6 +22,15 @@ from identity.store import StoreError, StoreUnavailable
 T = TypeVar("T")
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
+_MADE_OR_DELETED_MEANWHILE = frozenset(
+    {
+        "Neo.ClientError.Statement.EntityNotFound",
+        # Even where a statement says IF NOT EXISTS, when several programs start at once.
+        "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists",
+        "Neo.ClientError.Schema.ConstraintAlreadyExists",
+        "Neo.ClientError.Schema.IndexAlreadyExists",
+    }
+)
 
 
 class Tx:
@@ -142,7 +151,7 @@ def _is_transient(error: Neo4jError | DriverError) -> bool:
     # Likewise one that waited for the lock of a node which the other then deleted.
     if isinstance(error, ConstraintError):
         return True
-    if isinstance(error, Neo4jError) and error.code == "Neo.ClientError.Statement.EntityNotFound":
+    if isinstance(error, Neo4jError) and error.code in _MADE_OR_DELETED_MEANWHILE:
         return True
     return error.is_retryable()
 
