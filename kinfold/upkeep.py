@@ -16,7 +16,7 @@ from profiles.read_view import ReadView
 IDLE_S = 0.01
 RETRY_S = 0.5
 BEAT_MS = 5_000
-EVERY_SIGNALS = 20_000
+EVERY_SIGNALS = 50_000
 EVERY_S = 10.0
 
 

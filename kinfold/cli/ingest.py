@@ -14,6 +14,7 @@ from ingest.source import ReadLimits, SourceDamaged, SourceError
 from ingest.source_files import FileSource
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, Advance, fail, print_json, progress
+from kinfold.collecting import collect_less_often
 from kinfold.counting import Count
 from kinfold.feeds import open_feed
 from kinfold.intaking import Intaking, Reading
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         stack.enter_context(stopping_on_signals(stop))
         limits = ReadLimits(settings.ingest.batch_size, max(settings.ingest.linger_ms, 1))
         source = FileSource(args.files, limits)
+        collect_less_often()
         try:
             for partition in source.partitions():
                 with progress(f"ingest {partition[-40:]}", None) as advance:

@@ -15,6 +15,7 @@ from ingest.source import ReadLimits, SourceError, TakenOver
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, print_json
 from kinfold.clusters import cluster_of
+from kinfold.collecting import collect_less_often
 from kinfold.counting import Count
 from kinfold.feeds import kept_up, open_feed
 from kinfold.intaking import Intaking, Reading
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(["pulsar.url: `kinfold run` needs one; `kinfold ingest` reads files"])
     policies = open_policies(settings)
     stop = threading.Event()
+    collect_less_often()
     try:
         with ExitStack() as stack:
             vault = stack.enter_context(closing(open_vault(settings)))
