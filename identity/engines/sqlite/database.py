@@ -14,7 +14,7 @@ from identity.engines.sqlite.schema import APPLICATION_ID, TABLES, VERSION
 from identity.store import StoreDamaged, StoreUnavailable
 
 PAGE_BYTES = 4096
-CACHE_MIB = 64
+CACHE_MIB = 128
 # Large enough that pages written by several batches in a row reach the file once.
 CHECKPOINT_MIB = 64
 _BATCH_ROWS = 256

@@ -11,7 +11,7 @@ from identity.store import StoreDamaged
 
 NAMES_PER_DIMENSION = 4096
 """Beyond so many values of one dimension a cell keeps its text: some name single households."""
-_KEPT_NODES = 200_000
+_KEPT_NODES = 500_000
 _BY_KEY = """
 SELECT key, id, is_bare FROM node WHERE key IN (SELECT value FROM json_each(?))"""
 _BY_ID = """
