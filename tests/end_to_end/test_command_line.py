@@ -95,7 +95,7 @@ def test_what_is_generated_is_taken_in_and_counts_once(taken: Used) -> None:
     """Read on, read from the beginning, read under another name: every signal counted once."""
     first, summary = taken.told, taken.summary
     assert first["read"] == summary["signals"] > 500
-    assert first["counted"] + first["duplicate"] + first["dead_letters"] == first["read"]
+    assert first["counted"] + first["duplicate"] + first["rejected"] == first["read"]
     assert first["duplicate"] == summary["duplicates"] > 0
     assert first["profiles_published"] >= first["people_created"] > 0
     again = taken.line.does("ingest", "cohort/signals.jsonl", "--json").json
