@@ -72,8 +72,10 @@ class SqliteGraphStore:
     @contextmanager
     def _writing(self) -> Iterator[State]:
         """A write transaction with the counters, which are written back."""
+        began = False
         try:
             with self._database.transaction("IMMEDIATE"):
+                began = True
                 state = read_state(self._database)
                 self._catch_up(state.forgets)
                 before = State(state.commits, state.next_node, state.forgets)
@@ -82,9 +84,10 @@ class SqliteGraphStore:
                     write_state(self._database, state)
                 self._forgets = state.forgets
         except BaseException:
-            self._nodes.forget()
-            self._names.forget()
-            self._arrivals.forget()
+            if began:
+                self._nodes.forget()
+                self._names.forget()
+                self._arrivals.forget()
             raise
 
     def _catch_up(self, forgets: int) -> None:
