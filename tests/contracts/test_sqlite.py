@@ -161,9 +161,11 @@ def test_a_commit_that_fails_leaves_nothing_in_memory(path: Path) -> None:
     assert store.totals().signals == 0
     assert consumer.take(good) == [Outcome.COUNTED]
     assign(store, {ANN: "p" * 26})
-    activity = store.evidence(["p" * 26])["p" * 26].activity[ANN][FIRST_DAY]
-    assert dict(activity.cells) == {"category:new": 1}
     store.close()
+    reader = SqliteGraphStore(path)
+    activity = reader.evidence(["p" * 26])["p" * 26].activity[ANN][FIRST_DAY]
+    assert dict(activity.cells) == {"category:new": 1}
+    reader.close()
 
 
 def test_crowded_dimensions_keep_their_texts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
