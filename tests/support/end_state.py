@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
-from identity.model import EvidenceKind, KeptFact, NodeKey, PersonEvidence
+from identity.model import ActivityDay, EvidenceKind, KeptFact, NodeKey, PersonEvidence
 from identity.policy import IdentityPolicy
 from identity.resolver import Resolver
 from identity.store import GraphStore
@@ -54,7 +54,7 @@ def _plain(evidence: PersonEvidence) -> dict[str, Any]:
     return {
         "links": sorted(evidence.links),
         "activity": {
-            holder: {day: repr(done) for day, done in days.items()}
+            holder: {day: _activity(done) for day, done in days.items()}
             for holder, days in evidence.activity.items()
             if days
         },
@@ -63,7 +63,12 @@ def _plain(evidence: PersonEvidence) -> dict[str, Any]:
     }
 
 
+def _activity(done: ActivityDay) -> tuple[Any, ...]:
+    return (done.count, done.first_us, done.last_us, dict(done.hours), dict(done.cells))
+
+
 def _fact(fact: KeptFact) -> tuple[Any, ...]:
     payload = bool(fact.fact.payload) if fact.fact.kind in SEALED else fact.fact.payload
     about = (fact.fact.kind, fact.fact.subjects, payload, fact.fact.same)
-    return (fact.signal, fact.digest, fact.event_us, fact.published_us, fact.source, about)
+    # Publish times are left out: each transport tells its own.
+    return (fact.signal, fact.digest, fact.event_us, fact.source, about)

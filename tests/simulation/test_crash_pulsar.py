@@ -1,0 +1,194 @@
+"""Kill -9 of consumers, resolver and feeder on real Pulsar, on both durable graphs."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from ingest.publish import SignalPublisher
+from ingest.source import Form
+from kinfold.clusters import cluster_of
+from kinfold.generate.spec import CohortSpec
+from tests.support.cohort import lines, made
+from tests.support.deployment import Deployment, Left, assert_same, until
+from tests.support.intaking import line
+from tests.support.servers import Neo4jServer, PulsarServer
+
+PARTITIONS = 2
+KILLS = 8
+PACE_PER_S = 200
+COHORT = CohortSpec(people=60, days=4, seed=5, bad=0.002, mistaken=0.05)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def signals() -> list[bytes]:
+    """A cohort with bad lines, signals that come twice, and contents that share an id."""
+    told = [each.strip() for each in lines(made(COHORT)[0])]
+    drawn = random.Random(3)
+    for number in range(40):
+        told.insert(drawn.randrange(len(told)), b'{"source":"web","broken":%d' % number)
+        told.insert(drawn.randrange(len(told)), drawn.choice(told))
+        for category in ("one", "two"):
+            said = line(signal_id=f"same-{number}", behaviour={"type": 1, "category": category})
+            told.insert(drawn.randrange(len(told)), said)
+    return told
+
+
+@pytest.fixture
+def pulsar(pulsar_server: PulsarServer) -> dict[str, str]:
+    """Settings for topics of the test's own on the session's Pulsar."""
+    names = {
+        f"KINFOLD_PULSAR_{name}": f"persistent://public/default/{name.lower()}-{uuid4().hex}"
+        for name in ("TOPIC", "FEED_TOPIC", "DEAD_LETTERS_TOPIC")
+    }
+    return {
+        "KINFOLD_PULSAR_URL": pulsar_server.service_url,
+        "KINFOLD_PULSAR_ADMIN_URL": pulsar_server.admin_url,
+        "KINFOLD_PULSAR_PARTITIONS": str(PARTITIONS),
+        "KINFOLD_GRAPH_LEASE_MS": "1500",
+        **names,
+    }
+
+
+@contextmanager
+def _deployed(folder: Path, more: dict[str, str]) -> Iterator[Deployment]:
+    with closing(Deployment(folder, more)) as deployment:
+        yield deployment
+
+
+def _undisturbed(deployment: Deployment, folder: Path, signals: list[bytes]) -> Left:
+    """What the same signals come to, embedded, from a file, with the same keys."""
+    with _deployed(folder / "undisturbed", {}) as alone:
+        deployment.share_keys_with(alone)
+        path = folder / "signals.jsonl"
+        path.write_bytes(b"\n".join(signals))
+        assert alone.start("ingest", str(path)).wait(120) == 0
+        return alone.left()
+
+
+@contextmanager
+def _published_at_pace(
+    deployment: Deployment, signals: list[bytes]
+) -> Iterator[Callable[[], None]]:
+    """A thread that publishes bit by bit; the block gets how to wait for its end."""
+    settings = deployment.settings
+    cluster = cluster_of(settings)
+    assert cluster is not None
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with closing(SignalPublisher(cluster, settings.pulsar.topic)) as publisher:
+                for at in range(0, len(signals), PACE_PER_S // 10):
+                    bit = signals[at : at + PACE_PER_S // 10]
+                    publisher.publish_as_is((each, Form.JSON) for each in bit)
+                    time.sleep(0.1)
+        except BaseException as failure:  # noqa: BLE001 - told in the test's own thread
+            failed.append(failure)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield thread.join
+    finally:
+        thread.join()
+    assert not failed
+
+
+def _wait_until_consumed(deployment: Deployment, server: PulsarServer) -> None:
+    topic = deployment.settings.pulsar.topic.removeprefix("persistent://")
+
+    def consumed() -> bool:
+        for number in range(PARTITIONS):
+            stats = server.admin("GET", f"persistent/{topic}-partition-{number}/stats")
+            assert isinstance(stats, dict)
+            if stats["subscriptions"].get("kinfold", {"msgBacklog": 1})["msgBacklog"]:
+                return False
+        return True
+
+    until(consumed, "all signals are consumed")
+
+
+def _run_with_kills(
+    deployment: Deployment, server: PulsarServer, signals: list[bytes], seed: int
+) -> None:
+    """Two consumers and a resolver; now and then one of them dies and another one starts."""
+    drawn = random.Random(seed)
+    roles = [("run", "--only", "consume")] * 2 + [("run", "--only", "resolve")]
+    running = [deployment.start(*role) for role in roles]
+    until(lambda: _topic_is_there(deployment), "the topic is there")
+    with _published_at_pace(deployment, signals) as all_published:
+        for kill in range(KILLS):
+            time.sleep(drawn.uniform(0.3, 2.0))
+            # Each role dies a few times, whatever the draw.
+            victim = (kill + drawn.randrange(2)) % len(roles)
+            deployment.kill(running[victim])
+            running[victim] = deployment.start(*roles[victim])
+        all_published()
+    _wait_until_consumed(deployment, server)
+    deployment.wait_until_resolved()
+    assert [deployment.stop(each) for each in running] == [0, 0, 0]
+
+
+def _topic_is_there(deployment: Deployment) -> bool:
+    cluster = cluster_of(deployment.settings)
+    assert cluster is not None
+    return cluster.partitions(deployment.settings.pulsar.topic) is not None
+
+
+def test_kills_leave_no_trace_on_the_embedded_graph(
+    pulsar: dict[str, str], pulsar_server: PulsarServer, signals: list[bytes], tmp_path: Path
+) -> None:
+    """Processes on one SQLite graph are killed again and again; the end is as without."""
+    with _deployed(tmp_path / "shaken", pulsar) as deployment:
+        _run_with_kills(deployment, pulsar_server, signals, seed=1)
+        assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
+
+
+def test_kills_leave_no_trace_on_neo4j(
+    pulsar: dict[str, str],
+    pulsar_server: PulsarServer,
+    empty_neo4j: Neo4jServer,
+    signals: list[bytes],
+    tmp_path: Path,
+) -> None:
+    """Processes on Neo4j are killed again and again; the end is the undisturbed one."""
+    graph = {
+        "KINFOLD_GRAPH_URL": empty_neo4j.bolt_url,
+        "KINFOLD_GRAPH_USER": empty_neo4j.user,
+        "KINFOLD_GRAPH_PASSWORD": empty_neo4j.password,
+    }
+    with _deployed(tmp_path / "shaken", {**pulsar, **graph}) as deployment:
+        _run_with_kills(deployment, pulsar_server, signals, seed=2)
+        assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
+
+
+def test_published_twice_and_replayed_changes_nothing(
+    pulsar: dict[str, str], pulsar_server: PulsarServer, signals: list[bytes], tmp_path: Path
+) -> None:
+    """All signals published twice and read again from the beginning count once."""
+    with _deployed(tmp_path / "twice", pulsar) as deployment:
+        first = deployment.start("run")
+        until(lambda: _topic_is_there(deployment), "the topic is there")
+        cluster = cluster_of(deployment.settings)
+        assert cluster is not None
+        with closing(SignalPublisher(cluster, deployment.settings.pulsar.topic)) as publisher:
+            for _ in range(2):
+                publisher.publish_as_is((each, Form.JSON) for each in signals)
+        _wait_until_consumed(deployment, pulsar_server)
+        assert deployment.stop(first) == 0
+        again = deployment.start("run", "--replay")
+        time.sleep(3)
+        _wait_until_consumed(deployment, pulsar_server)
+        deployment.wait_until_resolved()
+        assert deployment.stop(again) == 0
+        assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
