@@ -30,8 +30,8 @@ CORRELATED = (
     ("city", "postcode"),
     ("given", "gender"),
     (SAME_HOUSEHOLD, "birth_date"),
-    ("given", "email"),
-    ("family", "email"),
+    (SAME_HOUSEHOLD, "unit"),
+    (SAME_HOUSEHOLD, "phone"),
 )
 """Comparisons whose evidence overlaps, counted jointly where both are there."""
 

@@ -98,11 +98,7 @@ def _round(
         matched = np.where(likely > 0.5, likely, 0.0)
         for number, pair in enumerate(bulk.correlated):
             m = _ratio(_counts(candidates.joint[number], matched))
-            household = pair[0] == SAME_HOUSEHOLD
-            counts = _unmatched(
-                candidates.joint[number], chance.joint[number], likely, all_pairs, row=household
-            )
-            u = _household_ratio(counts) if household else _ratio(counts)
+            u = _by_chance(pair, candidates.joint[number], chance.joint[number], likely, all_pairs)
             found.joint[number] = np.log2(m / u)
 
 
@@ -131,20 +127,22 @@ def _counts(codes: Ints, weights: Floats) -> Floats:
     return counts.reshape(4, 4)[1:, 1:]
 
 
-def _unmatched(codes: Ints, chance: Ints, likely: Floats, all_pairs: float, *, row: bool) -> Floats:
-    """Non-matches by coarse agreement of two comparisons, over all pairs.
+def _by_chance(
+    pair: tuple[str, str], codes: Ints, chance: Ints, likely: Floats, all_pairs: float
+) -> Floats:
+    """How much more often two comparisons agree in non-matches than if they were independent.
 
-    Random pairs hardly ever agree in both: there the candidates, which hold
-    nearly all such pairs, count instead if they are more; with `row` so
-    wherever the first agrees.
+    Random pairs hardly ever are of one household: there the candidates, which
+    hold nearly all such pairs, count instead if they are more.
     """
     counts = _counts(chance, np.ones(len(chance))) * (all_pairs / max(1, len(chance)))
     among = _counts(codes, 1 - likely)
-    if row:
+    if pair[0] == SAME_HOUSEHOLD:
         counts[0] = max(counts[0], among[0], key=np.sum)
-    else:
+        return _household_ratio(counts)
+    if pair == ("family", "household"):
         counts[0, 0] = max(counts[0, 0], among[0, 0])
-    return counts
+    return _ratio(counts)
 
 
 def _ratio(counts: Floats) -> Floats:
@@ -159,7 +157,10 @@ def _ratio(counts: Floats) -> Floats:
 
 
 def _household_ratio(counts: Floats) -> Floats:
-    """As `_ratio`, given the first: a household's members say nothing of strangers."""
+    """As `_ratio`, given the first: a household's members say nothing of strangers.
+
+    People of one household are never less alike in this than strangers are.
+    """
     found = np.ones((4, 4))
     total = counts.sum()
     if total > 0:
@@ -167,4 +168,5 @@ def _household_ratio(counts: Floats) -> Floats:
         for row in range(3):
             start = _PSEUDO * among_all
             found[row + 1, 1:] = (counts[row] + start) / (counts[row].sum() + _PSEUDO) / among_all
+        found[1, 1:3] = np.maximum(found[1, 1:3], 1.0)
     return found.ravel()

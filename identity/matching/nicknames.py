@@ -11,7 +11,7 @@ william will bill billy willie willy liam
 robert rob bob bobby robbie bert
 richard rick dick ricky richie dickie
 john johnny jack jock johnnie jon
-james jim jimmy jamie jem
+james jim jimmy jimmie jamie jem
 joseph joe joey jos
 charles charlie chas chuck charley
 edward ed eddie ned ted teddy eddy

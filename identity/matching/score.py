@@ -188,7 +188,12 @@ class Scorer:
 
 def absorbed_places(place: Mapping[str, int]) -> list[tuple[int, int]]:
     """Comparisons whose rarity says nothing once another agrees: (silenced, by which)."""
-    pairs = (("family", "household"), ("birth_place", "postcode"), ("city", "postcode"))
+    pairs = (
+        ("family", "household"),
+        ("household", "family"),
+        ("birth_place", "postcode"),
+        ("city", "postcode"),
+    )
     return [(place[one], place[by]) for one, by in pairs if one in place and by in place]
 
 
