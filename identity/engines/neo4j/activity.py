@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from identity.engines.neo4j.connection import Tx
-from identity.engines.neo4j.nodes import NodeState
+from identity.engines.neo4j.nodes import ACTIVITY, NodeState
 from identity.engines.neo4j.packing import (
     ActivityDays,
     date_of,
@@ -21,7 +21,7 @@ from identity.evidence import (
     take_activity,
     touches_edge,
 )
-from identity.model import Changed, NodeKey
+from identity.model import NodeKey
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class HolderState:
     def add(self, day: int, more: ActivityEntry) -> None:
         """Add what was done on a day."""
         self.touched.add(month_of(day))
-        self.node.changed |= Changed.ACTIVITY
+        self.node.changed |= ACTIVITY
         self.node.saw(day)
         entry = self.days.get(day)
         if entry is None:
@@ -51,7 +51,7 @@ class HolderState:
     def take(self, day: int, less: ActivityEntry) -> bool:
         """Take what was done on a day; whether its first and last must be found anew."""
         self.touched.add(month_of(day))
-        self.node.changed |= Changed.ACTIVITY
+        self.node.changed |= ACTIVITY
         entry = self.days[day]
         take_activity(entry, less)
         if entry[0] > 0:
@@ -63,7 +63,7 @@ class HolderState:
         """Take all days before a day."""
         for day in [day for day in self.days if day < before_day]:
             self.touched.add(month_of(day))
-            self.node.changed |= Changed.ACTIVITY
+            self.node.changed |= ACTIVITY
             del self.days[day]
 
 
@@ -153,9 +153,9 @@ def write_months(tx: Tx, holders: Iterable[tuple[HolderState, dict[str, Activity
             seen = date_of(min(days)), date_of(max(days))
             values = (pack_activity(days), signals, *seen)
             if known is None:
-                made.append((holder.node.id, month, *values))
+                made.append([holder.node.id, month, *values])
             else:
-                updated.append((known, month, *values))
+                updated.append([known, month, *values])
     if made:
         tx.run(
             "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] "

@@ -21,7 +21,7 @@ from identity.evidence import (
     edges,
     fold,
 )
-from identity.model import Changed, Contribution, EvidenceKind, Node, NodeKey
+from identity.model import Contribution, EvidenceKind, Node, NodeKey
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ def _load(work: Work) -> None:
     work.nodes = nodes.lock_nodes(work.tx, keys | decided)
     for key in keys:
         if key not in work.nodes:
-            work.nodes[key] = NodeState(key, changed=Changed.ADDED)
+            work.nodes[key] = NodeState(key, changed=nodes.ADDED)
     work.links = links.load_links(work.tx, work.nodes, deltas.links, deltas.less_links)
     work.holders = activity.load_activity(
         work.tx, work.nodes, deltas.activity, deltas.less_activity
@@ -119,7 +119,7 @@ def _merge(work: Work) -> None:
         _mark_fact(work, each, seen=False)
     for state in work.nodes.values():
         if state.bare and state.first_day is not None:
-            state.changed |= Changed.ADDED
+            state.changed |= nodes.ADDED
     if work.deltas.less_links or work.deltas.less_activity:
         _take(work)
 
@@ -130,7 +130,7 @@ def _mark_fact(work: Work, each: SignalFact, *, seen: bool) -> None:
         state = work.nodes.get(key)
         if state is None:
             continue
-        state.changed |= Changed.DECIDED if decision else Changed.ACTIVITY
+        state.changed |= nodes.DECIDED if decision else nodes.ACTIVITY
         if seen and not decision:
             state.saw(each.content.day)
 

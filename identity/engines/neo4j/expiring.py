@@ -19,7 +19,7 @@ from identity.engines.neo4j.links import LinkState
 from identity.engines.neo4j.packing import date_of, unpack_activity
 from identity.engines.neo4j.signals import FACT_LABELS, PARTS
 from identity.evidence import Horizons, Known, expire
-from identity.model import Changed, EvidenceKind, NodeKey
+from identity.model import EvidenceKind, NodeKey
 
 STEP = 2_000
 """How many links, nodes or signals go in one transaction."""
@@ -175,7 +175,7 @@ def _expire_facts(tx: Tx, ids: Sequence[int], before_day: int) -> None:
         decision = each.fact.kind is EvidenceKind.DECISION
         for key in each.fact.subjects:
             if key in held:
-                held[key].changed |= Changed.DECIDED if decision else Changed.ACTIVITY
+                held[key].changed |= nodes.DECIDED if decision else nodes.ACTIVITY
     _mark(tx, held.values())
 
 

@@ -64,17 +64,14 @@ def _turn(row: list[Any]) -> list[Any]:
 
 def clear_outbox(connection: Connection, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
     """Remove what was published, see `GraphStore.clear_outbox`."""
-    waiting = sorted((entry.person, entry.resolution) for entry in entries)
+    waiting = {entry.person: entry.resolution for entry in entries}
 
     def work(tx: Tx) -> None:
         hold(tx, lease)
-        find_people(tx, (person for person, _ in waiting))
-        places = tx.places.people
-        rows = [(places[person], person, last) for person, last in waiting if person in places]
+        rows = [[place, waiting[person]] for place, person in find_people(tx, waiting)]
         if rows:
             tx.run(
-                "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.id = row[1] "
-                "AND p.unpublished = row[2] "
+                "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.unpublished = row[1] "
                 "SET p.unpublished = null, p.publish_as = null, p.publish_gone = null "
                 "REMOVE p:Unpublished",
                 rows=rows,
@@ -101,9 +98,7 @@ class Gathered:
 
 def _evidence(tx: Tx, people: list[PersonId]) -> dict[PersonId, PersonEvidence]:
     """Read nodes, then only those of links, older months and facts that there are."""
-    find_people(tx, people)
-    places = tx.places.people
-    known = [(places[person], person) for person in people if person in places]
+    known = find_people(tx, people)
     found: dict[PersonId, Gathered] = {}
     ids: dict[PersonId, list[int]] = {}
     older: list[int] = []
@@ -139,7 +134,7 @@ def _of_nodes(tx: Tx, query: str, ids: list[int]) -> list[Any]:
 
 
 _NODES = (
-    "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.id = row[1] MATCH (p)-[:HAS]->(n) "
+    "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] MATCH (p)-[:HAS]->(n) "
     "RETURN collect([row[1], id(n), n.key, n.order, n.sealed, n.activity, n:Bare, "
     "n.older, n.facts])"
 )

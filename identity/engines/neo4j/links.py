@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from identity.engines.neo4j import nodes
 from identity.engines.neo4j.connection import Tx
 from identity.engines.neo4j.nodes import NodeState
 from identity.engines.neo4j.packing import LinkDays, date_of, month_of, pack_links, unpack_links
 from identity.evidence import LinkCell, touches_edge
-from identity.model import Assurance, Changed, NodeKey
+from identity.model import Assurance, NodeKey
 
 Pair = tuple[NodeKey, NodeKey]
 
@@ -52,7 +53,7 @@ class LinkState:
         self.low.was_seen(*self.span)
         self.high.was_seen(*self.span)
 
-    def mark(self, reason: Changed) -> None:
+    def mark(self, reason: int) -> None:
         """Mark both ends."""
         self.low.changed |= reason
         self.high.changed |= reason
@@ -62,7 +63,7 @@ class LinkState:
         cell = self.days.get((day, source, assurance))
         if cell is None:
             if all(known[0] != day for known in self.days):
-                self.mark(Changed.ADDED)
+                self.mark(nodes.ADDED)
             self.days[day, source, assurance] = list(more)
         else:
             cell[0] += more[0]
@@ -70,16 +71,16 @@ class LinkState:
             cell[2] = max(cell[2], more[2])
         if assurance == Assurance.AUTHENTICATED and not self.authenticated:
             self.authenticated = True
-            self.mark(Changed.ADDED)
+            self.mark(nodes.ADDED)
         self.count += more[0]
-        self.mark(Changed.ACTIVITY)
+        self.mark(nodes.ACTIVITY)
         self.low.saw(day)
         self.high.saw(day)
 
     def take(self, day: int, source: str, assurance: int, less: list[int]) -> bool:
         """Take sightings; whether first and last of the cell must be found anew."""
         self.taken_from = True
-        self.mark(Changed.ACTIVITY)
+        self.mark(nodes.ACTIVITY)
         cell = self.days.get((day, source, assurance))
         assert cell is not None, "what is taken was added before"
         cell[0] -= less[0]
@@ -87,7 +88,7 @@ class LinkState:
             return touches_edge((cell[1], cell[2]), (less[1], less[2]))
         del self.days[day, source, assurance]
         if all(known[0] != day for known in self.days):
-            self.mark(Changed.REMOVED)
+            self.mark(nodes.REMOVED)
         return False
 
     def expire(self, before_day: int) -> None:
@@ -97,13 +98,13 @@ class LinkState:
             del self.days[cell]
         if gone:
             self.taken_from = True
-            self.mark(Changed.REMOVED | Changed.ACTIVITY)
+            self.mark(nodes.REMOVED | nodes.ACTIVITY)
 
     def sum_up(self) -> None:
         """After something was taken: find the summary anew from the days."""
         authenticated = any(cell[2] == Assurance.AUTHENTICATED for cell in self.days)
         if self.was_authenticated and not authenticated:
-            self.mark(Changed.REMOVED)
+            self.mark(nodes.REMOVED)
         self.authenticated = authenticated
         self.count = sum(cell[0] for cell in self.days.values())
 
@@ -121,7 +122,7 @@ class LinkState:
 
 
 def load_links(
-    tx: Tx, nodes: dict[NodeKey, NodeState], added: Iterable[LinkCell], taken: Iterable[LinkCell]
+    tx: Tx, held: dict[NodeKey, NodeState], added: Iterable[LinkCell], taken: Iterable[LinkCell]
 ) -> dict[Pair, LinkState]:
     """The state of every link named, new or not; their nodes are locked."""
     links: dict[Pair, LinkState] = {}
@@ -129,14 +130,14 @@ def load_links(
     for low, high, day, _, _ in added:
         pair = (low, high)
         if pair not in links:
-            links[pair] = LinkState(nodes[low], nodes[high])
+            links[pair] = LinkState(held[low], held[high])
             months[pair] = set()
         months[pair].add(month_of(day))
     fully = set()
     for low, high, _, _, _ in taken:
         pair = (low, high)
         if pair not in links:
-            links[pair] = LinkState(nodes[low], nodes[high])
+            links[pair] = LinkState(held[low], held[high])
         fully.add(pair)
     _read(tx, links.values())
     wanted = [
@@ -167,11 +168,11 @@ def _read(tx: Tx, links: Iterable[LinkState]) -> None:
         if not (link.low.is_new or link.high.is_new):
             (known if link.pair in places else unknown).append(link)
     if known:
-        found = [(places[link.pair], link.low.id, link.high.id, i) for i, link in enumerate(known)]
+        found = [[places[link.pair], link.low.id, link.high.id, i] for i, link in enumerate(known)]
         _take_over(tx, known, tx.rows(_READ_KNOWN, rows=found))
         unknown += [link for link in known if link.id < 0]
     if unknown:
-        rows = [(link.low.id, link.high.id, i) for i, link in enumerate(unknown)]
+        rows = [[link.low.id, link.high.id, i] for i, link in enumerate(unknown)]
         _take_over(tx, unknown, tx.rows(_READ, rows=rows))
 
 
@@ -224,14 +225,14 @@ def write_links(tx: Tx, links: Iterable[LinkState]) -> None:
             made.append(link)
             continue
         days, older = link.packed()
-        updated.append((link.id, days, link.count))
+        updated.append([link.id, days, link.count])
         span = _span(link.days)
         if link.whole and span != link.span:
-            seen.append((link.id, *map(date_of, span), link.authenticated))
+            seen.append([link.id, *map(date_of, span), link.authenticated])
         elif span != link.span or link.authenticated is not link.was_authenticated:
-            seen.append((link.id, None, date_of(span[1]), link.authenticated))
+            seen.append([link.id, None, date_of(span[1]), link.authenticated])
         if link.whole and (older is not None or link.had_earlier):
-            earlier.append((link.id, older))
+            earlier.append([link.id, older])
     _make(tx, made)
     _set(tx, "r.days = row[1], r.count = row[2]", updated)
     _set(
@@ -260,12 +261,12 @@ def _make(tx: Tx, links: Sequence[LinkState]) -> None:
         days, older = link.packed()
         seen = map(date_of, _span(link.days))
         ends = link.low.id, link.high.id
-        rows.append((*ends, days, link.count, *seen, link.authenticated, older))
+        rows.append([*ends, days, link.count, *seen, link.authenticated, older])
     for link, made in zip(links, tx.rows(_MAKE, rows=rows), strict=True):
         tx.places.links[link.pair] = made
 
 
-def _set(tx: Tx, assignments: str, rows: Sequence[tuple[object, ...]]) -> None:
+def _set(tx: Tx, assignments: str, rows: Sequence[Sequence[object]]) -> None:
     if rows:
         tx.run(
             f"UNWIND $rows AS row MATCH ()-[r]->() WHERE id(r) = row[0] SET {assignments}",

@@ -24,10 +24,10 @@ def assign(tx: Tx, people: Mapping[int, PersonId | None], assigned: set[int]) ->
             "WITH n MATCH (n)<-[has:HAS]-() DELETE has",
             ids=leaving,
         )
-    rows = [(each, person) for each, person in people.items() if person is not None]
+    rows = [[each, person] for each, person in people.items() if person is not None]
     if not rows:
         return
-    _make(tx, (person for _, person in rows))
+    _make(tx, (person for person in people.values() if person is not None))
     tx.run(
         "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] MATCH (p:Person {id: row[1]}) "
         "CREATE (p)-[:HAS {since: datetime()}]->(n) SET n.person = row[1]",
@@ -36,12 +36,12 @@ def assign(tx: Tx, people: Mapping[int, PersonId | None], assigned: set[int]) ->
 
 
 def _make(tx: Tx, people: Iterable[PersonId]) -> None:
-    ids = sorted({person for person in people if person not in tx.places.people})
-    if ids:
-        found = tx.rows(
-            "UNWIND $ids AS each MERGE (p:Person {id: each}) RETURN collect([each, id(p)])", ids=ids
+    tx.places.people.update(
+        tx.rows(
+            "UNWIND $ids AS each MERGE (p:Person {id: each}) RETURN collect([each, id(p)])",
+            ids=sorted(set(people)),
         )
-        tx.places.people.update(found)
+    )
 
 
 def write_lineage(tx: Tx, entries: Sequence[LineageEntry], number: int) -> None:
@@ -100,7 +100,7 @@ def write_outbox(tx: Tx, entries: Iterable[OutboxEntry], number: int) -> None:
     if not rows:
         return
     places = tx.places.people
-    known = [(places[row[0]], *row) for row in rows if row[0] in places]
+    known = [[places[row[0]], *row] for row in rows if row[0] in places]
     done: set[int] = set()
     if known:
         done.update(
@@ -111,7 +111,7 @@ def write_outbox(tx: Tx, entries: Iterable[OutboxEntry], number: int) -> None:
                 number=number,
             )
         )
-    others = [(0, *row) for row in rows if places.get(row[0]) not in done]
+    others = [[0, *row] for row in rows if places.get(row[0]) not in done]
     if others:
         found = tx.rows(
             f"UNWIND $rows AS row MERGE (p:Person {{id: row[1]}}) {_WAIT} "
@@ -129,14 +129,23 @@ def _first(row: tuple[Any, ...]) -> PersonId:
 _WAIT = "SET p:Unpublished, p.unpublished = $number, p.publish_as = row[2], p.publish_gone = row[3]"
 
 
-def find_people(tx: Tx, people: Iterable[PersonId]) -> None:
-    """Find the places of people that are not known; unknown ids have none."""
-    ids = sorted({person for person in people if person not in tx.places.people})
-    if ids:
-        found = tx.rows(
-            "UNWIND $ids AS each MATCH (p:Person {id: each}) RETURN collect([each, id(p)])", ids=ids
+def find_people(tx: Tx, people: Iterable[PersonId]) -> list[list[Any]]:
+    """Id inside the database and person id of those that there are."""
+    places = tx.places.people
+    wanted = list(dict.fromkeys(people))
+    found: list[list[Any]] = tx.rows(
+        "UNWIND $rows AS row MATCH (p) WHERE id(p) = row[0] AND p.id = row[1] RETURN collect(row)",
+        rows=[[places[person], person] for person in wanted if person in places],
+    )
+    if len(found) < len(wanted):
+        known = {person for _, person in found}
+        others = tx.rows(
+            "UNWIND $ids AS each MATCH (p:Person {id: each}) RETURN collect([id(p), each])",
+            ids=sorted(person for person in wanted if person not in known),
         )
-        tx.places.people.update(found)
+        places.update((person, place) for place, person in others)
+        found += others
+    return found
 
 
 # ---- readers -------------------------------------------------------------
@@ -226,7 +235,7 @@ def _person_of(tx: Tx, keys: list[NodeKey]) -> dict[NodeKey, PersonId]:
     rows = tx.rows(
         "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] AND n.key = row[1] "
         "RETURN collect([row[1], n.person])",
-        rows=[(places[key], key) for key in keys if key in places],
+        rows=[[places[key], key] for key in keys if key in places],
     )
     found: dict[NodeKey, PersonId | None] = dict(rows)
     for label, some in by_label(key for key in keys if key not in found):

@@ -62,7 +62,7 @@ def write_known(tx: Tx, before: Mapping[int, Known], after: Mapping[int, Known])
         known = full.get(signal) or after[signal]
         row = _row(signal, known)
         if signal in before:
-            changed.append((*row, not is_plain(known)))
+            changed.append([*row, not is_plain(known)])
         elif is_plain(known):
             plain.append(row)
         else:
@@ -81,11 +81,11 @@ def write_known(tx: Tx, before: Mapping[int, Known], after: Mapping[int, Known])
         )
 
 
-def _row(signal: int, known: Known) -> tuple[Any, ...]:
+def _row(signal: int, known: Known) -> list[Any]:
     if not known.seen:
-        return (signal, None, 0, pack_signal(known))
+        return [signal, None, 0, pack_signal(known)]
     content = known.seen[0].content
-    return (signal, date_of(content.day), parts_of(content), pack_signal(known))
+    return [signal, date_of(content.day), parts_of(content), pack_signal(known)]
 
 
 _CREATE = (
@@ -98,11 +98,11 @@ _UPDATE = (
 )
 
 
-def _create(tx: Tx, labels: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def _create(tx: Tx, labels: str, rows: Sequence[list[Any]]) -> None:
     if rows:
         days: dict[str, int] = {}
         placed = [
-            (signal, None if day is None else days.setdefault(day, len(days)), *rest)
+            [signal, None if day is None else days.setdefault(day, len(days)), *rest]
             for signal, day, *rest in rows
         ]
         tx.run(_CREATE % labels, rows=placed, days=list(days))
@@ -218,10 +218,10 @@ def write_facts(tx: Tx, facts: Sequence[SignalFact], nodes: Mapping[NodeKey, Nod
     for each in facts:
         signal = each.content.signal
         if each.fact.kind is EvidenceKind.DECISION:
-            decided.append((signal, *each.fact.subjects, each.fact.same))
+            decided.append([signal, *each.fact.subjects, each.fact.same])
             continue
         seen = date_of(each.content.day)
-        about += [(signal, nodes[key].id, seen) for key in each.fact.subjects]
+        about += [[signal, nodes[key].id, seen] for key in each.fact.subjects]
     if decided:
         tx.run(
             "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) SET s:Decision, "
