@@ -9,13 +9,19 @@ from typing import Any
 from identity.matching.training import TooLittle
 from kinfold.cli.options import Subparsers, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
-from kinfold.evaluate import people
+from kinfold.evaluate import devices, people
 from kinfold.evaluate.reading import NotEvaluable, read
 
 _EXAMPLES = """  kinfold evaluate people.csv --labels cluster
   kinfold evaluate people.csv --map kontakt=email --map ref=other:reference --labels id --json
+  kinfold evaluate --devices events.jsonl.gz --about devices.jsonl --truth truth.csv --json
 """
 _SEED = 20_250_101
+_DEVICE_FLAGS = (
+    ("--devices", "EVENTS", "instead of FILE: what devices did, JSON Lines"),
+    ("--about", "DEVICES", "with --devices: what each device says of itself, JSON Lines"),
+    ("--truth", "FILE", "with --devices: device, kind and person, CSV"),
+)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -27,10 +33,12 @@ def add_parser(subparsers: Subparsers) -> None:
         examples=_EXAMPLES,
         sections=(),
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="CSV, JSON Lines or Parquet")
     parser.add_argument(
-        "--labels", metavar="COLUMN", required=True, help="who each record truly is"
+        "file", metavar="FILE", type=Path, nargs="?", help="CSV, JSON Lines or Parquet"
     )
+    parser.add_argument("--labels", metavar="COLUMN", help="who each record truly is")
+    for flag, name, words in _DEVICE_FLAGS:
+        parser.add_argument(flag, metavar=name, type=Path, help=words)
     parser.add_argument(
         "--map",
         metavar="COLUMN=ATTRIBUTE",
@@ -45,6 +53,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, stream, compare, print. 2: the file or a column is not what was said."""
+    if args.devices is not None:
+        return _run_devices(args)
+    if args.file is None or args.labels is None:
+        return fail("FILE or --labels is missing", "kinfold evaluate --help", ASKED_WRONGLY)
     mapped = dict(pair.partition("=")[::2] for pair in args.map)
     try:
         answered = read(args.file, mapped, args.labels)
@@ -59,6 +71,21 @@ def run(args: argparse.Namespace) -> int:
     with progress("matching", len(answered.records), args.json) as advance:
         streamed = people.stream(answered.records, model, key, advance)
     figures = people.report(streamed, model, answered.labels(), train_s)
+    if args.json:
+        print_json(figures)
+    else:
+        print("\n".join(as_text(figures)))
+    return OK
+
+
+def _run_devices(args: argparse.Namespace) -> int:
+    if args.about is None or args.truth is None:
+        return fail("--about or --truth is missing", "kinfold evaluate --help", ASKED_WRONGLY)
+    try:
+        with progress("matching devices", None, args.json):
+            figures = devices.evaluate(args.devices, args.about, args.truth, args.seed)
+    except NotEvaluable as error:
+        return fail(str(error), "kinfold evaluate --help", ASKED_WRONGLY)
     if args.json:
         print_json(figures)
     else:
