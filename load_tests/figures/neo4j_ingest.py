@@ -33,7 +33,7 @@ class Size:
 
 
 FULL = Size(pairs=10_000, share=15_000, rounds=4)
-SHORT = Size(pairs=500, share=1_000, rounds=1)
+SHORT = Size(pairs=200, share=500, rounds=1)
 
 
 @dataclass(frozen=True, slots=True)

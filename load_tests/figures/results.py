@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from load_tests.figures.model import SPECS, Measured
 
 RESULTS = Path(__file__).parents[1] / "results.json"
+README = RESULTS.with_name("README.md")
+TABLE_BEGIN, TABLE_END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
-def keep(measured: Sequence[Measured], machine: dict[str, object], path: Path = RESULTS) -> None:
-    """Put these figures in place of what the file says of them, with the machine they are from."""
+def keep(
+    measured: Sequence[Measured],
+    machine: dict[str, object],
+    path: Path = RESULTS,
+    readme: Path = README,
+) -> None:
+    """Put these figures in place of what both files say of them, with the machine they are from."""
     told = _read(path)
     by_name = {one.name: one for one in measured}
     for spec in SPECS:
         if spec.name in by_name:
             told[spec.name] = {**by_name[spec.name].as_json(spec), "machine": machine}
     ordered = {spec.name: told[spec.name] for spec in SPECS if spec.name in told}
-    written = path.with_suffix(".new")
-    written.write_text(json.dumps({"figures": ordered}, indent=2, ensure_ascii=False) + "\n")
-    # Interrupted, it leaves the old results.
-    os.replace(written, path)  # noqa: PTH105 - the same, and one word
+    _replace(path, json.dumps({"figures": ordered}, indent=2, ensure_ascii=False) + "\n")
+    before, _, rest = readme.read_text("utf-8").partition(TABLE_BEGIN)
+    after = rest.partition(TABLE_END)[2]
+    _replace(readme, before + TABLE_BEGIN + _table(ordered) + TABLE_END + after)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Interrupted, it leaves what was there."""
+    written = path.with_name(path.name + ".new")
+    written.write_text(text, "utf-8")
+    written.replace(path)
+
+
+def _table(told: Mapping[str, Any]) -> str:
+    lines = ["| figure | median | least to most | target | | measured |", "|" + " --- |" * 6]
+    for name, one in told.items():
+        spread = f"{one['min']:,g} to {one['max']:,g}"
+        verdict = "met" if one["met"] else "**missed**"
+        machine = one["machine"]
+        where = f"{machine['at'][:10]}, {machine['cores']} cores, {machine['processor']}"
+        value = f"{one['median']:,g} {one['unit']}"
+        lines.append(f"| `{name}` | {value} | {spread} | {one['target']} | {verdict} | {where} |")
+    return "\n".join(lines) + "\n"
 
 
 def _read(path: Path) -> dict[str, Any]:
