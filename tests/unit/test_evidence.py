@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.engines.known_bytes import pack_known, unpack_known
@@ -40,6 +40,7 @@ horizon_maps = st.dictionaries(
     st.sampled_from(EvidenceKind), st.integers(FIRST_DAY, FIRST_DAY + 5), max_size=4
 )
 KnownById = dict[int, Known]
+LAW = settings(max_examples=40, deadline=None)
 
 
 def settled(
@@ -67,18 +68,21 @@ def expired(known: KnownById, horizons: Mapping[EvidenceKind, int]) -> KnownById
     return {signal: one for signal, one in left.items() if one is not None}
 
 
+@LAW
 @given(repeated().flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_))))
 def test_order_makes_no_difference(arrivals: tuple[list[Contribution], list[Contribution]]) -> None:
     """Any permutation of the same arrivals leaves the same known."""
     assert settled(arrivals[0]) == settled(arrivals[1])
 
 
+@LAW
 @given(repeated(), st.integers(1, 5))
 def test_batching_makes_no_difference(arrivals: list[Contribution], size: int) -> None:
     """One batch and many small ones leave the same known."""
     assert settled(arrivals) == settled(arrivals, size=size)
 
 
+@LAW
 @given(repeated())
 def test_repetition_makes_no_difference(arrivals: list[Contribution]) -> None:
     """Settling everything again changes nothing and says so."""
@@ -88,6 +92,7 @@ def test_repetition_makes_no_difference(arrivals: list[Contribution]) -> None:
     assert set(again.outcomes) <= {Outcome.DUPLICATE, Outcome.OUTDONE}
 
 
+@LAW
 @given(repeated(), horizon_maps, st.integers(0, 20))
 def test_a_horizon_may_come_at_any_point(
     arrivals: list[Contribution], horizons: dict[EvidenceKind, int], at: int
@@ -100,6 +105,7 @@ def test_a_horizon_may_come_at_any_point(
     assert known == early == expired(settled(arrivals), horizons)
 
 
+@LAW
 @given(repeated())
 def test_settling_changes_neither_argument(arrivals: list[Contribution]) -> None:
     """What is known and the batch are read only."""
@@ -109,6 +115,7 @@ def test_settling_changes_neither_argument(arrivals: list[Contribution]) -> None
     assert (known, arrivals) == before
 
 
+@LAW
 @given(repeated(), st.integers(1, 5))
 def test_additions_and_removals_add_up_to_what_counts(
     arrivals: list[Contribution], size: int
@@ -132,6 +139,7 @@ def test_additions_and_removals_add_up_to_what_counts(
     assert all(held[one.signal] == one for one in facts)
 
 
+@LAW
 @given(repeated(), horizon_maps)
 def test_the_smallest_digest_alive_counts(
     arrivals: list[Contribution], horizons: dict[EvidenceKind, int]
@@ -158,6 +166,7 @@ def test_the_smallest_digest_alive_counts(
             assert (live.digest, live.published_us) == (smallest, min(published))
 
 
+@LAW
 @given(repeated())
 def test_only_contents_that_may_yet_count_are_kept(arrivals: list[Contribution]) -> None:
     """Behind the smallest digest stand only contents that last longer in some kind or day."""
@@ -171,6 +180,7 @@ def test_only_contents_that_may_yet_count_are_kept(arrivals: list[Contribution])
                 )
 
 
+@LAW
 @given(repeated())
 def test_what_is_known_comes_back_from_bytes(arrivals: list[Contribution]) -> None:
     """Packing loses nothing, retracted and rival contents included."""
@@ -219,6 +229,7 @@ def test_pairs_are_of_all_nodes_and_lower_key_first() -> None:
     }
 
 
+@LAW
 @given(st.lists(contributions(), max_size=12), st.lists(contributions(), max_size=6))
 def test_taking_undoes_adding(stay: list[Contribution], leave: list[Contribution]) -> None:
     """Counts after adding all and taking some are those of adding the rest alone."""
@@ -234,6 +245,7 @@ def test_taking_undoes_adding(stay: list[Contribution], leave: list[Contribution
             assert [entry[0], *entry[3:]] == [0, {}, {}]
 
 
+@LAW
 @given(st.lists(contributions(), max_size=12), st.integers(0, 12))
 def test_folding_parts_adds_up(everything: list[Contribution], at: int) -> None:
     """Two parts folded apart and added are the whole folded at once."""
@@ -246,6 +258,7 @@ def test_folding_parts_adds_up(everything: list[Contribution], at: int) -> None:
     assert first.activity == fold(everything, (), {}).activity
 
 
+@LAW
 @given(st.lists(contributions(), max_size=12))
 def test_edges_are_those_of_a_fold(everything: list[Contribution]) -> None:
     """First and last found anew are those that folding the same contents keeps."""
@@ -255,6 +268,7 @@ def test_edges_are_those_of_a_fold(everything: list[Contribution]) -> None:
     assert holder_edges == {cell: (entry[1], entry[2]) for cell, entry in deltas.activity.items()}
 
 
+@LAW
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=6), st.data())
 def test_an_edge_that_is_not_touched_stays(times: list[int], data: st.DataObject) -> None:
     """Taking signals strictly between first and last moves neither."""
