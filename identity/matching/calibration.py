@@ -3,37 +3,58 @@
 The people that clustering finds use each record's whole company, which no
 single pair knows. How often pairs of a weight end up in one person is what
 the weight's probability is read from, kept from falling by pooling adjacent
-violators (Ayer et al., 1955).
+violators (Ayer et al., 1955). Where nobody else had a say in a pair, its
+being together repeats its own weight: such pairs count by that alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from identity.matching.bulk import Floats
+from identity.matching.bulk import Floats, Ints, Pairs
+from identity.matching.expectation import probability
+from identity.matching.model import MBITS
 
-_BINS = 60
-_FAR_BITS = 25.0
-_LEAST = 1e-5
+_REACH_BITS = 14
+_TAIL_BITS = 17.0
+_COMPANY = 4
+"""Records that a person must have for its others to have had a say."""
+_PSEUDO = 5.0
+"""Pairs' worth of the weight's own word in every bin."""
+_LEAST = 1e-7
 
 
-def calibrate(bits: Floats, together: NDArray[np.bool_]) -> tuple[tuple[int, float], ...]:
-    """Points (thousandths of a bit, probability), rising in both, at most about sixty.
+def calibrate(pairs: Pairs, bits: Floats, person: Ints) -> tuple[tuple[int, float], ...]:
+    """Points (thousandths of a bit, probability), one per bit of weight, rising in both.
 
-    `together`: whether the pair's records ended in one person.
+    `bits`: the match weight of every pair; `person`: the person of every record.
     """
-    clipped = np.clip(bits, -_FAR_BITS, _FAR_BITS)
-    order = np.argsort(clipped, kind="stable")
-    bins = [b for b in np.array_split(order, min(_BINS, max(1, len(order) // 20))) if len(b)]
-    if not bins:
-        return ((-1000, 1 / 3), (1000, 2 / 3))
-    centres = [float(clipped[b].mean()) for b in bins]
-    shares = _rising([float(together[b].sum()) for b in bins], [float(len(b)) for b in bins])
-    points: dict[int, float] = {}
-    for centre, share in zip(centres, shares, strict=True):
-        points[round(centre * 1000)] = min(1 - _LEAST, max(_LEAST, share))
-    return tuple(sorted(points.items()))
+    if not len(pairs):
+        return ((0, 0.5),)
+    said = probability(bits)
+    shares = np.where(_decided_by_others(pairs, person), _together(pairs, person), said)
+    bins = np.floor(np.clip(bits, -_REACH_BITS, _REACH_BITS - 1e-9)).astype(np.int64)
+    centres, hits, sizes = [], [], []
+    for number in np.unique(bins).tolist():
+        own = np.flatnonzero(bins == number)
+        centres.append(float(np.clip(bits[own], -_TAIL_BITS, _TAIL_BITS).mean()))
+        hits.append(float(shares[own].sum() + _PSEUDO * said[own].mean()))
+        sizes.append(len(own) + _PSEUDO)
+    return tuple(
+        (round(centre * MBITS), min(1 - _LEAST, max(_LEAST, share)))
+        for centre, share in zip(centres, _rising(hits, sizes), strict=True)
+    )
+
+
+def _together(pairs: Pairs, person: Ints) -> Floats:
+    same: Floats = (person[pairs.left] == person[pairs.right]).astype(np.float64)
+    return same
+
+
+def _decided_by_others(pairs: Pairs, person: Ints) -> np.ndarray:
+    company = np.bincount(person)[person]
+    decided: np.ndarray = np.maximum(company[pairs.left], company[pairs.right]) >= _COMPANY
+    return decided
 
 
 def _rising(hits: list[float], sizes: list[float]) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -75,7 +76,7 @@ class Clustering:
     """How links become people: weight of a pair without a score, stop, cap, all per pair."""
 
     missing_mbits: int = -2 * MBITS
-    stop_mbits: int = -1 * MBITS
+    stop_mbits: int = -1_500
     cap_mbits: int = 12 * MBITS
     floor_mbits: int = -40 * MBITS
 
@@ -84,8 +85,8 @@ class Clustering:
 class MatchModel:
     """A frozen version of the match model.
 
-    `calibration` maps match weight (thousandths of a bit) to probability, by
-    straight lines between its points. `link` and `review` are probabilities.
+    `calibration` maps match weight (thousandths of a bit) to probability; `link`
+    and `review` are probabilities.
     """
 
     name: str
@@ -104,20 +105,31 @@ class MatchModel:
     review: float = 0.1
 
     def probability(self, mbits: int) -> float:
-        """The calibrated probability of a match weight that includes the prior."""
+        """The calibrated probability of a match weight that includes the prior.
+
+        Straight between points in log odds; beyond them a bit is a bit.
+        """
         points = self.calibration
         above = bisect_right(points, (mbits, 2.0))
-        if above == 0:
-            return points[0][1]
-        if above == len(points):
-            return points[-1][1]
-        (low, low_p), (high, high_p) = points[above - 1], points[above]
-        return low_p + (high_p - low_p) * (mbits - low) / (high - low)
+        if above in (0, len(points)):
+            end, share = points[min(above, len(points) - 1)]
+            return _from_log_odds(_log_odds(share) + (mbits - end) / MBITS)
+        (low, low_share), (high, high_share) = points[above - 1], points[above]
+        start, stop = _log_odds(low_share), _log_odds(high_share)
+        return _from_log_odds(start + (stop - start) * (mbits - low) / (high - low))
+
+
+def _log_odds(share: float) -> float:
+    return math.log2(share / (1 - share))
+
+
+def _from_log_odds(bits: float) -> float:
+    return float(1 / (1 + 2.0 ** -max(-60.0, min(60.0, bits))))
 
 
 def uncalibrated(mbits: int) -> float:
     """The probability that the match weight itself says, before calibration."""
-    return float(1 / (1 + 2.0 ** -max(-60.0, min(60.0, mbits / MBITS))))
+    return _from_log_odds(mbits / MBITS)
 
 
 def to_json(model: MatchModel) -> str:

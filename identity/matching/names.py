@@ -19,6 +19,17 @@ _TITLES = frozenset(
     " countess rev reverend prof professor capt captain col colonel major general admiral st hon"
     " the of and bt esq phd md dame prince princess".split()
 )
+_NOBODY = frozenset({
+    "none", "no name", "noname", "name", "unknown", "unnamed", "not known", "na", "n a", "null",
+    "nil", "test", "anonymous", "resident", "occupant", "householder", "adult", "adult male",
+    "adult female", "male", "female", "man", "woman", "boy", "girl", "person", "baby", "baby boy",
+    "baby girl", "infant", "newborn", "child", "son", "son of", "daughter", "daughter of",
+    "grandchild", "grandson", "granddaughter", "husband", "wife", "spouse", "mother", "father",
+    "parent", "brother", "sister", "house", "of house", "home", "family", "surname", "last name",
+    "first name", "given name", "apellido", "nombre", "refused", "declined", "deceased", "other",
+    "xxx", "xx",
+})  # fmt: skip
+"""What forms hold where nobody's name was known."""
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)")
 _SUFFIXES = {
     "jr": "jr", "jnr": "jr", "junior": "jr",
@@ -79,15 +90,20 @@ def _whole(full: str) -> Name | None:
 
 
 def _parts(record: Mapping[str, str]) -> Name | None:
-    given, suffix = _clean(tokens(record.get(attributes.GIVEN, "")))
-    family, family_suffix = _clean(tokens(record.get(attributes.FAMILY, "")))
-    middle, _ = _clean(tokens(record.get(attributes.MIDDLE, "")))
+    given, suffix = _clean(_known(record.get(attributes.GIVEN, "")))
+    family, family_suffix = _clean(_known(record.get(attributes.FAMILY, "")))
+    middle, _ = _clean(_known(record.get(attributes.MIDDLE, "")))
     if not (given or family or middle):
         return None
     middle = given[1:] + middle
     words = _words(given + family + middle)
     first = given[0] if given else ""
     return Name(first, " ".join(family), "", tuple(middle), words, suffix or family_suffix)
+
+
+def _known(text: str) -> tuple[str, ...]:
+    words = tokens(text)
+    return () if " ".join(words) in _NOBODY else words
 
 
 def _clean(words: Iterable[str]) -> tuple[list[str], str]:

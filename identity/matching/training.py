@@ -74,7 +74,7 @@ def train(
     step("calibrating")
     rules = Clustering()
     bits = parameters.bits(candidates)
-    points = calibrate(bits, _together(len(bulk), candidates, bits, rules))
+    points = calibrate(candidates, bits, _people(len(bulk), candidates, bits, rules))
     return _model(name, seed, key, day_first, bulk, parameters, choices, recall, points, rules)
 
 
@@ -116,8 +116,8 @@ def _choose(bulk: Bulk, index: Index, chance: Pairs, seed: int) -> tuple[list[Ch
     return choose(brought, pool, probability(parameters.bits(candidates)), records)
 
 
-def _together(records: int, pairs: Pairs, bits: Floats, rules: Clustering) -> np.ndarray:
-    """Whether each pair's records end in one person."""
+def _people(records: int, pairs: Pairs, bits: Floats, rules: Clustering) -> Ints:
+    """The person of each record, by its least one."""
     mbits = np.round(bits * MBITS).astype(np.int64).tolist()
     links: dict[int, dict[int, int]] = {}
     parent = list(range(records))
@@ -135,13 +135,12 @@ def _together(records: int, pairs: Pairs, bits: Floats, rules: Clustering) -> np
     components: dict[int, list[int]] = {}
     for record in links:
         components.setdefault(root(record), []).append(record)
-    person = np.arange(records)
+    person = np.arange(records, dtype=np.int64)
     for members in components.values():
         if len(members) > 1:
             for group in clusters(members, links, lambda record: record, rules):
                 person[list(group)] = min(group)
-    together: np.ndarray = person[pairs.left] == person[pairs.right]
-    return together
+    return person
 
 
 def _model(
