@@ -146,6 +146,10 @@ class Pipeline:
 
         Raises: as `run`.
         """
+        if not self._source.wants(self.partition):
+            self.close()
+            self._stop.wait(self._patience.taken_ms / 1_000)
+            return None
         try:
             if self._reader is None:
                 self._hold()

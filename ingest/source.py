@@ -161,6 +161,9 @@ class SignalSource(Protocol):
             SourceMissing: there is no such file or topic.
         """
 
+    def wants(self, partition: str) -> bool:
+        """Whether this process should consume the partition now, or leave it to another."""
+
     def open(self, partition: str) -> PartitionReader:
         """Take hold of a partition; `resume` comes before the first `read`.
 

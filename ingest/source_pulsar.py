@@ -17,6 +17,7 @@ from typing import Any
 import pulsar
 from pulsar import exceptions
 
+from ingest.roster import Roster
 from ingest.source import (
     Extent,
     Form,
@@ -51,6 +52,7 @@ class PulsarSource:
         self._subscription = subscription
         self._limits = limits or ReadLimits()
         self._client = cluster.connect()
+        self._roster = Roster(cluster, self._client, topic, subscription)
 
     def partitions(self) -> list[str]:
         """As the port says: the full names of the partitions' own topics."""
@@ -63,6 +65,11 @@ class PulsarSource:
         if number == 0:
             return [self._topic]
         return [f"{self._topic}-partition-{each}" for each in range(number)]
+
+    def wants(self, partition: str) -> bool:
+        """As the port says: processes under one subscription share the partitions evenly."""
+        number = partition.rpartition("-partition-")[2]
+        return self._roster.wants(int(number) if number.isdecimal() else 0)
 
     def open(self, partition: str) -> TopicReader:
         """As the port says."""
@@ -82,6 +89,7 @@ class PulsarSource:
 
     def close(self) -> None:
         """As the port says."""
+        self._roster.close()
         with suppress(exceptions.PulsarException):
             self._client.close()
 

@@ -104,6 +104,12 @@ class PulsarCluster:
         """The names of the subscriptions that a topic without partitions has."""
         return frozenset(self._asked("GET", f"{_path(topic)}/stats")["subscriptions"])
 
+    def consumers(self, topic: str, subscription: str) -> list[str]:
+        """The names of a subscription's consumers on a topic without partitions, sorted."""
+        subscriptions = self._asked("GET", f"{_path(topic)}/stats")["subscriptions"]
+        found = subscriptions.get(subscription, {}).get("consumers", [])
+        return sorted(str(each["consumerName"]) for each in found)
+
     def extent(self, topic: str) -> TopicExtent:
         """How many entries a topic without partitions holds, and where."""
         return _extent(self._asked("GET", f"{_path(topic)}/internalStats"))
