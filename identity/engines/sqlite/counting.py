@@ -13,6 +13,7 @@ from identity.engines.sqlite.grain import (
     Place,
     add_doing,
     add_sighting,
+    day_bytes,
     set_sighting_edges,
     take_doings,
     take_sightings,
@@ -297,7 +298,7 @@ class Counting:
         """Rows from each subject of a fact to its signal; decisions have none."""
         if fact.kind is EvidenceKind.DECISION:
             return []
-        day = one.day.to_bytes(4, "big", signed=True)
+        day = day_bytes(one.day)
         subjects = dict.fromkeys(fact.subjects)
         return [(self._ids[subject], -fact.kind, one.signal, day) for subject in subjects]
 

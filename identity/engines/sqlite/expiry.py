@@ -11,6 +11,7 @@ from identity.engines.sqlite.grain import (
     Documents,
     Place,
     Sightings,
+    day_bytes,
     pack_document,
     unpack_document,
 )
@@ -43,8 +44,7 @@ def expire_grain(database: Database, kind: EvidenceKind, before_day: int) -> dic
     elif kind is EvidenceKind.DECISION:
         _expire_decisions(database, before_day, marks)
     elif kind is not EvidenceKind.LINK:
-        before = before_day.to_bytes(4, "big", signed=True)
-        rows = database.execute(_OLD_FACTS, (-kind, before)).fetchall()
+        rows = database.execute(_OLD_FACTS, (-kind, day_bytes(before_day))).fetchall()
         Documents(database).delete(rows)
         for node, _, _ in rows:
             _mark(marks, node, _ACTIVITY)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from identity.engines.sqlite.database import Database
-from identity.engines.sqlite.grain import activity_days, link_days, unpack_document
+from identity.engines.sqlite.grain import activity_days, day_of, link_days, unpack_document
 from identity.engines.sqlite.names import Names
 from identity.engines.sqlite.remembered import Remembered
 from identity.model import (
@@ -115,7 +115,7 @@ class Gathering:
             days = person.activity.setdefault(person.nodes[node].key, {})
             days.update(activity_days(part, unpack_document(body), self._names))
         elif other < 0:
-            person.facts.add((int.from_bytes(body, "big", signed=True), part))
+            person.facts.add((day_of(body), part))
         elif other > node and other in person.nodes:
             low, high = sorted((person.nodes[node].key, person.nodes[other].key))
             sightings = person.links.setdefault((low, high), [])

@@ -24,6 +24,7 @@ Sightings = list[int]
 Doings = dict[int, list[Any]]
 """A holder's document: day in period to [count, first and last in the day, hours, cells]."""
 FIELDS = 6
+_NO_DAY_EARLIER = 2**31
 
 _pack = msgpack.Packer().pack
 _unpack = msgpack.unpackb
@@ -97,6 +98,16 @@ class Documents:
         self.database.executemany(
             "INSERT OR IGNORE INTO grain VALUES (?2, ?1, 0, x'')", sorted(links)
         )
+
+
+def day_bytes(day: int) -> bytes:
+    """A day as bytes that sort as days do."""
+    return (day + _NO_DAY_EARLIER).to_bytes(4, "big")
+
+
+def day_of(packed: bytes) -> int:
+    """The day in `day_bytes`."""
+    return int.from_bytes(packed, "big") - _NO_DAY_EARLIER
 
 
 def pack_document(document: Any) -> bytes:
