@@ -94,6 +94,25 @@ class CountingContract:
             assert set(store.views([smaller.nodes[1].key])) == {smaller.nodes[1].key}
             assert store.views([larger.nodes[1].key]) == {}
 
+    def test_a_content_of_another_day_replaces(self, engine: Engine) -> None:
+        """An id is remembered once, also when its contents are of several days."""
+        with engine.fresh() as store:
+            first, second = (
+                contribution(1, "login:a", "device:a", day=FIRST_DAY + day) for day in (0, 3)
+            )
+            arrivals = sorted([first, second], key=lambda one: one.digest, reverse=True)
+            consumer = Consumer(store)
+            outcomes = [consumer.take(one)[0] for one in arrivals]
+            assert outcomes == [Outcome.COUNTED, Outcome.REPLACED]
+            assert consumer.take(retraction(9, 2, day=FIRST_DAY + 9)) == [Outcome.RETRACTION]
+            assert consumer.take(contribution(2, "device:b")) == [Outcome.WITHHELD]
+            assert store.totals().signals == 2
+            (day,) = store.link_days([(ANN, PHONE)])[ANN, PHONE]
+            assert (day.day, day.count) == (arrivals[1].day, 1)
+            for one in arrivals:
+                assert consumer.take(one)[0] in (Outcome.OUTDONE, Outcome.DUPLICATE)
+            assert sightings_of(store) == 1
+
     def test_a_retraction_takes_what_counted(self, engine: Engine) -> None:
         """A retracted signal counts no more, and its extremes are gone with it."""
         with engine.fresh() as store:

@@ -126,6 +126,20 @@ class MarksContract:
             assert reasons.keys() == {ANN, PHONE}
             assert all(reason & Changed.ADDED for reason in reasons.values())
 
+    def test_the_last_authenticated_sighting_is_removed(self, engine: Engine) -> None:
+        """A link that is authenticated no more concerns identity, though its days stay."""
+        with engine.fresh() as store:
+            consumer = Consumer(store)
+            consumer.take(
+                contribution(1, "login:a", "device:a"),
+                contribution(2, "login:a", "device:a", assurance=Assurance.AUTHENTICATED),
+            )
+            changed(store)
+            consumer.take(retraction(9, 2, at_us=9))
+            reasons = changed(store)
+            assert reasons.keys() == {ANN, PHONE}
+            assert all(reason & Changed.REMOVED for reason in reasons.values())
+
     def test_what_is_retracted_is_removed(self, engine: Engine) -> None:
         """A link's last sighting on a day marks both ends as removed when it goes."""
         with engine.fresh() as store:
