@@ -1,0 +1,94 @@
+"""The contract of people on Neo4j, a real server, wiped before every example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from identity.engines.neo4j.store import Neo4jGraphStore
+from identity.model import Contribution
+from identity.store import GraphStore
+from tests.contracts import people
+from tests.support import histories
+from tests.support.histories import Horizon, Step
+from tests.support.neo4j_graph import empty
+from tests.support.servers import Neo4jServer
+
+Fresh = Callable[[], GraphStore]
+FEW = settings(
+    max_examples=8,
+    deadline=None,
+    # A fixture that empties the graph at each call may serve many examples.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+FEWEST = settings(FEW, max_examples=3)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def fresh(neo4j_server: Neo4jServer) -> Iterator[Fresh]:
+    """Gives a store on the session's graph at each call, emptied while no store was open."""
+    opened: list[GraphStore] = []
+
+    def made() -> GraphStore:
+        clear()
+        opened.append(
+            Neo4jGraphStore(
+                neo4j_server.bolt_url,
+                (neo4j_server.user, neo4j_server.password),
+                neo4j_server.database,
+            )
+        )
+        return opened[-1]
+
+    def clear() -> None:
+        while opened:
+            opened.pop().close()
+        empty(driver)
+
+    with neo4j_server.driver() as driver:
+        try:
+            yield made
+        finally:
+            clear()
+
+
+@FEW
+@given(steps=histories.histories())
+def test_people_are_those_of_a_rebuild(fresh: Fresh, steps: list[Step]) -> None:
+    """Batches and drains in any order end in the oracle's people."""
+    people.check_rebuild(people.World(fresh()), steps)
+
+
+@FEW
+@given(steps=histories.histories())
+def test_every_local_step_is_a_rebuild(fresh: Fresh, steps: list[Step]) -> None:
+    """Resolving only what a commit marked gives the oracle's people after each commit."""
+    people.check_every_step(people.World(fresh()), steps)
+
+
+@FEW
+@given(steps=histories.histories(), horizon=histories.horizons(), place=st.integers(0, 8))
+def test_horizon_at_any_point(
+    fresh: Fresh, steps: list[Step], horizon: Horizon, place: int
+) -> None:
+    """A horizon that moves at any point ends in the people of a rebuild with it."""
+    arranged = [*steps[:place], horizon, *steps[place:]]
+    people.check_rebuild(people.World(fresh()), arranged)
+
+
+@FEW
+@given(steps=histories.histories(max_steps=12))
+def test_every_id_resolves(fresh: Fresh, steps: list[Step]) -> None:
+    """Ids survive merges and splits; each one ever given out still leads somewhere."""
+    people.check_ids_resolve(people.World(fresh()), steps)
+
+
+@FEWEST
+@given(contributions=st.lists(histories.contributions(), min_size=1, max_size=10))
+def test_order_does_not_matter(fresh: Fresh, contributions: list[Contribution]) -> None:
+    """Four orders and batchings give the same people."""
+    people.check_orders_agree(fresh, contributions, orders=4)
