@@ -17,10 +17,13 @@ from identity.matching.model import MBITS
 
 _REACH_BITS = 14
 _TAIL_BITS = 17.0
-_COMPANY = 4
+_COMPANY = 3
 """Records that a person must have for its others to have had a say."""
-_PSEUDO = 5.0
+_PSEUDO = 0.5
 """Pairs' worth of the weight's own word in every bin."""
+_OVERSTATED = 0.7
+"""What a bit of summed weight is worth by itself: the errors of one record come together, so
+comparisons are less independent than their sum says. Measured over several sets of records."""
 _LEAST = 1e-7
 
 
@@ -31,7 +34,7 @@ def calibrate(pairs: Pairs, bits: Floats, person: Ints) -> tuple[tuple[int, floa
     """
     if not len(pairs):
         return ((0, 0.5),)
-    said = probability(bits)
+    said = probability(bits * _OVERSTATED)
     shares = np.where(_decided_by_others(pairs, person), _together(pairs, person), said)
     bins = np.floor(np.clip(bits, -_REACH_BITS, _REACH_BITS - 1e-9)).astype(np.int64)
     centres, hits, sizes = [], [], []
