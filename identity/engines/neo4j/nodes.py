@@ -105,24 +105,33 @@ def lock(tx: Tx, keys: Iterable[NodeKey], columns: str) -> dict[NodeKey, list[An
 
     To add a label that a node has already takes its lock and writes nothing.
     """
+    return _reach(tx, keys, "SET n:{label} RETURN collect([i, id(n), " + columns + "])")
+
+
+def find(tx: Tx, keys: Iterable[NodeKey], columns: str) -> dict[NodeKey, list[Any]]:
+    """Id and `columns` of each node `n` that exists, not locked."""
+    return _reach(tx, keys, "RETURN collect([i, id(n), " + columns + "])")
+
+
+def _reach(tx: Tx, keys: Iterable[NodeKey], then: str) -> dict[NodeKey, list[Any]]:
     found: dict[NodeKey, list[Any]] = {}
+    places = tx.places.nodes
     for label, some in by_label(keys):
         query = (
             "UNWIND range(0, size($ids) - 1) AS i MATCH (n) "
-            f"WHERE id(n) = $ids[i] AND n.key = $keys[i] SET n:{label} "
-            f"RETURN collect([i, id(n), {columns}])"
+            "WHERE id(n) = $ids[i] AND n.key = $keys[i] " + then.replace("{label}", label)
         )
-        known = [key for key in some if key in tx.places.nodes]
+        known = [key for key in some if key in places]
         if len(known) < len(some):
             known = _find(tx, label, some)
-        rows = tx.rows(query, ids=[tx.places.nodes[key] for key in known], keys=known)
+        rows = tx.rows(query, ids=[places[key] for key in known], keys=known)
         found.update((known[row[0]], row[1:]) for row in rows)
         if len(rows) < len(known):
             moved = [key for key in known if key not in found]
             for key in moved:
-                del tx.places.nodes[key]
+                del places[key]
             again = _find(tx, label, moved)
-            rows = tx.rows(query, ids=[tx.places.nodes[key] for key in again], keys=again)
+            rows = tx.rows(query, ids=[places[key] for key in again], keys=again)
             found.update((again[row[0]], row[1:]) for row in rows)
     return found
 

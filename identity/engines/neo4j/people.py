@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.engines.neo4j.nodes import MICROSECONDS, MOMENT, by_label
+from identity.engines.neo4j.nodes import MICROSECONDS, MOMENT, find
 from identity.engines.neo4j.packing import moment
 from identity.model import LineageChange, LineageEntry, NodeKey, OutboxEntry, PersonId
 
@@ -24,24 +25,38 @@ def assign(tx: Tx, people: Mapping[int, PersonId | None], assigned: set[int]) ->
             "WITH n MATCH (n)<-[has:HAS]-() DELETE has",
             ids=leaving,
         )
-    rows = [[each, person] for each, person in people.items() if person is not None]
-    if not rows:
+    if all(person is None for person in people.values()):
         return
-    _make(tx, (person for person in people.values() if person is not None))
+    places = _made(tx, {person for person in people.values() if person is not None})
     tx.run(
-        "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] MATCH (p:Person {id: row[1]}) "
-        "CREATE (p)-[:HAS {since: datetime()}]->(n) SET n.person = row[1]",
-        rows=rows,
+        "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] MATCH (p) WHERE id(p) = row[1] "
+        "CREATE (p)-[:HAS {since: datetime()}]->(n) SET n.person = p.id",
+        rows=[[each, places[person]] for each, person in people.items() if person is not None],
     )
 
 
-def _make(tx: Tx, people: Iterable[PersonId]) -> None:
-    tx.places.people.update(
-        tx.rows(
+def _made(tx: Tx, people: set[PersonId]) -> dict[PersonId, int]:
+    """The places of people, who are made if they are not there."""
+    places = {person: place for place, person in find_people(tx, people)}
+    missing = sorted(people - places.keys())
+    if missing:
+        made = tx.rows(
             "UNWIND $ids AS each MERGE (p:Person {id: each}) RETURN collect([each, id(p)])",
-            ids=sorted(set(people)),
+            ids=missing,
         )
-    )
+        tx.places.people.update(made)
+        places.update(made)
+    return places
+
+
+@dataclass(slots=True)
+class Life:
+    """What a resolution adds to the life of one person."""
+
+    changes: list[int] = field(default_factory=list)
+    at: tuple[int, int] = (0, 0)
+    former: bool = False
+    into: PersonId | None = None
 
 
 def write_lineage(tx: Tx, entries: Sequence[LineageEntry], number: int) -> None:
@@ -52,44 +67,44 @@ def write_lineage(tx: Tx, entries: Sequence[LineageEntry], number: int) -> None:
     """
     if not entries:
         return
-    _make(tx, [entry.person for entry in entries])
-    _make(tx, [entry.other for entry in entries if entry.other is not None])
-    alone: list[tuple[Any, ...]] = []
-    between: dict[LineageChange, list[tuple[Any, ...]]] = {}
-    latest: dict[PersonId, tuple[Any, ...]] = {}
+    lives: dict[PersonId, Life] = {}
+    between: dict[LineageChange, list[list[Any]]] = {}
     for place, entry in enumerate(entries):
-        at = moment(entry.at_us)
+        life = lives.setdefault(entry.person, Life())
+        life.at = moment(entry.at_us)
         if entry.change in TO_OTHER and entry.other is not None:
-            row = (entry.person, entry.other, number, place, *at)
+            row = [entry.person, entry.other, number, place, *life.at]
             between.setdefault(entry.change, []).append(row)
         else:
-            alone.append((entry.person, [int(entry.change), number, place, entry.at_us]))
-        former = entry.change in (LineageChange.MERGED, LineageChange.RETIRED)
-        into = entry.other if entry.change is LineageChange.MERGED else None
-        latest[entry.person] = (entry.person, former, into, *at)
-    tx.run(
-        "UNWIND $rows AS row MATCH (p:Person {id: row[0]}) "
-        "SET p.changes = coalesce(p.changes, []) + row[1]",
-        rows=alone,
+            life.changes += [int(entry.change), number, place, entry.at_us]
+        life.former = entry.change in (LineageChange.MERGED, LineageChange.RETIRED)
+        life.into = entry.other if entry.change is LineageChange.MERGED else None
+    made = tx.rows(
+        "UNWIND $rows AS row MERGE (p:Person {id: row[0]}) "
+        "SET p.changes = coalesce(p.changes, []) + row[1], "
+        f"p.since = coalesce(p.since, {MOMENT.format('row[2]', 'row[3]')}), "
+        "p.merged_into = row[4] RETURN collect([row[0], id(p), p:Former])",
+        rows=[
+            [person, life.changes, *life.at, life.into] for person, life in sorted(lives.items())
+        ],
     )
+    _move(tx, "SET", [place for person, place, was in made if lives[person].former and not was])
+    _move(tx, "REMOVE", [place for person, place, was in made if was and not lives[person].former])
+    tx.places.people.update((person, place) for person, place, _ in made)
     for change, rows in between.items():
+        _made(tx, {row[1] for row in rows})
         tx.run(
             "UNWIND $rows AS row MATCH (p:Person {id: row[0]}) MATCH (o:Person {id: row[1]}) "
             f"CREATE (p)-[:{TO_OTHER[change]} {{resolution: row[2], place: row[3], "
             f"at: {MOMENT.format('row[4]', 'row[5]')}}}]->(o)",
             rows=rows,
         )
-    tx.run(
-        "UNWIND $rows AS row MATCH (p:Person {id: row[0]}) "
-        f"SET p.since = coalesce(p.since, {MOMENT.format('row[3]', 'row[4]')}), "
-        "p.merged_into = row[2]",
-        rows=list(latest.values()),
-    )
-    for clause, former in (("SET", True), ("REMOVE", False)):
-        tx.run(
-            f"UNWIND $ids AS each MATCH (p:Person {{id: each}}) {clause} p:Former",
-            ids=[row[0] for row in latest.values() if row[1] is former],
-        )
+
+
+def _move(tx: Tx, clause: str, places: list[int]) -> None:
+    """Let people be former ones, or again present ones."""
+    if places:
+        tx.run(f"UNWIND $ids AS each MATCH (p) WHERE id(p) = each {clause} p:Former", ids=places)
 
 
 def write_outbox(tx: Tx, entries: Iterable[OutboxEntry], number: int) -> None:
@@ -226,27 +241,9 @@ _LINEAGE = (
 
 def person_of(connection: Connection, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
     """The person of each node, see `GraphStore.person_of`."""
-    wanted = list(dict.fromkeys(keys))
-    return connection.read(lambda tx: _person_of(tx, wanted))
-
-
-def _person_of(tx: Tx, keys: list[NodeKey]) -> dict[NodeKey, PersonId]:
-    places = tx.places.nodes
-    rows = tx.rows(
-        "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] AND n.key = row[1] "
-        "RETURN collect([row[1], n.person])",
-        rows=[[places[key], key] for key in keys if key in places],
-    )
-    found: dict[NodeKey, PersonId | None] = dict(rows)
-    for label, some in by_label(key for key in keys if key not in found):
-        found.update(
-            tx.rows(
-                f"UNWIND $keys AS key MATCH (n:{label} {{key: key}}) "
-                "RETURN collect([key, n.person])",
-                keys=some,
-            )
-        )
-    return {key: person for key, person in found.items() if person is not None}
+    wanted = set(keys)
+    found = connection.read(lambda tx: find(tx, wanted, "n.person"))
+    return {key: person for key, (_, person) in found.items() if person is not None}
 
 
 def all_people(connection: Connection) -> list[PersonId]:

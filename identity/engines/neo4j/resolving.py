@@ -7,7 +7,7 @@ from typing import Any
 
 from identity.engines.neo4j import people
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.engines.neo4j.nodes import BITS, REASONS, by_label, lock
+from identity.engines.neo4j.nodes import BITS, REASONS, find, lock
 from identity.engines.neo4j.packing import link_days, unpack_signal
 from identity.model import Assurance, Changed, Decision, Mark, NodeKey, NodeView, PersonId, Tie
 from identity.store import Fenced, Lease, Resolution
@@ -80,23 +80,26 @@ def views(connection: Connection, keys: Iterable[NodeKey]) -> dict[NodeKey, Node
 
 
 def _views(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeView]:
-    found = {}
-    for label, some in by_label(keys):
-        for key, order, shared, person, ties in tx.rows(_VIEWS % label, keys=some):
-            found[key] = NodeView(
-                key=key,
-                order=order,
-                shared=shared,
-                person=person,
-                ties=tuple(sorted((_tie(tie) for tie in ties), key=_other)),
-            )
-    return found
+    nodes = find(tx, keys, "n.order, n.shared IS NOT NULL, n.person, n:Bare")
+    present = {node[0]: key for key, node in nodes.items() if not node[4]}
+    ties: dict[NodeKey, list[Tie]] = {key: [] for key in present.values()}
+    for each, *tie in tx.rows(_TIES, ids=list(present)):
+        ties[present[each]].append(_tie(tie))
+    return {
+        key: NodeView(
+            key=key,
+            order=nodes[key][1],
+            shared=nodes[key][2],
+            person=nodes[key][3],
+            ties=tuple(sorted(some, key=_other)),
+        )
+        for key, some in ties.items()
+    }
 
 
-_VIEWS = (
-    "UNWIND $keys AS key MATCH (n:%s {key: key}) WHERE NOT n:Bare "
-    "RETURN collect([key, n.order, n.shared IS NOT NULL, n.person, "
-    "[(n)-[r:SEEN_WITH]-(m) | [m.key, m.order, m.shared IS NOT NULL, r.days, r.earlier]]])"
+_TIES = (
+    "UNWIND $ids AS each MATCH (n) WHERE id(n) = each MATCH (n)-[r:SEEN_WITH]-(m) "
+    "RETURN collect([each, m.key, m.order, m.shared IS NOT NULL, r.days, r.earlier])"
 )
 
 
@@ -167,8 +170,8 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
 
     1. Lock every node it names, in the order of all writers.
     2. Clear marks that are still as they were read.
-    3. Give nodes to people and flag the shared.
-    4. Write lineage and outbox.
+    3. Write lineage, give nodes to people, flag the shared.
+    4. Write the outbox.
     5. Drop nodes without evidence that are nobody's.
     """
     cleared = {mark.key: mark.count for mark in resolution.cleared}
@@ -188,9 +191,9 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
             reasons=REASONS + 1,
         )
     assigned = {held[key][0]: person for key, person in resolution.people.items() if key in held}
+    people.write_lineage(tx, resolution.lineage, number)
     people.assign(tx, assigned, {node[0] for node in held.values() if node[2] is not None})
     _flag(tx, {held[key][0]: flag for key, flag in resolution.shared.items() if key in held})
-    people.write_lineage(tx, resolution.lineage, number)
     people.write_outbox(tx, resolution.outbox, number)
     _drop(tx, held, resolution.people)
     tx.run("MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number", number=number)
