@@ -7,7 +7,7 @@ the model's; a comparison only promises that more is more alike.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from math import sqrt
 
@@ -22,23 +22,23 @@ _USUAL_SHARE = 0.2
 _FEW = 3
 _CHANCES_SLOTS = 5
 _MOVES_SLOTS = 5
-_SITES = 8
+_SITES = 3
 _OVERLAP_HOURS = 72
 _ACTIVE_HOURS = 10
 _SMOOTHING_HOURS = 30.0
 
 Compare = Callable[[Device, Device, Population], float | None]
 
-NEVER, HARDLY, PASSING, USUAL, CROWDED, ALONE, ONCE, OFTEN, HOME = range(9)
+NEVER, HARDLY, PASSING, CROWDED, USUAL, ALONE, ONCE, OFTEN, HOME = range(9)
 
 
 def network(left: Device, right: Device, population: Population) -> float | None:
     """How closely networks are shared: the closest of all that both used.
 
     Never, although both were online often enough at the same times; never, and
-    hardly ever online at the same times; in passing, at other times; the usual
-    one of both, at other times; on one day, among others; on a day alone, where
-    others come, too; where hardly anybody else comes, on one day, on several,
+    hardly ever online at the same times; in passing, at other times; on one day,
+    among others; a private one that is usual for both, at other times; on a day
+    alone, where others come, too; where hardly anybody else comes, on one day, on several,
     and as the usual one of both.
     """
     if not left.network_days or not right.network_days:
@@ -107,21 +107,36 @@ def _pairs(counts: Counter[Hashable]) -> int:
 
 
 def sites(left: Device, right: Device, population: Population) -> float | None:
-    """Cosine of the sites and categories visited, each weighted by its rarity.
+    """Cosine of the sites and categories visited, and of their visits by day.
 
-    Only those count that more than one type of device visits: an app's own
+    A site weighs its rarity; a visit the geometric mean of the site's rarity
+    and its own, that day. Both are one comparison, for they are not independent.
+    Only sites count that more than one type of device visits: an app's own
     addresses are never seen on a desktop, whoever uses it.
     """
     rarity = population.rarity
-    own, other = left.visited & rarity.keys(), right.visited & rarity.keys()
+    own, other = left.visited.keys() & rarity.keys(), right.visited.keys() & rarity.keys()
     if min(len(own), len(other)) < _SITES:
         return None
-    lengths = sqrt(_squares(own, rarity) * _squares(other, rarity))
-    return _squares(own & other, rarity) / lengths if lengths else None
+    shared = sum(
+        rarity[name] ** 2 + _visits(name, left.visited[name] & right.visited[name], population)
+        for name in sorted(own & other)
+    )
+    lengths = sqrt(_length(left, own, population) * _length(right, other, population))
+    return shared / lengths if lengths else None
 
 
-def _squares(visited: Iterable[str], rarity: Mapping[str, float]) -> float:
-    return sum(rarity[name] ** 2 for name in sorted(visited))
+def _length(device: Device, names: Iterable[str], population: Population) -> float:
+    rarity = population.rarity
+    return sum(
+        rarity[name] ** 2 + _visits(name, device.visited[name], population)
+        for name in sorted(names)
+    )
+
+
+def _visits(name: str, days: Iterable[int], population: Population) -> float:
+    visit_rarity = population.visit_rarity
+    return population.rarity[name] * sum(visit_rarity[name, day] for day in sorted(days))
 
 
 def language(left: Device, right: Device, population: Population) -> float | None:
@@ -188,13 +203,14 @@ def _unusual(device: Device, start: int, stop: int) -> NDArray[np.float64] | Non
 
 
 def hours(left: Device, right: Device, population: Population) -> float | None:
-    """Bhattacharyya coefficient of the active hours of the day.
+    """How alike both differ from everybody in the active hours of their days.
 
-    Both are smoothed towards everybody's day, so that a device seen seldom
-    says little.
+    Both days are smoothed towards everybody's, so that a device seen seldom
+    says little; then the square roots of hours' shares are compared.
     """
+    usual = np.sqrt(population.day_shape)
     own, other = _day_shape(left, population), _day_shape(right, population)
-    return float(np.sqrt(own) @ np.sqrt(other))
+    return float((np.sqrt(own) - usual) @ (np.sqrt(other) - usual))
 
 
 def _day_shape(device: Device, population: Population) -> NDArray[np.float64]:
@@ -228,6 +244,10 @@ class Comparison:
     `edges` cut the scores into levels; where None, the model takes them from
     the scores of all pairs at `shares`. `guess` is, per level, the bits that it
     is thought to weigh: where little can be learnt, weights stay near it.
+
+    With `above_rivals` a score counts by how far it is above the best that
+    either device has with any other of the same type: to be closest by far
+    says more than to be close, for some devices are close to everybody.
     """
 
     name: str
@@ -235,6 +255,7 @@ class Comparison:
     guess: tuple[float, ...]
     edges: tuple[float, ...] | None = None
     shares: tuple[float, ...] | None = None
+    above_rivals: bool = False
 
 
 _SHARES = (0.7, 0.9, 0.97, 0.99)
@@ -243,11 +264,13 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison(
         "network",
         network,
-        (-1.5, -1, 0.5, 3, 3, 5, 6, 8, 10),
+        (-2, -1, 0.5, 3, 4.5, 5.5, 6, 8, 10),
         edges=(0, 1, 2, 3, 4, 5, 6, 7),
     ),
-    Comparison("moves", moves, (-0.6, -0.4, 0, 1, 2, 4), shares=(0.3, *_SHARES)),
-    Comparison("sites", sites, _RISING, shares=_SHARES),
+    Comparison("moves", moves, (-1.5, -1, 0, 1, 2, 4.5), shares=(0.3, *_SHARES), above_rivals=True),
+    Comparison(
+        "sites", sites, (-1.5, 0, 1, 2.5, 4, 5.5), shares=(*_SHARES, 0.997), above_rivals=True
+    ),
     Comparison("language", language, (-2, -0.5, 0, 3), edges=(0, 1, 2)),
     Comparison("zone", zone, (-2, 0, 3), edges=(0, 1)),
     Comparison("place", place, (-1, 1), edges=(0,)),

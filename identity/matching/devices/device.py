@@ -55,6 +55,7 @@ class Device:
     - `network_days`: per network the UTC days it was used on.
     - `slots`: per slot the network used most in it.
     - `hours`: the hours in which it was active.
+    - `visited`: per site or category the UTC days it was visited on.
     """
 
     key: str
@@ -66,7 +67,7 @@ class Device:
     network_days: Mapping[str, frozenset[int]] = field(repr=False)
     slots: Mapping[int, str] = field(repr=False)
     hours: frozenset[int] = field(repr=False)
-    visited: frozenset[str] = field(repr=False)
+    visited: Mapping[str, frozenset[int]] = field(repr=False)
 
 
 def device_of(
@@ -75,13 +76,15 @@ def device_of(
     """Fold sightings into a device; their order and repetition of a whole hour do not matter."""
     days: dict[str, set[int]] = defaultdict(set)
     slots: dict[int, Counter[str]] = defaultdict(Counter)
-    hours, visited, times = set(), set(), [0, 0]
+    visited: dict[str, set[int]] = defaultdict(set)
+    hours: set[int] = set()
+    times = [0, 0]
     for seen in sightings:
         hour = seen.at_us // HOUR_US
         times = [min(times[0] or seen.at_us, seen.at_us), max(times[1], seen.at_us)]
         hours.add(hour)
         if seen.visited is not None:
-            visited.add(seen.visited)
+            visited[seen.visited].add(hour // DAY_HOURS)
         if seen.network is not None:
             days[seen.network].add(hour // DAY_HOURS)
             slots[hour // SLOT_HOURS][seen.network] += 1
@@ -95,7 +98,7 @@ def device_of(
         network_days={network: frozenset(own) for network, own in days.items()},
         slots={slot: _most_used(own) for slot, own in slots.items()},
         hours=frozenset(hours),
-        visited=frozenset(visited),
+        visited={name: frozenset(own) for name, own in visited.items()},
     )
 
 

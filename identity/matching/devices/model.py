@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -34,10 +33,6 @@ class Levels:
     m: tuple[float, ...]
     u: tuple[float, ...]
     mbits: tuple[int, ...]
-
-    def level(self, score: float) -> int:
-        """The level of a score."""
-        return bisect_left(self.edges, score)
 
 
 @dataclass(frozen=True, slots=True)

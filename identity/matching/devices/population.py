@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from identity.matching.devices.device import DAY_HOURS, Device
 
 Cell = tuple[str, int]
-"""A network on a UTC day."""
+"""A network, or a site, on a UTC day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Population:
 
     - `networks`, `cells`: devices per network, and per network and day.
     - `rarity`: per site or category that devices of more than one type visit,
-      the bits that one more visitor surprises by.
+      the bits that one more visitor surprises by; `visit_rarity` the same on
+      one day.
     - `languages`, `zones`: devices per value.
     - `day_shape`: share of all activity per hour of the UTC day.
     """
@@ -31,6 +32,7 @@ class Population:
     networks: Mapping[str, int]
     cells: Mapping[Cell, int]
     rarity: Mapping[str, float]
+    visit_rarity: Mapping[Cell, float]
     languages: Mapping[str, int]
     zones: Mapping[str, int]
     day_shape: NDArray[np.float64]
@@ -40,6 +42,7 @@ def population_of(devices: Iterable[Device]) -> Population:
     """Count what is common. Order does not matter."""
     networks: Counter[str] = Counter()
     cells: Counter[Cell] = Counter()
+    visits: Counter[Cell] = Counter()
     types: dict[str, Counter[str]] = defaultdict(Counter)
     languages: Counter[str] = Counter()
     zones: Counter[str] = Counter()
@@ -49,6 +52,7 @@ def population_of(devices: Iterable[Device]) -> Population:
         total += 1
         networks.update(device.network_days.keys())
         cells.update((own, day) for own, days in device.network_days.items() for day in days)
+        visits.update((own, day) for own, days in device.visited.items() for day in days)
         for visited in device.visited:
             types[visited][device.type] += 1
         languages.update(device.traits.languages)
@@ -62,6 +66,11 @@ def population_of(devices: Iterable[Device]) -> Population:
             visited: log2((total + 1) / by_type.total())
             for visited, by_type in types.items()
             if len(by_type) > 1
+        },
+        visit_rarity={
+            visit: log2((total + 1) / count)
+            for visit, count in visits.items()
+            if len(types[visit[0]]) > 1
         },
         languages=languages,
         zones=zones,

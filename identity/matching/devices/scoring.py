@@ -20,6 +20,8 @@ Pair = tuple[int, int]
 UNTOLD = -1
 """Level of a comparison of which nothing can be told."""
 
+BY_NAME = {own.name: own for own in COMPARISONS}
+
 _ROUNDS = 200
 _STILL = 1e-9
 _MOST_BITS = 60.0
@@ -83,20 +85,55 @@ def _others(messages: Floats, seat: Ints, count: int) -> Floats:
     return np.maximum(np.bincount(seat, messages, count)[seat] - messages, 0.0)
 
 
+def scores_of(
+    pairs: Sequence[Pair], devices: Sequence[Device], population: Population, names: Iterable[str]
+) -> dict[str, Floats]:
+    """Per comparison named the scores of all pairs, NaN where nothing can be told."""
+    seats = seats_of(pairs, devices)
+    found = {}
+    for name in names:
+        own = BY_NAME[name]
+        scores = np.full(len(pairs), np.nan)
+        for row, (left, right) in enumerate(pairs):
+            score = own.score(devices[left], devices[right], population)
+            if score is not None:
+                scores[row] = score
+        found[name] = above_rivals(scores, seats) if own.above_rivals else scores
+    return found
+
+
+def above_rivals(scores: Floats, seats: Seats) -> Floats:
+    """Per pair how far its score is above the best other of its two seats, and above 0."""
+    plain = np.where(np.isnan(scores), 0.0, scores)
+    rivals = np.maximum(_best_other(plain, seats.left, seats.count), 0.0)
+    rivals = np.maximum(rivals, _best_other(plain, seats.right, seats.count))
+    return scores - rivals
+
+
+def _best_other(scores: Floats, seat: Ints, count: int) -> Floats:
+    """Per pair the best score among the other pairs of its seat."""
+    best = np.full(count, -np.inf)
+    np.maximum.at(best, seat, scores)
+    is_best = scores == best[seat]
+    ties = np.bincount(seat, is_best, count)
+    second = np.full(count, -np.inf)
+    np.maximum.at(second, seat[~is_best], scores[~is_best])
+    return np.where(is_best & (ties[seat] == 1), second[seat], best[seat])
+
+
 def levels_of(
-    pairs: Iterable[Pair], devices: Sequence[Device], population: Population, model: DeviceModel
+    pairs: Sequence[Pair], devices: Sequence[Device], population: Population, model: DeviceModel
 ) -> Ints:
     """Per pair and comparison of the model its level, UNTOLD where nothing can be told."""
-    by_name = {own.name: own.score for own in COMPARISONS}
-    rows = [
-        [
-            UNTOLD if score is None else own.level(score)
-            for own in model.comparisons
-            for score in (by_name[own.name](devices[left], devices[right], population),)
-        ]
-        for left, right in pairs
-    ]
-    return np.array(rows, dtype=np.int64).reshape(len(rows), len(model.comparisons))
+    scores = scores_of(pairs, devices, population, [own.name for own in model.comparisons])
+    columns = [level_of(scores[own.name], own.edges) for own in model.comparisons]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(pairs), 0), dtype=np.int64)
+
+
+def level_of(scores: Floats, edges: Sequence[float]) -> Ints:
+    """The level of each score: how many edges are below it; UNTOLD for NaN."""
+    told = ~np.isnan(scores)
+    return np.where(told, np.searchsorted(edges, np.where(told, scores, 0.0)), UNTOLD)
 
 
 def mbits_of(levels: Ints, model: DeviceModel) -> Ints:

@@ -16,8 +16,19 @@ from identity.matching.devices.blocking import candidates
 from identity.matching.devices.comparisons import COMPARISONS, Comparison
 from identity.matching.devices.device import Device
 from identity.matching.devices.model import MBITS, DeviceModel, Levels
-from identity.matching.devices.population import Population, population_of
-from identity.matching.devices.scoring import UNTOLD, Floats, Ints, Pair, Seats, compete, seats_of
+from identity.matching.devices.population import population_of
+from identity.matching.devices.scoring import (
+    BY_NAME,
+    UNTOLD,
+    Floats,
+    Ints,
+    Pair,
+    Seats,
+    compete,
+    level_of,
+    scores_of,
+    seats_of,
+)
 
 _MOST_PAIRS = 40_000
 _ROUNDS = 40
@@ -42,7 +53,7 @@ def train(devices: Sequence[Device], *, name: str, seed: int) -> DeviceModel:
     if not found_pairs:
         raise TooFewDevices("no two devices of different types that may be linked")
     pairs = _sample(found_pairs, len(ordered), seed)
-    scores = _scores(pairs, ordered, population_of(ordered))
+    scores = scores_of(pairs, ordered, population_of(ordered), BY_NAME)
     found = _Learning.begin(scores, seats_of(pairs, ordered))
     for _ in range(_ROUNDS):
         found.step()
@@ -79,19 +90,6 @@ def _sample(pairs: Sequence[Pair], devices: int, seed: int) -> Sequence[Pair]:
     return [(left, right) for left, right in pairs if kept[left] and kept[right]] or pairs
 
 
-def _scores(
-    pairs: Sequence[Pair], devices: Sequence[Device], population: Population
-) -> dict[str, Floats]:
-    """Per comparison the scores of all pairs, NaN where nothing can be told."""
-    found = {own.name: np.full(len(pairs), np.nan) for own in COMPARISONS}
-    for row, (left, right) in enumerate(pairs):
-        for own in COMPARISONS:
-            score = own.score(devices[left], devices[right], population)
-            if score is not None:
-                found[own.name][row] = score
-    return found
-
-
 @dataclass(slots=True)
 class _Learnt:
     """One comparison being learnt: its levels by pair, the guess, and the weights so far."""
@@ -115,10 +113,10 @@ class _Learnt:
         alike = np.bincount(self.levels[told], matched[told], size)
         chance = np.bincount(self.levels[told], 1 - matched[told], size) + _HALF_PAIR
         self.u = chance / chance.sum()
-        seen = np.log2((alike / self.u + _HALF_PAIR) / (alike.sum() + _HALF_PAIR))
         surety = alike + _GUESS_PAIRS
-        bits: Floats = np.asarray((alike * seen + _GUESS_PAIRS * self.guess) / surety)
-        self.bits = _never_falling(bits, surety)
+        seen = np.log2((alike / self.u + _HALF_PAIR) / (alike.sum() + _HALF_PAIR))
+        told_bits = (alike * seen + _GUESS_PAIRS * self.guess) / surety
+        self.bits = _never_falling(told_bits.tolist(), surety.tolist())
 
 
 def _begin(own: Comparison, scores: Floats) -> _Learnt | None:
@@ -129,7 +127,7 @@ def _begin(own: Comparison, scores: Floats) -> _Learnt | None:
     if edges is None:
         assert own.shares is not None
         edges = tuple(float(edge) for edge in np.quantile(scores[told], own.shares))
-    levels = np.where(told, np.searchsorted(edges, np.where(told, scores, 0.0)), UNTOLD)
+    levels = level_of(scores, edges)
     guess = np.array(own.guess, dtype=np.float64)
     return _Learnt(own.name, edges, levels, guess, np.ones(len(guess)) / len(guess), guess)
 
@@ -176,10 +174,10 @@ def _log_odds(share: float) -> float:
     return float(np.log2(share / (1 - share)))
 
 
-def _never_falling(bits: Floats, weights: Floats) -> Floats:
+def _never_falling(bits: Sequence[float], weights: Sequence[float]) -> Floats:
     """The nearest weights that never fall, pooling neighbours (Ayer et al., 1955)."""
     pools: list[tuple[float, float, int]] = []
-    for value, weight in zip(bits.tolist(), weights.tolist(), strict=True):
+    for value, weight in zip(bits, weights, strict=True):
         pools.append((value, weight, 1))
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
             (high, mass, count), (low, other, more) = pools[-2:]
