@@ -174,13 +174,16 @@ def test_crowded_dimensions_keep_their_texts(path: Path, monkeypatch: pytest.Mon
     one, two = SqliteGraphStore(path), SqliteGraphStore(path)
     first, second = Consumer(one, "first"), Consumer(two, "second")
     cells = tuple(f"network:{number}" for number in range(6))
-    first.take(contribution(1, "login:a", cells=cells[:3]))
-    second.take(contribution(2, "login:a", cells=cells, at_us=1))
-    first.take(contribution(3, "login:a", cells=cells[2:], at_us=2), retraction(9, 1, at_us=9))
+    first.take(contribution(1, "login:a", cells=cells[:1]))
+    second.take(contribution(2, "login:a", cells=cells[:1], at_us=1))
+    first.take(contribution(3, "login:a", cells=cells[:4], at_us=2))
+    # The other store object still believes that there is room for one name.
+    second.take(contribution(4, "login:a", cells=cells[2:] + cells[:2], at_us=3))
+    first.take(retraction(9, 1, at_us=9))
     assign(one, {ANN: "p" * 26})
     for store in (one, two):
         day = store.evidence(["p" * 26])["p" * 26].activity[ANN][FIRST_DAY]
-        assert dict(day.cells) == dict.fromkeys(cells[:2], 1) | dict.fromkeys(cells[2:], 2)
+        assert dict(day.cells) == dict(zip(cells, (3, 2, 2, 2, 1, 1), strict=True))
     one.close()
     two.close()
 
