@@ -247,7 +247,9 @@ class Comparison:
 
     With `above_rivals` a score counts by how far it is above the best that
     either device has with any other of the same type: to be closest by far
-    says more than to be close, for some devices are close to everybody.
+    says more than to be close, for some devices are close to everybody. Its
+    levels are below the middle of those below 0; below 0; and the quarters of
+    those above.
     """
 
     name: str
@@ -260,6 +262,7 @@ class Comparison:
 
 _SHARES = (0.7, 0.9, 0.97, 0.99)
 _RISING = (-0.6, 0.0, 1.0, 2.0, 3.0)
+_STANDING = (-1.5, -0.5, 0.5, 1.5, 3.0, 5.0)
 COMPARISONS: tuple[Comparison, ...] = (
     Comparison(
         "network",
@@ -267,10 +270,8 @@ COMPARISONS: tuple[Comparison, ...] = (
         (-2, -1, 0.5, 3, 4.5, 5.5, 6, 8, 10),
         edges=(0, 1, 2, 3, 4, 5, 6, 7),
     ),
-    Comparison("moves", moves, (-1.5, -1, 0, 1, 2, 4.5), shares=(0.3, *_SHARES), above_rivals=True),
-    Comparison(
-        "sites", sites, (-1.5, 0, 1, 2.5, 4, 5.5), shares=(*_SHARES, 0.997), above_rivals=True
-    ),
+    Comparison("moves", moves, (-1.5, -1, 0, 1, 2, 4.5), shares=(0.3, *_SHARES)),
+    Comparison("sites", sites, _STANDING, above_rivals=True),
     Comparison("language", language, (-2, -0.5, 0, 3), edges=(0, 1, 2)),
     Comparison("zone", zone, (-2, 0, 3), edges=(0, 1)),
     Comparison("place", place, (-1, 1), edges=(0,)),

@@ -123,13 +123,21 @@ def _begin(own: Comparison, scores: Floats) -> _Learnt | None:
     told = ~np.isnan(scores)
     if not told.any():
         return None
-    edges = own.edges
-    if edges is None:
-        assert own.shares is not None
-        edges = tuple(float(edge) for edge in np.quantile(scores[told], own.shares))
+    edges = own.edges or _edges(scores[told], own)
     levels = level_of(scores, edges)
     guess = np.array(own.guess, dtype=np.float64)
     return _Learnt(own.name, edges, levels, guess, np.ones(len(guess)) / len(guess), guess)
+
+
+def _edges(scores: Floats, own: Comparison) -> tuple[float, ...]:
+    """Edges of levels from the scores of all pairs."""
+    if not own.above_rivals:
+        assert own.shares is not None
+        return tuple(float(edge) for edge in np.quantile(scores, own.shares))
+    below, above = scores[scores <= 0], scores[scores > 0]
+    middle = float(np.quantile(below, 0.5)) if len(below) else 0.0
+    quarters = np.quantile(above, (0.25, 0.5, 0.75)) if len(above) else np.zeros(3)
+    return (middle, 0.0, *(float(edge) for edge in quarters))
 
 
 @dataclass(slots=True)
