@@ -75,6 +75,7 @@ def test_the_demo_keeps_what_it_made_where_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_demo_on_real_servers(
     tmp_path: Path, neo4j_server: Neo4jServer, pulsar_server: PulsarServer
 ) -> None:
@@ -84,7 +85,7 @@ def test_the_demo_on_real_servers(
     with neo4j_server.driver() as driver:
         empty(driver)
         try:
-            ran = CommandLine(tmp_path).does(
+            ran = CommandLine(tmp_path, timeout_s=300).does(
                 "demo", "--people", "20", "--days", "5",
                 "--pulsar-url", pulsar_server.service_url,
                 "--pulsar-admin-url", pulsar_server.admin_url,

@@ -17,6 +17,8 @@ import orjson
 
 PROGRAM = Path(sys.executable).with_name("kinfold")
 STOP_TIMEOUT_S = 30.0
+EVENT = "2026-03-01T12:00:00Z"
+"""When the signals of `login` happened, unless they say otherwise."""
 _LISTENING = re.compile(r"listening on (\S+);")
 
 
@@ -121,3 +123,19 @@ class CommandLine:
     def _environment(self) -> dict[str, str]:
         kept = {name: of for name, of in os.environ.items() if not name.startswith("KINFOLD_")}
         return {**kept, **self.environment}
+
+
+def login(number: int, *identifiers: tuple[str, str], **more: Any) -> dict[str, Any]:
+    """A signal in proto JSON."""
+    named = [{"kind": kind, "value": value} for kind, value in identifiers]
+    return {"source": "web", "signalId": f"s-{number}", "eventTime": EVENT,
+            "assurance": "ASSURANCE_AUTHENTICATED", "identifiers": named,
+            **(more or {"loggedIn": {}})}  # fmt: skip
+
+
+def as_lines(*signals: dict[str, Any] | bytes) -> bytes:
+    """One line per signal."""
+    return b"".join(
+        (signal if isinstance(signal, bytes) else orjson.dumps(signal)) + b"\n"
+        for signal in signals
+    )
