@@ -9,8 +9,8 @@ from identity.matching.devices.blocking import BOUNDS, candidates
 from identity.matching.devices.device import Device, Sighting, Traits, device_of
 from identity.matching.devices.linking import Scored, people, score
 from identity.matching.devices.population import population_of
-from identity.matching.devices.scoring import Seats, compete
-from identity.matching.devices.training import TooFewDevices, train
+from identity.matching.devices.scoring import Seats, above_rivals, compete
+from identity.matching.devices.training import TooFewDevices, threshold_of, train
 from identity.matching.devices.traits import browser_of, languages_of, maker_of
 from identity.model import DAY_US, HOUR_US
 
@@ -96,7 +96,7 @@ def test_two_phones_want_one_desktop_and_the_closer_one_gets_it() -> None:
     devices = city(12, seed=5)
     trained = train(devices, name="city", seed=1)
     own = next(device for device in devices if device.key == "device:d0")
-    visit = min(own.network_days["home 0"]) * DAY_US
+    visit = (max(own.network_days["home 0"]) + 3) * DAY_US
     seen = [Sighting(visit + 20 * HOUR_US, "home 0"), Sighting(visit + 9 * HOUR_US, "hotel")]
     guest = device_of("device:guest", "phone", own.traits, seen, may_link=True)
     scored = score([*devices, guest], trained)
@@ -218,6 +218,31 @@ def test_weights_never_fall_as_devices_grow_more_alike() -> None:
     """Within each comparison a higher level weighs at least as much."""
     for own in train(city(20, seed=9), name="city", seed=1).comparisons:
         assert list(own.mbits) == sorted(own.mbits), own.name
+
+
+@pytest.mark.parametrize(
+    ("chances", "taken"),
+    [
+        ([1.0, 1.0, 0.9, 0.4, 0.1], 3),
+        ([1.0] * 9 + [0.4, 0.1], 10),
+        ([0.8, 0.1], 0),
+        ([1.0] * 50 + [0.3], 50),
+    ],
+)
+def test_the_threshold_promises_nine_right_in_ten(chances: list[float], taken: int) -> None:
+    """Pairs are taken while their mean probability is .9, and none below a third."""
+    threshold = threshold_of(np.array(chances))
+    assert sum(chance >= threshold for chance in chances) == taken
+
+
+def test_standing_is_how_far_a_pair_is_above_its_best_rival() -> None:
+    """The best pair of both seats is above 0, everyone else below, and ties are at 0."""
+    scores = np.array([0.9, 0.5, 0.7, np.nan])
+    seats = Seats(np.array([0, 0, 1, 1]), np.array([2, 3, 2, 3]), 4)
+    assert above_rivals(scores, seats)[:3] == pytest.approx([0.2, -0.4, -0.2])
+    assert np.isnan(above_rivals(scores, seats)[3])
+    tied = above_rivals(np.array([0.5, 0.5]), Seats(np.array([0, 0]), np.array([1, 2]), 3))
+    assert tied.tolist() == [0.0, 0.0]
 
 
 def test_training_needs_two_types() -> None:

@@ -34,6 +34,8 @@ _MOST_PAIRS = 40_000
 _ROUNDS = 40
 _GUESS_PAIRS = 3.0
 _HALF_PAIR = 0.5
+_PROMISE = 0.9
+_LEAST = 1 / 3
 _GUESS_MATCHED = 0.4
 _GUESS_WEIGHT = 0.5
 
@@ -62,7 +64,7 @@ def train(devices: Sequence[Device], *, name: str, seed: int) -> DeviceModel:
         name=name,
         seed=seed,
         prior_mbits=round(found.prior_bits * MBITS),
-        threshold=best_threshold(found.matched),
+        threshold=threshold_of(found.matched),
         comparisons=tuple(_levels(own) for own in found.comparisons),
         trained_on={
             "devices": len(ordered),
@@ -72,14 +74,20 @@ def train(devices: Sequence[Device], *, name: str, seed: int) -> DeviceModel:
     )
 
 
-def best_threshold(chances: Floats) -> float:
-    """The probability from which on to link, so that the expected F1 is the largest.
+def threshold_of(chances: Floats) -> float:
+    """The probability from which on to link: as many pairs as promise nine right in ten.
 
-    That is half the largest expected F1 (Lipton, Elkan and Naryanaswamy, 2014).
+    Never below a third: less likely pairs are not worth a link, however sure
+    the others are. Between the last pair taken and the first left, so that a
+    digit more or less does not matter.
     """
     ordered = np.sort(chances)[::-1]
-    expected = 2 * np.cumsum(ordered) / (np.arange(1, len(ordered) + 1) + ordered.sum())
-    return round(float(expected.max(initial=0.0)) / 2, 4)
+    promised = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+    taken = int(np.count_nonzero((promised >= _PROMISE) & (ordered >= _LEAST)))
+    if not taken:
+        return _PROMISE
+    around = ordered[taken - 1 : taken + 1]
+    return round(max(float(around.mean()), _LEAST), 4)
 
 
 def _sample(pairs: Sequence[Pair], devices: int, seed: int) -> Sequence[Pair]:
