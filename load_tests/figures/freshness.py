@@ -27,6 +27,8 @@ from load_tests.figures.watching import Traffic, Waiting, Watch, login_of, send_
 from profiles.pulsar_cluster import PulsarCluster
 
 NAMES = ("freshness_p50_ms", "freshness_p99_ms")
+START_S = 240.0
+"""How long the first signals may take: `kinfold run` is still making itself at home in Neo4j."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def _introduce(
     people: int, publisher: SignalPublisher, traffic: Traffic, channel: grpc.Channel
 ) -> Watch:
     """Have everybody known, and wait until the last of them shows."""
-    watch, done = Watch(channel), threading.Event()
+    watch, done = Watch(channel, START_S), threading.Event()
     for _ in range(people):
         person, signal = traffic.new()
         publisher.send(signal)
