@@ -35,8 +35,7 @@ class CompactedWriter:
 
     def __init__(self, cluster: PulsarCluster, topic: str, *, alone: bool = False) -> None:
         self._topic = topic
-        if cluster.partitions(topic) is None:
-            cluster.create_compacted(topic)
+        cluster.ensure_compacted(topic)
         mode = pulsar.ProducerAccessMode
         self._client = cluster.connect()
         with told(topic):

@@ -124,8 +124,7 @@ class PulsarFeedReader:
         self._place = place_of(position) if position else None
         with _reading():
             # Here too: what the broker makes for a replica that comes first would forget.
-            if cluster.partitions(topic) is None:
-                cluster.create_compacted(topic)
+            cluster.ensure_compacted(topic)
             self._reader = CompactedReader(cluster, topic, position)
 
     def poll(self, timeout_ms: int) -> list[Delivered]:

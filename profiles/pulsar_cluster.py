@@ -67,6 +67,15 @@ class PulsarCluster:
         """Make a topic with so many partitions; a topic that is there is left as it is."""
         self._ask("PUT", f"{_path(topic)}/partitions", partitions, also=(409,))
 
+    def ensure_compacted(self, topic: str) -> None:
+        """As `create_compacted`, unless that was done, and to its end, before."""
+        try:
+            done = COMPACTION in self.subscriptions(topic)
+        except PulsarRefused:
+            done = False
+        if not done:
+            self.create_compacted(topic)
+
     def create_compacted(self, topic: str) -> None:
         """Make a topic that keeps the last message of every key for good, and compacts itself.
 

@@ -114,6 +114,18 @@ def test_a_replica_that_comes_first_makes_the_same_topic(
     case.close()
 
 
+def test_a_topic_that_was_half_made_is_made_whole(
+    cluster: PulsarCluster, pulsar_server: PulsarServer, tmp_path: Path
+) -> None:
+    """Where making the topic was cut short, the next to open it does the rest."""
+    case = PulsarCase(cluster, tmp_path)
+    pulsar_server.admin("PUT", case.topic.replace("://", "/"))
+    assert COMPACTION not in cluster.subscriptions(case.topic)
+    case.feed.publish(feed_records(1, lists("p", A)))
+    assert COMPACTION in cluster.subscriptions(case.topic)
+    case.close()
+
+
 def test_a_former_feeder_is_refused(made: PulsarCase) -> None:
     """Once another feeder has taken over, what the former one publishes changes nothing."""
     made.feed.publish(feed_records(1, lists("p", A)))

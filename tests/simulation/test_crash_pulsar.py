@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -109,7 +110,11 @@ def _wait_until_consumed(deployment: Deployment, server: PulsarServer) -> None:
 
     def consumed() -> bool:
         for number in range(PARTITIONS):
-            stats = server.admin("GET", f"persistent/{topic}-partition-{number}/stats")
+            try:
+                stats = server.admin("GET", f"persistent/{topic}-partition-{number}/stats")
+            except urllib.error.URLError:
+                # A broker that has just started has not loaded every topic yet.
+                return False
             assert isinstance(stats, dict)
             if stats["subscriptions"].get("kinfold", {"msgBacklog": 1})["msgBacklog"]:
                 return False
@@ -191,4 +196,50 @@ def test_published_twice_and_replayed_changes_nothing(
         _wait_until_consumed(deployment, pulsar_server)
         deployment.wait_until_resolved()
         assert deployment.stop(again) == 0
+        assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
+
+
+def test_replicas_that_die_come_to_show_the_same(
+    pulsar: dict[str, str], pulsar_server: PulsarServer, signals: list[bytes], tmp_path: Path
+) -> None:
+    """A server that is killed while it follows the feed ends with the view of a new one."""
+    drawn = random.Random(5)
+    with _deployed(tmp_path / "served", {**pulsar, "KINFOLD_SERVE_LISTEN": "127.0.0.1:0"}) as one:
+        feeding = one.start("run")
+        until(lambda: _topic_is_there(one), "the topic is there")
+        serving = one.start("serve")
+        with _published_at_pace(one, signals) as all_published:
+            for _ in range(4):
+                time.sleep(drawn.uniform(1.0, 2.5))
+                one.kill(serving)
+                serving = one.start("serve")
+            all_published()
+        _wait_until_consumed(one, pulsar_server)
+        one.wait_until_resolved()
+        assert [one.stop(serving), one.stop(feeding)] == [0, 0]
+        followed = one.shown()
+        assert len(followed) > 100
+        assert followed == one.left().profiles
+
+
+def test_a_broker_that_dies_costs_nothing(
+    pulsar: dict[str, str], pulsar_server: PulsarServer, signals: list[bytes], tmp_path: Path
+) -> None:
+    """The broker dies and starts again under a running process, which goes on by itself."""
+    with _deployed(tmp_path / "shaken", pulsar) as deployment:
+        running = deployment.start("run")
+        until(lambda: _topic_is_there(deployment), "the topic is there")
+        cluster = cluster_of(deployment.settings)
+        assert cluster is not None
+        half = len(signals) // 2
+        with closing(SignalPublisher(cluster, deployment.settings.pulsar.topic)) as publisher:
+            publisher.publish_as_is((each, Form.JSON) for each in signals[:100])
+            _wait_until_consumed(deployment, pulsar_server)
+            publisher.publish_as_is((each, Form.JSON) for each in signals[100:half])
+            pulsar_server.process.kill()
+            pulsar_server.process.restart()
+            publisher.publish_as_is((each, Form.JSON) for each in signals[half:])
+        _wait_until_consumed(deployment, pulsar_server)
+        deployment.wait_until_resolved()
+        assert deployment.stop(running) == 0
         assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))

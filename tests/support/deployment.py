@@ -112,6 +112,13 @@ class Deployment:
         with self.store() as store:
             until(lambda: not store.marks(1) and not store.outbox(1), "all is resolved and fed")
 
+    def shown(self) -> dict[NodeKey, Profile]:
+        """What the home's own view shows, once it has caught up from where it is."""
+        settings = self.settings
+        view = open_view(settings)
+        with closing(open_vault(settings)) as vault, closing(view), following(settings, view):
+            return shown(view, open_sealer(vault))
+
     def left(self) -> Left:
         """The state it is in; with Pulsar, profiles are those of a replica that starts anew."""
         settings = self.settings
