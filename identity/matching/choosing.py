@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from identity.matching.bulk import Floats, Ints
-from identity.matching.keys import Parts, Rule
+from identity.matching.keys import STANDING, Parts, Rule
 
 BOUND = 100
 """Records in a block beyond which it contributes no pairs."""
@@ -17,6 +17,10 @@ _BUDGET = 40
 """Candidate pairs per record that all rules together may bring."""
 _LEAST_YIELD = 0.01
 """Likely matches that a rule must newly bring per pair it costs."""
+
+
+_STANDING_PAIRS = 3
+"""Pairs per record that a standing rule may cost."""
 
 
 @dataclass(slots=True)
@@ -115,7 +119,7 @@ class Choice:
 def choose(
     rules: Sequence[tuple[Rule, int, Ints]], pool: Ints, likely: Floats, records: int
 ) -> tuple[list[Choice], float]:
-    """Take the rule that brings most for its cost until no rule is worth it.
+    """Take the rule that brings most for its cost until no rule is worth it; then standing ones.
 
     `rules`: each with its cost over all records and its pairs in the pool;
     `likely`: the probability of every pair of the pool. Returns the choices in
@@ -135,12 +139,22 @@ def choose(
         ]
         best = int(np.argmax(net))
         if net[best] <= 0:
+            best = _standing(found, records)
+        if best < 0:
             break
         rule, cost, places = found.pop(best)
         choices.append(Choice(rule, cost, gains[best] * scale))
         open_weight[places] = 0
         left -= cost
     return choices, 1 - float(open_weight.sum()) / total if total else 0.0
+
+
+def _standing(found: Sequence[tuple[Rule, int, Ints]], records: int) -> int:
+    """The place of a rule that is taken whatever it brings here, if it costs little; else -1."""
+    for place, (rule, cost, _) in enumerate(found):
+        if rule in STANDING and cost <= _STANDING_PAIRS * records:
+            return place
+    return -1
 
 
 def _scale(found: Sequence[tuple[Rule, int, Ints]], records: int) -> float:

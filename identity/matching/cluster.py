@@ -10,12 +10,10 @@ import heapq
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TypeVar
 
-from identity.matching.model import Clustering
+from identity.matching.model import HELD_APART_MBITS, Clustering
 
 Key = TypeVar("Key", bound=Hashable)
 Links = Mapping[Key, Mapping[Key, int]]
-APART_MBITS = -1_000_000
-"""At or below this weight a pair is held apart, whatever speaks for its groups."""
 _NEVER = -(10**15)
 _SCALE = 1 << 20
 
@@ -59,7 +57,7 @@ class _Groups:
         # Sums are kept as what a link weighs beyond a missing one, so that an
         # average needs no count of the links behind it.
         self.beyond: list[dict[int, int]] = [
-            {o: (_NEVER if w <= APART_MBITS else max(floor, min(cap, w)) - missing)
+            {o: (_NEVER if w <= HELD_APART_MBITS else max(floor, min(cap, w)) - missing)
              for o, w in row.items()}
             for row in rows
         ]  # fmt: skip

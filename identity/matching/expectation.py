@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from identity.matching.bulk import Bulk, Floats, Ints, Pairs
+from identity.matching.model import APART_MBITS, MBITS
 from identity.matching.score import SAME_HOUSEHOLD
 
 ROUNDS = 12
@@ -37,7 +38,7 @@ class Parameters:
         """Match weight of every pair, prior included, in bits."""
         parts, joints = self.parts(pairs)
         total: Floats = np.log2(self.prior / (1 - self.prior)) + sum(parts) + sum(joints)
-        return total
+        return total + np.where(pairs.contradicting, APART_MBITS / MBITS, 0.0)
 
     def parts(self, pairs: Pairs) -> tuple[list[Floats], list[Floats]]:
         """What each comparison and each joint correction adds, pair by pair."""

@@ -180,12 +180,21 @@ _TRIPLES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
+STANDING: tuple[Rule, ...] = (
+    ("email",), ("phone",), ("national_id",), ("passport",), ("driving_licence",),
+    ("date", "sound"), ("address", "given"), ("family_sound", "given_1", "year"),
+    ("family_sound", "given_1", "area"), ("family_sound", "given_1", "city"),
+)  # fmt: skip
+"""Rules that stand whatever the records trained on bring: others may know much less."""
+
+
 def rules_over(present: Iterable[str]) -> list[Rule]:
     """Every rule that records with these parts could be blocked by, in canonical order."""
     parts = sorted(set(present) & _GROUP_OF.keys())
-    rules: list[Rule] = [(part,) for part in parts if part in _ALONE]
+    rules: dict[Rule, None] = {(part,): None for part in parts if part in _ALONE}
     for pair in combinations(parts, 2):
         apart = _GROUP_OF[pair[0]] != _GROUP_OF[pair[1]]
         if apart or pair in _TOGETHER:
-            rules.append(pair)
-    return rules + [rule for rule in _TRIPLES if set(rule) <= set(parts)]
+            rules[pair] = None
+    more = (rule for rule in _TRIPLES + STANDING if set(rule) <= set(parts))
+    return list(rules | dict.fromkeys(more))

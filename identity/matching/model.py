@@ -19,6 +19,10 @@ from identity.matching.keys import Rule
 
 FORMAT = 1
 MBITS = 1_000
+APART_MBITS = -1_000_000
+"""What a contradiction adds to a match weight."""
+HELD_APART_MBITS = APART_MBITS // 2
+"""At or below this weight a pair is held apart, whatever speaks for its groups."""
 
 
 class ModelDamaged(ValueError):

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from identity.matching.comparisons import SAME, Comparison, comparison_of
+from identity.matching.comparisons import NAME_PARTS, SAME, Comparison, comparison_of
 from identity.matching.features import Features, features_of
 from identity.matching.keys import keys_of, parts_of
-from identity.matching.model import MBITS, MatchModel
+from identity.matching.model import APART_MBITS, MBITS, MatchModel
+from identity.matching.names import SUFFIX_LEVELS
 from identity.matching.names import levels as name_levels
 
 SAME_HOUSEHOLD = "same_household"
+SUFFIX_PLACE = NAME_PARTS.index("suffix")
+SUFFIX_DIFFERENT = SUFFIX_LEVELS.index("different")
 _RAREST, _COMMONEST = 8 * MBITS, -6 * MBITS
 """Bounds on what a rare or common value adds, in thousandths of a bit."""
 
@@ -28,11 +31,13 @@ _RAREST, _COMMONEST = 8 * MBITS, -6 * MBITS
 class Prepared:
     """A record ready to be compared under one model.
 
-    `values` and `rarity_mbits` stand in the order of the model's comparisons;
-    `keys` are its blocking keys.
+    `values`, `numbers` and `rarity_mbits` stand in the order of the model's
+    comparisons; a number stands for the value in caches, 0 for none. `keys`
+    are its blocking keys.
     """
 
     values: tuple[Any, ...]
+    numbers: tuple[int, ...]
     rarity_mbits: tuple[int, ...]
     keys: tuple[tuple[int, str], ...]
 
@@ -46,36 +51,39 @@ class Bar:
     mbits: int
 
 
-@dataclass(slots=True)
+_CACHED = 1 << 18
+"""Entries that each cache holds before it starts anew."""
+
+
 class Scorer:
     """Compares records under a model. `key` is the secret that term tokens are keyed with."""
 
-    model: MatchModel
-    key: bytes
-    comparisons: list[Comparison] = field(init=False)
-    _tables: list[tuple[int, ...]] = field(init=False)
-    _plain: list[tuple[int, Any, tuple[int, ...]]] = field(init=False)
-    _joints: list[tuple[int, int, tuple[int, ...]]] = field(init=False)
-    _place: dict[str, int] = field(init=False)
-    _absorbed: list[tuple[int, int]] = field(init=False)
-    _caches: list[dict[tuple[Any, Any], int]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        names = [weights.name for weights in self.model.weights]
-        self.comparisons = [comparison_of(name) for name in names]
-        self._place = {name: place for place, name in enumerate(names)}
-        self._tables = [weights.mbits for weights in self.model.weights]
+    def __init__(self, model: MatchModel, key: bytes) -> None:
+        self.model = model
+        self.comparisons: list[Comparison] = [comparison_of(w.name) for w in model.weights]
+        self._key = key
+        self._rules = [blocking.rule for blocking in model.blocking]
+        self._place = {weights.name: place for place, weights in enumerate(model.weights)}
+        self._tables = [weights.mbits for weights in model.weights]
+        self._coarse = [comparison.coarse for comparison in self.comparisons]
+        self._name = self._place.get("family", -1)
         self._plain = [
-            (place, comparison.level_of, self._tables[place])
+            (place, comparison.level_of)
             for place, comparison in enumerate(self.comparisons)
             if comparison.level_of is not None
         ]
+        self._modes = [_rarity_modes(comparison) for comparison in self.comparisons]
+        silenced = dict(absorbed_places(self._place))
+        self._silencer = [
+            silenced.get(place, len(self.comparisons)) for place in range(len(self.comparisons))
+        ]
         self._joints = [
             (self._place.get(joint.left, -1), self._place[joint.right], joint.mbits)
-            for joint in self.model.joints
+            for joint in model.joints
         ]
-        self._absorbed = absorbed_places(self._place)
-        self._caches = [{} for _ in names]
+        self._numbers: list[dict[Any, int]] = [{} for _ in model.weights]
+        self._given_out = 0
+        self._levels: list[dict[tuple[int, int], Any]] = [{} for _ in model.weights]
 
     def prepare(self, record: Mapping[str, str]) -> Prepared:
         """Normalise a record of attributes once."""
@@ -88,8 +96,21 @@ class Scorer:
             self._rarity(comparison, value)
             for comparison, value in zip(self.comparisons, values, strict=True)
         )
-        rules = [blocking.rule for blocking in self.model.blocking]
-        return Prepared(values, rarity, tuple(keys_of(parts_of(features), rules)))
+        numbers = tuple(self._number(place, value) for place, value in enumerate(values))
+        return Prepared(values, numbers, rarity, tuple(keys_of(parts_of(features), self._rules)))
+
+    def _number(self, place: int, value: Any) -> int:
+        """A number for a value; one value may get several in time, a number never another value."""
+        if value is None:
+            return 0
+        known = self._numbers[place]
+        number = known.get(value)
+        if number is None:
+            if len(known) >= _CACHED:
+                known.clear()
+            self._given_out += 1
+            number = known[value] = self._given_out
+        return number
 
     def _rarity(self, comparison: Comparison, value: Any) -> int:
         frequencies = self.model.frequencies.get(comparison.name)
@@ -98,31 +119,34 @@ class Scorer:
         term = comparison.rarity_of(value)
         if not term:
             return 0
-        found = frequencies.values.get(term_token(self.key, comparison.name, term))
+        found = frequencies.values.get(term_token(self._key, comparison.name, term))
         return rarity_mbits(frequencies.expected, found or frequencies.rare)
 
     def levels(self, left: Prepared, right: Prepared) -> list[int]:
-        """The level of every comparison, in the model's order."""
-        found = [0] * len(self.comparisons)
-        place = self._place.get("family", -1)
-        if place >= 0:
-            name, other = left.values[place], right.values[place]
-            if name is not None and other is not None:
-                found[place : place + 4] = name_levels(name, other)
-        for place, level_of, _ in self._plain:
-            value, other = left.values[place], right.values[place]
-            if value is None or other is None:
+        """The level of every comparison, in the model's order, and a 0 after the last."""
+        ones, others = left.numbers, right.numbers
+        found = [0] * (len(ones) + 1)
+        place = self._name
+        if place >= 0 and ones[place] and others[place]:
+            cache = self._levels[place]
+            pair = (ones[place], others[place])
+            levels = cache.get(pair)
+            if levels is None:
+                levels = name_levels(left.values[place], right.values[place])
+                _keep(cache, pair, levels)
+            found[place : place + 4] = levels
+        for place, level_of in self._plain:
+            one, other = ones[place], others[place]
+            if not one or not other:
                 continue
-            if value == other:
-                found[place] = 1
+            if one == other:
+                found[place] = SAME
                 continue
-            cache = self._caches[place]
-            pair = (value, other) if value < other else (other, value)
-            level = cache.get(pair)
+            cache = self._levels[place]
+            level = cache.get((one, other))
             if level is None:
-                if len(cache) >= 1 << 18:
-                    cache.clear()
-                level = cache[pair] = level_of(*pair)
+                level = level_of(left.values[place], right.values[place])
+                _keep(cache, (one, other), level)
             found[place] = level
         return found
 
@@ -130,60 +154,76 @@ class Scorer:
         """The match weight with the prior, in thousandths of a bit; symmetric."""
         levels = self.levels(left, right)
         total = self.model.prior_mbits
+        rarity, other_rarity = left.rarity_mbits, right.rarity_mbits
+        tables, modes, silencer = self._tables, self._modes, self._silencer
         for place, level in enumerate(levels):
             if level:
-                total += self._tables[place][level]
-        total += sum(mbits for _, mbits in self._rarities(left, right, levels))
-        return total + sum(mbits for _, mbits in self._corrections(levels))
+                total += tables[place][level]
+                mode = modes[place][level]
+                if mode and not 1 <= levels[silencer[place]] <= 3:
+                    one, other = rarity[place], other_rarity[place]
+                    total += min(one, other) // mode
+        coarse = self._coarse
+        for place, other_place, mbits in self._joints:
+            agreement = coarse[place][levels[place]] if place >= 0 else self._household(levels)
+            if agreement:
+                total += mbits[4 * agreement + coarse[other_place][levels[other_place]]]
+        return total + APART_MBITS if self._contradict(levels) else total
 
-    def _rarities(
-        self, left: Prepared, right: Prepared, levels: list[int]
-    ) -> list[tuple[int, int]]:
-        silent = {place for place, by in self._absorbed if 1 <= levels[by] <= 3}
-        found = []
-        for place, comparison in enumerate(self.comparisons):
-            level = levels[place]
-            if level in comparison.rare and place not in silent:
-                mbits = min(left.rarity_mbits[place], right.rarity_mbits[place])
-                found.append((place, mbits if level == SAME else mbits // 2))
-        return found
-
-    def _corrections(self, levels: list[int]) -> list[tuple[int, int]]:
-        found = []
-        for number, (left, right, mbits) in enumerate(self._joints):
-            agreement = (
-                self._household(levels) if left < 0 else self.comparisons[left].coarse[levels[left]]
-            )
-            other = self.comparisons[right].coarse[levels[right]]
-            if agreement and other:
-                found.append((number, mbits[4 * agreement + other]))
-        return found
+    def _contradict(self, levels: list[int]) -> bool:
+        """Whether no evidence makes the two one person: Jr and Sr, father and son."""
+        return self._name >= 0 and levels[self._name + SUFFIX_PLACE] == SUFFIX_DIFFERENT
 
     def _household(self, levels: list[int]) -> int:
         family, address = self._place["family"], self._place["household"]
         return household_agreement(
-            self.comparisons[family].coarse[levels[family]],
-            self.comparisons[address].coarse[levels[address]],
+            self._coarse[family][levels[family]], self._coarse[address][levels[address]]
         )
 
     def explain(self, left: Prepared, right: Prepared) -> list[Bar]:
         """The waterfall behind `weigh`: its bars add up to it exactly."""
         levels = self.levels(left, right)
-        rarities = dict(self._rarities(left, right, levels))
         bars = [Bar("prior", "before any evidence", self.model.prior_mbits)]
         for place, level in enumerate(levels):
+            if not level:
+                continue
             comparison = self.comparisons[place]
-            if level:
-                words = comparison.levels[level]
-                bars.append(Bar(comparison.name, words, self._tables[place][level]))
-            if rarities.get(place):
-                words = "rare value" if rarities[place] > 0 else "common value"
-                bars.append(Bar(comparison.name, words, rarities[place]))
-        for number, mbits in self._corrections(levels):
-            joint = self.model.joints[number]
-            if mbits:
-                bars.append(Bar(f"{joint.left} with {joint.right}", "counted once", mbits))
+            bars.append(Bar(comparison.name, comparison.levels[level], self._tables[place][level]))
+            mode = self._modes[place][level]
+            if mode and not 1 <= levels[self._silencer[place]] <= 3:
+                mbits = min(left.rarity_mbits[place], right.rarity_mbits[place]) // mode
+                words = "rare value" if mbits > 0 else "common value"
+                bars.append(Bar(comparison.name, words, mbits))
+        bars += self._corrections(levels)
+        if self._contradict(levels):
+            bars.append(Bar("suffix", "held apart", APART_MBITS))
         return bars
+
+    def _corrections(self, levels: list[int]) -> list[Bar]:
+        bars = []
+        for joint, (place, other_place, mbits) in zip(self.model.joints, self._joints, strict=True):
+            agreement = (
+                self._coarse[place][levels[place]] if place >= 0 else self._household(levels)
+            )
+            other = self._coarse[other_place][levels[other_place]]
+            if agreement and mbits[4 * agreement + other]:
+                words = f"{joint.left} with {joint.right}"
+                bars.append(Bar(words, "counted once", mbits[4 * agreement + other]))
+        return bars
+
+
+def _keep(cache: dict[tuple[int, int], Any], pair: tuple[int, int], levels: Any) -> None:
+    if len(cache) >= _CACHED:
+        cache.clear()
+    cache[pair] = cache[pair[::-1]] = levels
+
+
+def _rarity_modes(comparison: Comparison) -> tuple[int, ...]:
+    """By level: 0 where rarity says nothing, else what it is divided by."""
+    return tuple(
+        0 if level not in comparison.rare else 1 if level == SAME else 2
+        for level in range(len(comparison.levels))
+    )
 
 
 def absorbed_places(place: Mapping[str, int]) -> list[tuple[int, int]]:

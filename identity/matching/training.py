@@ -15,7 +15,7 @@ from identity.matching.cluster import clusters
 from identity.matching.dates import speaks_day_first
 from identity.matching.expectation import Parameters, estimate, probability
 from identity.matching.features import features_of
-from identity.matching.keys import parts_of, rules_over
+from identity.matching.keys import STANDING, parts_of, rules_over
 from identity.matching.model import (
     MBITS,
     Blocking,
@@ -103,7 +103,11 @@ def _choose(bulk: Bulk, index: Index, chance: Pairs, seed: int) -> tuple[list[Ch
     """Rules over a pool of candidates wide enough to hold nearly every likely match."""
     records = len(bulk)
     costs = {rule: index.cost(rule, BOUND) for rule in rules_over(index.parts)}
-    worth = [rule for rule, cost in costs.items() if 0 < cost <= _DEAR_RULE * records]
+    worth = [
+        rule
+        for rule, cost in costs.items()
+        if (cost or rule in STANDING) and cost <= _DEAR_RULE * records
+    ]
     seen = 2 * sum(costs[rule] for rule in worth) / records
     count = min(records, max(500, int(_POOL_PAIRS / max(1.0, seen))))
     anchors = np.zeros(records, dtype=np.bool_)
