@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import grpc
@@ -260,11 +261,14 @@ def _look_at_some(
 
 
 def _explain_one(engine: Engine, looked: list[dict[str, str]], say: Say) -> None:
+    """The longest chain there is among the people who were looked up."""
+    best: tuple[str, str, list[str]] = ("", "", [])
     for kinds in looked:
-        for kind in ("cookie", "email", "device"):
-            if kind in kinds:
-                steps = engine.explain((kind, kinds[kind]), ("login", kinds["login"]))
-                say(f"why this {kind} and this login are one person:")
-                for step in steps:
-                    say(f"  {step}")
-                return
+        for left, right in combinations(sorted(kinds), 2):
+            steps = engine.explain((left, kinds[left]), (right, kinds[right]))
+            if len(steps) > len(best[2]):
+                best = (left, right, steps)
+    left, right, steps = best
+    say(f"why this {left} and this {right} are one person:")
+    for step in steps:
+        say(f"  {step}")
