@@ -267,7 +267,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison(
         "network",
         network,
-        (-2, -1, 0.5, 3, 4.5, 5.5, 6, 8, 10),
+        (-2, -1, 0.5, 3, 4.5, 7, 7.5, 8.5, 10),
         edges=(0, 1, 2, 3, 4, 5, 6, 7),
     ),
     Comparison("moves", moves, (-1.5, -1, 0, 1, 2, 4.5), shares=(0.3, *_SHARES)),
