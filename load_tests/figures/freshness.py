@@ -42,7 +42,7 @@ class Size:
     runs: int
 
 
-FULL = Size(people=2_000, per_s=500, warm_s=5.0, run_s=20.0, runs=3)
+FULL = Size(people=2_000, per_s=500, warm_s=10.0, run_s=20.0, runs=3)
 SHORT = Size(people=100, per_s=50, warm_s=1.0, run_s=4.0, runs=1)
 
 
