@@ -94,7 +94,8 @@ def _round(
                 others = others - part
         certain = np.where(others > _CERTAIN_BITS, probability(others), 0.0)
         found.m[place] = _levels(candidates, place, len(comparison.levels), certain)
-    found.prior = float(likely.sum()) / all_pairs
+    # Half a match at least, so that a set without any gives a model that says no.
+    found.prior = min(0.5, max(0.5, float(likely.sum())) / all_pairs)
     if joint:
         matched = np.where(likely > 0.5, likely, 0.0)
         for number, pair in enumerate(bulk.correlated):
