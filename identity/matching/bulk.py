@@ -142,7 +142,8 @@ class Bulk:
         place = self.place.get("suffix")
         if place is None:
             return np.zeros(len(levels), dtype=np.bool_)
-        return levels[:, place] == SUFFIX_DIFFERENT
+        differs: NDArray[np.bool_] = levels[:, place] == SUFFIX_DIFFERENT
+        return differs
 
     def _compare(self, slot: str, left: Ints, right: Ints, levels: NDArray[np.int8]) -> None:
         column = self._columns[slot]
