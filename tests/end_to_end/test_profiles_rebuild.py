@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from identity.engines.memory import MemoryGraphStore
+from identity.engines.neo4j.store import Neo4jGraphStore
 from identity.engines.sqlite import SqliteGraphStore
 from identity.model import DAY_US, Contribution, EvidenceKind, NodeKey
 from identity.store import GraphStore
@@ -21,7 +22,9 @@ from profiles.read_view import ReadView
 from profiles.v1.profile_pb2 import Profile
 from tests.support.cohort import lines, made
 from tests.support.intaking import NOW_US, intake, sealer
+from tests.support.neo4j_graph import empty
 from tests.support.profile_works import Works
+from tests.support.servers import Neo4jServer
 
 SPEC = CohortSpec(people=9, days=4, seed=10, late=0.1, duplicate=0.05, rewritten=0.05, mistaken=0.5)
 EXPIRE = (EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.PURCHASE, EvidenceKind.CONSENT)
@@ -123,7 +126,39 @@ def test_any_order_ends_like_a_rebuild(
     disorder: Disorder,
 ) -> None:
     """Order, repetition, batches, resolving in between, a moving horizon leave no trace."""
-    folder = tmp_path_factory.mktemp("rebuild")
+    _check(cohort, open_store, disorder, tmp_path_factory.mktemp("rebuild"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@given(disorder=disorders)
+@settings(
+    max_examples=3,
+    deadline=None,
+    # The graph is emptied at the start of every example, so one fixture may serve all.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+def test_any_order_ends_like_a_rebuild_on_neo4j(
+    tmp_path_factory: pytest.TempPathFactory,
+    cohort: list[Contribution],
+    neo4j_server: Neo4jServer,
+    disorder: Disorder,
+) -> None:
+    """The same on a real Neo4j."""
+    server = neo4j_server
+    with server.driver() as driver:
+        empty(driver)
+
+    def open_store(_: Path) -> GraphStore:
+        auth = (server.user, server.password)
+        return Neo4jGraphStore(server.bolt_url, auth, server.database)
+
+    _check(cohort, open_store, disorder, tmp_path_factory.mktemp("rebuild"))
+
+
+def _check(
+    cohort: list[Contribution], open_store: OpenStore, disorder: Disorder, folder: Path
+) -> None:
     chosen = disorder.chosen(cohort)
     first_day = min(one.event_us for one in cohort) // DAY_US
     before_day = first_day + 5 - disorder.kept_days
