@@ -13,7 +13,7 @@ from tests.support.jars import ServersUnavailable
 from tests.support.servers import Neo4jServer, PulsarServer, running_neo4j, running_pulsar
 
 Server = TypeVar("Server")
-SERVER_FIXTURES = {"pulsar_server", "neo4j_server"}
+SERVER_FIXTURES = {"pulsar_server", "mortal_pulsar", "neo4j_server"}
 
 # Without this a failing contract prints a bare AssertionError: its module is not a test file.
 for _contract in sorted((Path(__file__).parent / "contracts").glob("*.py")):
@@ -30,6 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def pulsar_server() -> Iterator[PulsarServer]:
     """A real Pulsar, one for the whole session: use topic names of your own."""
+    with _server("pulsar", running_pulsar) as server:
+        yield server
+
+
+@pytest.fixture
+def mortal_pulsar() -> Iterator[PulsarServer]:
+    """A real Pulsar for one test that kills it.
+
+    A standalone broker started again after kill -9 may fight over the lock of
+    its own bookie for the rest of its life, which no other test should suffer.
+    """
     with _server("pulsar", running_pulsar) as server:
         yield server
 

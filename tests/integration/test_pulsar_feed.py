@@ -182,19 +182,29 @@ def test_a_view_goes_on_from_its_position(made: PulsarCase) -> None:
     reader.close()
 
 
-@pytest.mark.slow
-def test_a_feed_outlives_its_broker(made: PulsarCase, pulsar_server: PulsarServer) -> None:
-    """After kill -9 of the broker all that was published is there, and reader and feed go on."""
-    made.feed.publish(feed_records(1, lists("p", A)))
-    reader = PulsarFeedReader(made.cluster, made.topic)
-    assert len(reader.poll(5_000)) == 1
-    pulsar_server.process.kill()
-    pulsar_server.process.restart()
-    made.feed.publish(feed_records(2, lists("q", B)))
-    came: list[Delivered] = []
-    deadline = time.monotonic() + PATIENCE_S
-    while not came and time.monotonic() < deadline:
-        came = reader.poll(1_000)
-    assert [each.record.person_id for each in came] == [person_id("q")]
-    assert shown(made.followed())[0] == {A: person_id("p"), B: person_id("q")}
-    reader.close()
+class TestBrokerDies:
+    """On a broker of its own, since it will not be the same afterwards."""
+
+    @pytest.fixture
+    def pulsar_server(self, mortal_pulsar: PulsarServer) -> PulsarServer:
+        """The broker that dies."""
+        return mortal_pulsar
+
+    @pytest.mark.slow
+    def test_a_feed_outlives_its_broker(
+        self, made: PulsarCase, pulsar_server: PulsarServer
+    ) -> None:
+        """After kill -9 all that was published is there, and reader and feed go on."""
+        made.feed.publish(feed_records(1, lists("p", A)))
+        reader = PulsarFeedReader(made.cluster, made.topic)
+        assert len(reader.poll(5_000)) == 1
+        pulsar_server.process.kill()
+        pulsar_server.process.restart()
+        made.feed.publish(feed_records(2, lists("q", B)))
+        came: list[Delivered] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while not came and time.monotonic() < deadline:
+            came = reader.poll(1_000)
+        assert [each.record.person_id for each in came] == [person_id("q")]
+        assert shown(made.followed())[0] == {A: person_id("p"), B: person_id("q")}
+        reader.close()

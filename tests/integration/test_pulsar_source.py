@@ -191,17 +191,25 @@ def test_a_missing_topic_is_named(cluster: PulsarCluster) -> None:
     assert cluster.partitions(topic) is None
 
 
-@pytest.mark.slow
-def test_a_reader_outlives_its_broker(
-    cluster: PulsarCluster, topic: str, source: PulsarSource, pulsar_server: PulsarServer
-) -> None:
-    """After kill -9 of the broker and a new start, a reader gives the rest, once and in order."""
-    _fill(cluster, topic, 0, payloads(300))
-    reader = held(source, source.partitions()[0])
-    received = read(reader, 120)
-    pulsar_server.process.kill()
-    pulsar_server.process.restart()
-    _fill(cluster, topic, 0, payloads(50, "later"))
-    received += read(reader, 350 - len(received))
-    assert [each.payload for each in received] == payloads(300) + payloads(50, "later")
-    reader.close()
+class TestBrokerDies:
+    """On a broker of its own, since it will not be the same afterwards."""
+
+    @pytest.fixture
+    def pulsar_server(self, mortal_pulsar: PulsarServer) -> PulsarServer:
+        """The broker that dies."""
+        return mortal_pulsar
+
+    @pytest.mark.slow
+    def test_a_reader_outlives_its_broker(
+        self, cluster: PulsarCluster, topic: str, source: PulsarSource, pulsar_server: PulsarServer
+    ) -> None:
+        """After kill -9 and a new start, a reader gives the rest, once and in order."""
+        _fill(cluster, topic, 0, payloads(300))
+        reader = held(source, source.partitions()[0])
+        received = read(reader, 120)
+        pulsar_server.process.kill()
+        pulsar_server.process.restart()
+        _fill(cluster, topic, 0, payloads(50, "later"))
+        received += read(reader, 350 - len(received))
+        assert [each.payload for each in received] == payloads(300) + payloads(50, "later")
+        reader.close()

@@ -79,18 +79,26 @@ def test_what_neo4j_has_committed_outlives_a_kill(empty_neo4j: Neo4jServer) -> N
     assert [record["name"] for record in found.records] == ["device-2"]
 
 
-@pytest.mark.slow
-def test_what_pulsar_has_acknowledged_outlives_a_kill(
-    pulsar_server: PulsarServer, topic: str
-) -> None:
-    """After kill -9 and a new start on the same data, an acknowledged message is still there."""
-    with connect(pulsar_server) as before:
-        before.create_producer(f"persistent://{topic}").send(b"kept")
-    pulsar_server.process.kill()
-    pulsar_server.process.restart()
-    with connect(pulsar_server) as after:
-        reader = after.create_reader(f"persistent://{topic}", pulsar.MessageId.earliest)
-        assert reader.read_next(RECEIVE_TIMEOUT_MS).data() == b"kept"
+class TestKilledPulsar:
+    """On a broker of its own, since it will not be the same afterwards."""
+
+    @pytest.fixture
+    def pulsar_server(self, mortal_pulsar: PulsarServer) -> PulsarServer:
+        """The broker that dies."""
+        return mortal_pulsar
+
+    @pytest.mark.slow
+    def test_what_pulsar_has_acknowledged_outlives_a_kill(
+        self, pulsar_server: PulsarServer, topic: str
+    ) -> None:
+        """After kill -9 and a new start, an acknowledged message is still there."""
+        with connect(pulsar_server) as before:
+            before.create_producer(f"persistent://{topic}").send(b"kept")
+        pulsar_server.process.kill()
+        pulsar_server.process.restart()
+        with connect(pulsar_server) as after:
+            reader = after.create_reader(f"persistent://{topic}", pulsar.MessageId.earliest)
+            assert reader.read_next(RECEIVE_TIMEOUT_MS).data() == b"kept"
 
 
 def test_an_empty_neo4j_has_neither_nodes_nor_constraints(neo4j_server: Neo4jServer) -> None:

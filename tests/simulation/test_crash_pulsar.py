@@ -222,24 +222,36 @@ def test_replicas_that_die_come_to_show_the_same(
         assert followed == one.left().profiles
 
 
-def test_a_broker_that_dies_costs_nothing(
-    pulsar: dict[str, str], pulsar_server: PulsarServer, signals: list[bytes], tmp_path: Path
-) -> None:
-    """The broker dies and starts again under a running process, which goes on by itself."""
-    with _deployed(tmp_path / "shaken", pulsar) as deployment:
-        running = deployment.start("run")
-        until(lambda: _topic_is_there(deployment), "the topic is there")
-        cluster = cluster_of(deployment.settings)
-        assert cluster is not None
-        half = len(signals) // 2
-        with closing(SignalPublisher(cluster, deployment.settings.pulsar.topic)) as publisher:
-            publisher.publish_as_is((each, Form.JSON) for each in signals[:100])
+class TestBrokerDies:
+    """On a broker of its own, since it will not be the same afterwards."""
+
+    @pytest.fixture
+    def pulsar_server(self, mortal_pulsar: PulsarServer) -> PulsarServer:
+        """The broker that dies."""
+        return mortal_pulsar
+
+    def test_a_broker_that_dies_costs_nothing(
+        self,
+        pulsar: dict[str, str],
+        pulsar_server: PulsarServer,
+        signals: list[bytes],
+        tmp_path: Path,
+    ) -> None:
+        """The broker dies and starts again under a running process, which goes on by itself."""
+        with _deployed(tmp_path / "shaken", pulsar) as deployment:
+            running = deployment.start("run")
+            until(lambda: _topic_is_there(deployment), "the topic is there")
+            cluster = cluster_of(deployment.settings)
+            assert cluster is not None
+            half = len(signals) // 2
+            with closing(SignalPublisher(cluster, deployment.settings.pulsar.topic)) as publisher:
+                publisher.publish_as_is((each, Form.JSON) for each in signals[:100])
+                _wait_until_consumed(deployment, pulsar_server)
+                publisher.publish_as_is((each, Form.JSON) for each in signals[100:half])
+                pulsar_server.process.kill()
+                pulsar_server.process.restart()
+                publisher.publish_as_is((each, Form.JSON) for each in signals[half:])
             _wait_until_consumed(deployment, pulsar_server)
-            publisher.publish_as_is((each, Form.JSON) for each in signals[100:half])
-            pulsar_server.process.kill()
-            pulsar_server.process.restart()
-            publisher.publish_as_is((each, Form.JSON) for each in signals[half:])
-        _wait_until_consumed(deployment, pulsar_server)
-        deployment.wait_until_resolved()
-        assert deployment.stop(running) == 0
-        assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
+            deployment.wait_until_resolved()
+            assert deployment.stop(running) == 0
+            assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
