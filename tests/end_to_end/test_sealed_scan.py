@@ -119,7 +119,7 @@ def _outside(hits: Iterable[Hit], work: Path) -> list[Hit]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_real_servers_are_left_with_nothing(
-    tmp_path: Path, neo4j_server: Neo4jServer, pulsar_server: PulsarServer
+    tmp_path: Path, empty_neo4j: Neo4jServer, pulsar_server: PulsarServer
 ) -> None:
     """Neo4j's and Pulsar's files and logs, a replica's view and a dump of the graph hold nothing.
 
@@ -129,17 +129,17 @@ def test_real_servers_are_left_with_nothing(
     work = tmp_path / "work"
     work.mkdir()
     signals = [_marked(signal) for signal in made(SPEC)[0]]
-    flags = _flags(neo4j_server, pulsar_server, tmp_path)
+    flags = _flags(empty_neo4j, pulsar_server, tmp_path)
     try:
         Session(CommandLine(work, timeout_s=400), flags).works(signals, tmp_path / "signals.jsonl")
-        with neo4j_server.driver() as driver:
+        with empty_neo4j.driver() as driver:
             _dump(driver, work / "graph.jsonl")
             _leave_in_neo4j(driver)
         # Stopped in order, Neo4j brings all that its log holds into its stores and indexes.
-        neo4j_server.process.stop()
-        neo4j_server.process.restart()
+        empty_neo4j.process.stop()
+        empty_neo4j.process.restart()
     finally:
-        with neo4j_server.driver() as driver:
+        with empty_neo4j.driver() as driver:
             empty(driver)
     _leave_in_pulsar(pulsar_server)
     for topic in ("profiles", "dead-letters"):
@@ -148,7 +148,7 @@ def test_real_servers_are_left_with_nothing(
     scanner = Scanner(values | {("left", LEFT)})
     assert scanner.values > 300
     # What was left there on purpose is found, so the scan sees what these servers write.
-    for folder in (neo4j_server.process.folder, pulsar_server.process.folder):
+    for folder in (empty_neo4j.process.folder, pulsar_server.process.folder):
         hits = scanner.scan(folder)
         assert {hit.kind for hit in hits} == {"left"}, hits
     assert scanner.scan(work) == []
