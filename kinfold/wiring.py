@@ -26,6 +26,7 @@ from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
 from profiles import attributes as survivorship
 from profiles import purposes as purpose_policy
+from profiles import purposes_verify
 from profiles.attributes import Survivorship
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.feed import ProfileFeed
@@ -84,7 +85,7 @@ def open_policies(settings: Settings) -> Policies:
         raise SettingsError(
             [f"home.policy: {settings.home.policy} is not TOML: {error}"]
         ) from error
-    problems = identity_policy.verify(document) + purpose_policy.verify(document)
+    problems = identity_policy.verify(document) + purposes_verify.verify(document)
     problems += survivorship.verify(document)
     half_life_days = document.get("affinities", {}).get("half_life_days", HALF_LIFE_DAYS)
     if not isinstance(half_life_days, int) or half_life_days < 1:

@@ -43,6 +43,8 @@ LAYOUT = struct.Struct("<BQI")
 _DAY_S = 86_400
 _KIND_AND_TOKEN = itemgetter(0, 2)
 _PLACES_KEPT = 4_096
+_ISO_COUNTRY = 2
+"""Letters of a country's code; anything else names none, and counts as a place unknown."""
 _Place = tuple[int, int]
 """Which section: the field's number in Profile, the bits of the purposes it may serve."""
 _SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
@@ -100,6 +102,7 @@ class Builder:
         self._sealer = sealer
         self._payloads = payloads
         self._place = lru_cache(_PLACES_KEPT)(self._find_place)
+        self._grounds = lru_cache(_PLACES_KEPT)(self._find_grounds)
         self.unopened = 0
 
     def build(self, evidence: PersonEvidence, version: int) -> StoredProfile:
@@ -128,23 +131,31 @@ class Builder:
         members = {node.key for node in evidence.nodes}
         facts = _by_kind(evidence.facts)
         last_us = max(folded.seen.last_us, 0)
-        self._attributes(sections, facts.get(EvidenceKind.RECORD, ()), folded)
+        asserted = self._asserted(facts.get(EvidenceKind.RECORD, ()))
+        self._attributes(sections, asserted, folded)
         self._identifiers(sections, evidence)
         self._devices(sections, evidence, folded)
         self._behaviour(sections, folded, last_us // DAY_US)
         self._purchases(sections, facts.get(EvidenceKind.PURCHASE, ()))
-        granted = self._consents(sections, evidence, members)
+        holds = self._consents(sections, evidence, members)
+        grounds = self._grounds(circumstances(asserted, folded, last_us // DAY_US))
+        granted = consent.granted_bits(self._policy.purposes, holds, grounds)
         aliases = sorted(key for key in members if not key.startswith(RECORD_KIND + ":"))
         return Folding(sections.serialized(), granted, last_us, tuple(aliases))
 
     def _find_place(self, field: str, item: str) -> _Place:
         return FIELDS[field], self._policy.purposes.served(field, item)
 
-    def _attributes(self, sections: _Sections, records: Iterable[KeptFact], folded: Folded) -> None:
-        asserted = [
+    def _find_grounds(self, seen: consent.Circumstances) -> consent.Grounds:
+        return consent.grounds(self._policy.purposes, seen)
+
+    def _asserted(self, records: Iterable[KeptFact]) -> list[Asserted]:
+        return [
             Asserted(kept.source, kept.event_us, kept.digest, self._payloads.record(opened))
             for kept, opened in self._opened(records)
         ]
+
+    def _attributes(self, sections: _Sections, asserted: list[Asserted], folded: Folded) -> None:
         found = survivors(asserted, self._policy.survivorship)
         said = {survivor.name for survivor in found}
         for survivor in found:
@@ -221,21 +232,21 @@ class Builder:
         if any(folded.hours):
             sections.part("hours").hours.counts.extend(folded.hours)
         if categories := folded.of("category"):
-            self._affinities(sections.part("affinities"), categories, as_of_day)
-        if channels := folded.of("channel"):
-            part = sections.part("channels")
-            for channel, daily in sorted(channels.items()):
-                made = part.channels.add()
-                made.channel = channel
-                made.signals = _total(daily)
-                made.last_day = _last(daily)
+            self._affinities(sections, categories, as_of_day)
+        for channel, daily in sorted(folded.of("channel").items()):
+            made = sections.part("channels", channel).channels.add()
+            made.channel = channel
+            made.signals = _total(daily)
+            made.last_day = _last(daily)
         if networks := folded.of("network"):
             _networks(sections.part("networks"), networks)
 
-    def _affinities(self, part: Profile, categories: Mapping[str, Daily], as_of_day: int) -> None:
+    def _affinities(
+        self, sections: _Sections, categories: Mapping[str, Daily], as_of_day: int
+    ) -> None:
         half_life_days = self._policy.half_life_days
         for interest in interests(categories, as_of_day, half_life_days):
-            made = part.affinities.add()
+            made = sections.part("affinities", interest.category).affinities.add()
             made.category = interest.category
             made.score = interest.score
             made.count = interest.signals
@@ -252,7 +263,7 @@ class Builder:
 
     def _consents(
         self, sections: _Sections, evidence: PersonEvidence, members: set[NodeKey]
-    ) -> int:
+    ) -> Mapping[str, consent.ConsentDecision]:
         decided = consent.decisions(evidence.facts, members)
         holds = consent.standing(decided, consent.joins(evidence)) if decided else {}
         part = sections.part("consents") if decided else Profile()
@@ -262,7 +273,7 @@ class Builder:
             made.granted = not decision.withdrawn
             made.source = decision.source
             _set(made.effective_at, decision.effective_us)
-        return consent.granted_bits(self._policy.purposes, holds)
+        return holds
 
 
 class _Sections:
@@ -286,6 +297,20 @@ class _Sections:
             key: self._parts[key].SerializeToString(deterministic=True)
             for key in sorted(self._parts)
         }
+
+
+def circumstances(
+    asserted: Iterable[Asserted], folded: Folded, as_of_day: int
+) -> consent.Circumstances:
+    """Where somebody was seen or lives, and how old they are on a day, by all that anybody said."""
+    places = set(folded.of("place"))
+    birth_dates = []
+    for said in asserted:
+        if country := said.values.get("address.country"):
+            places.add(country if len(country) == _ISO_COUNTRY and country.isupper() else "")
+        if birth_date := said.values.get("birth_date"):
+            birth_dates.append(birth_date)
+    return consent.Circumstances(frozenset(places), consent.age_at(birth_dates, as_of_day))
 
 
 def context_of(person: PersonId, layout: bytes) -> bytes:

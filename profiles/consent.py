@@ -11,13 +11,16 @@ overrides, the most restrictive wins. The order of facts and links is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from calendar import monthrange
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgpack
 
 from identity.model import EvidenceKind, KeptFact, NodeKey, PersonEvidence
-from profiles.purposes import PurposePolicy
+from profiles.purposes import Purpose, PurposePolicy
 
 Joined = tuple[int, NodeKey, NodeKey]
 """When two nodes were first joined, in microseconds, and the two."""
@@ -132,11 +135,116 @@ class _Groups:
             self.standing[low] = self.standing.get(low, []) + moved
 
 
-def granted_bits(policy: PurposePolicy, holds: dict[str, ConsentDecision]) -> int:
-    """Bits of the purposes granted: by decision, or where it takes a no, by there being none."""
-    bits = 0
+class Circumstances(NamedTuple):
+    """What a purpose's ground depends on beside decisions.
+
+    - `places`: countries, or countries and regions, in which somebody was seen
+      or lives; where one could not be told, it is in here as "".
+    - `age`: in years, at most; None when unknown.
+    """
+
+    places: frozenset[str] = frozenset()
+    age: int | None = None
+
+
+UNKNOWN = Circumstances()
+
+
+class Why(StrEnum):
+    """Why a purpose is granted or not."""
+
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+    NOT_ASKED = "needs a yes and nobody gave one"
+    NOT_OBJECTED = "holds until a no and nobody said one"
+    TOO_YOUNG = "below the minimum age"
+    AGE_UNKNOWN = "has a minimum age and the age is unknown"
+
+
+class Verdict(NamedTuple):
+    """Whether a purpose is granted, and why."""
+
+    granted: bool
+    why: Why
+
+
+def judge(purpose: Purpose, decision: ConsentDecision | None, seen: Circumstances) -> Verdict:
+    """Whether a purpose is granted under the decision that holds, if any."""
+    rule = purpose.rule_in(seen.places)
+    if decision is not None and decision.withdrawn:
+        return Verdict(False, Why.WITHDRAWN)
+    if decision is None and not rule.opt_out:
+        return Verdict(False, Why.NOT_ASKED)
+    if rule.minimum_age:
+        if seen.age is None:
+            if not purpose.age_may_be_unknown:
+                return Verdict(False, Why.AGE_UNKNOWN)
+        elif seen.age < rule.minimum_age:
+            return Verdict(False, Why.TOO_YOUNG)
+    return Verdict(True, Why.GRANTED if decision is not None else Why.NOT_OBJECTED)
+
+
+class Grounds(NamedTuple):
+    """Bits of purposes: granted where nobody decided, and granted once somebody says yes."""
+
+    undecided: int
+    grantable: int
+
+
+def grounds(policy: PurposePolicy, seen: Circumstances) -> Grounds:
+    """What circumstances allow, for all purposes at once; the same for many people."""
+    undecided = grantable = 0
     for purpose in policy.purposes:
-        decision = holds.get(purpose.name)
-        if purpose.opt_out if decision is None else not decision.withdrawn:
-            bits |= purpose.bit
+        if judge(purpose, None, seen).granted:
+            undecided |= purpose.bit
+        if judge(purpose, _YES, seen).granted:
+            grantable |= purpose.bit
+    return Grounds(undecided, grantable)
+
+
+def granted_bits(
+    policy: PurposePolicy, holds: Mapping[str, ConsentDecision], on: Grounds | None = None
+) -> int:
+    """Bits of the purposes granted, on grounds of circumstances; by default unknown ones.
+
+    Decisions on purposes that the policy does not have grant nothing.
+    """
+    undecided, grantable = on or grounds(policy, UNKNOWN)
+    bits = undecided
+    for name, decision in holds.items():
+        purpose = policy.by_name.get(name)
+        if purpose is None:
+            continue
+        if decision.withdrawn:
+            bits &= ~purpose.bit
+        else:
+            bits |= purpose.bit & grantable
     return bits
+
+
+def age_at(birth_dates: Iterable[str], as_of_day: int) -> int | None:
+    """The least age in years that birth dates allow on a day; None when none can be read.
+
+    Of several people's word for it the youngest age counts, and of `1990` or
+    `1990-05` the latest day it may mean: who may be a child is treated as one.
+    """
+    on = _EPOCH + timedelta(days=as_of_day)
+    ages = [_age(text, on) for text in birth_dates]
+    return min([age for age in ages if age is not None], default=None)
+
+
+def _age(text: str, on: date) -> int | None:
+    try:
+        year, month, day = [*map(int, text.split("-")), 0, 0][:3]
+        if not month:
+            month, day = 12, 31
+        elif not day:
+            day = monthrange(year, month)[1]
+        born = date(year, month, day)
+    except (ValueError, IndexError):
+        return None
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+
+
+_EPOCH = date(1970, 1, 1)
+_YES = ConsentDecision(0, False, "", b"", "", ())

@@ -1,9 +1,13 @@
-"""Purposes: what data may be used for, and which part of a profile serves which.
+"""Purposes: what data may be used for, on which ground, and which part of a profile serves which.
 
-Read from the policy's `[purposes.ID]` and `[serves]`. `verify` returns every
-problem at once, each naming its key; `parse` needs a verified document. A
-purpose's bit is its place in order of appearance: append new purposes at the
-end, or publish all profiles anew.
+Read from the policy's `[purposes.ID]`, `[serves]` and `[tcf]`, in which
+`profiles.purposes_verify.verify` must have found nothing. A purpose's bit is
+its place in order of appearance: append new purposes at the end, or publish
+all profiles anew.
+
+A purpose has one rule of its own and may have laxer ones by place. The own
+rule is the strictest, because it holds wherever nobody knows where somebody
+is; and of several places somebody was seen in, the strictest one counts.
 """
 
 from __future__ import annotations
@@ -11,18 +15,42 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from profiles.v1.profile_pb2 import Profile
 
-FIELDS: dict[str, int] = {f.name: f.number for f in Profile.DESCRIPTOR.fields}
+FIELDS: Final[dict[str, int]] = {f.name: f.number for f in Profile.DESCRIPTOR.fields}
 """Profile's top-level fields by name."""
-FINER = ("attributes", "identifiers")
-"""Fields whose items may serve purposes of their own: attributes by name, identifiers by kind."""
-MAX_PURPOSES = 64
-_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_BASES = ("consent", "contract", "legitimate_interest")
-_OPTS = ("in", "out")
+FINER: Final = ("attributes", "identifiers", "affinities", "channels")
+"""Fields whose items may serve purposes of their own: attributes by name, identifiers by kind,
+affinities by category, channels by name."""
+DEVICE_LINKING: Final = "device_linking"
+EXPORT: Final = "export"
+USES: Final = (DEVICE_LINKING, EXPORT)
+"""What is done with profiles beyond serving them, and needs a purpose as well."""
+_ITEM_PARTS = re.compile("[:/.]")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """On which ground a purpose rests somewhere.
+
+    - `needs_consent`: its basis is consent, so that not knowing means no.
+    - `opt_out`: granted until withdrawn; else withheld until granted.
+    - `minimum_age`: in years; 0 for any age.
+    """
+
+    needs_consent: bool
+    opt_out: bool
+    minimum_age: int = 0
+
+    def stricter(self, other: Rule) -> Rule:
+        """The stricter of the two in each respect."""
+        return Rule(
+            self.needs_consent or other.needs_consent,
+            self.opt_out and other.opt_out,
+            max(self.minimum_age, other.minimum_age),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,123 +58,93 @@ class Purpose:
     """One purpose.
 
     - `words`: what people are told.
-    - `needs_consent`: its basis is consent, so that not knowing means no.
-    - `opt_out`: granted until withdrawn; else withheld until granted.
+    - `rule`: what holds where nothing laxer is known to; `places`: the laxer
+      rules, by country or country and region (`US`, `US-CA`).
+    - `age_may_be_unknown`: somebody of unknown age counts as old enough.
+    - `tcf`, `tcf_features`: IAB TCF purposes and special features that a TCF
+      consent string must all grant for this one to be granted by it.
+    - `gpc`: it is selling or sharing of data, which Global Privacy Control opts out of.
     """
 
     name: str
     bit: int
     words: str
-    needs_consent: bool
-    opt_out: bool
+    rule: Rule
+    places: Mapping[str, Rule] = field(default_factory=dict)
+    age_may_be_unknown: bool = False
+    tcf: tuple[int, ...] = ()
+    tcf_features: tuple[int, ...] = ()
+    gpc: bool = False
+
+    def rule_in(self, places: Iterable[str]) -> Rule:
+        """The rule for somebody seen in these places: the strictest of theirs, or its own."""
+        found: Rule | None = None
+        for place in places:
+            rule = self.places.get(place) or self.places.get(place.partition("-")[0]) or self.rule
+            found = rule if found is None else found.stricter(rule)
+        return found or self.rule
 
 
 @dataclass(frozen=True, slots=True)
 class PurposePolicy:
-    """The purposes in order of their bits, and what each part of a profile may serve."""
+    """The purposes in order of their bits, and what each part of a profile may serve.
+
+    `tcf_vendor` is our id in the IAB's list of vendors; None where consent
+    strings are read as the publisher that they were given to.
+    """
 
     purposes: tuple[Purpose, ...] = ()
     serves: Mapping[str, int] = field(default_factory=dict)
+    tcf_vendor: int | None = None
+    by_name: Mapping[str, Purpose] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_name = {purpose.name: purpose for purpose in self.purposes}
+        object.__setattr__(self, "by_name", by_name)
 
     @property
     def needs_consent(self) -> int:
-        """Bits of the purposes whose basis is consent."""
-        return sum(p.bit for p in self.purposes if p.needs_consent)
+        """Bits of the purposes whose basis is consent wherever nothing laxer is known to hold."""
+        return sum(p.bit for p in self.purposes if p.rule.needs_consent)
 
     def bits(self, names: Iterable[str]) -> int | None:
         """The bits of these purposes; None when one is unknown."""
-        known = {purpose.name: purpose.bit for purpose in self.purposes}
         bits = 0
         for name in names:
-            bit = known.get(name)
-            if bit is None:
+            purpose = self.by_name.get(name)
+            if purpose is None:
                 return None
-            bits |= bit
+            bits |= purpose.bit
         return bits
 
     def served(self, field: str, item: str = "") -> int:
         """Bits of the purposes that an item of a field may serve; 0: none, so no one gets it.
 
-        An identifier of kind `external:NAME` without an entry of its own has `external`'s.
+        An item without an entry of its own has that of the nearest name above
+        it (`external:crm` that of `external`, `sport/running` that of `sport`,
+        `address.city` that of `address`), in the end its field's.
         """
-        if item:
+        while item:
             found = self.serves.get(f"{field}.{item}")
-            if found is None and ":" in item:
-                found = self.serves.get(f"{field}.{item.partition(':')[0]}")
             if found is not None:
                 return found
+            above = list(_ITEM_PARTS.finditer(item))
+            item = item[: above[-1].start()] if above else ""
         return self.serves.get(field, 0)
 
+    def covered(self, purpose: Purpose) -> list[str]:
+        """The parts of a profile and the uses that a purpose covers, in the policy's order."""
+        return [part for part, bits in self.serves.items() if bits & purpose.bit]
 
-def verify(document: Mapping[str, Any]) -> list[str]:
-    """Every problem of the document's purposes, each naming its key; [] when sound."""
-    purposes = document.get("purposes", {})
-    serves = document.get("serves", {})
-    problems = []
-    if not isinstance(purposes, Mapping):
-        problems.append("purposes: must be tables, for example [purposes.marketing]")
-        purposes = {}
-    if not isinstance(serves, Mapping):
-        problems.append("serves: must be a table of lists of purposes")
-        serves = {}
-    if len(purposes) > MAX_PURPOSES:
-        problems.append(f"purposes: at most {MAX_PURPOSES}, here are {len(purposes)}")
-    for name, body in purposes.items():
-        problems += _purpose_problems(f"purposes.{name}", str(name), body)
-    for part, names in serves.items():
-        problems += _serves_problems(f"serves.{part}", str(part), names, purposes)
-    return problems
-
-
-def _purpose_problems(where: str, name: str, body: object) -> list[str]:
-    if not isinstance(body, Mapping):
-        return [f"{where}: must be a table with words, basis and opt"]
-    problems = []
-    if not _ID.fullmatch(name):
-        problems.append(f"{where}: a purpose's id is lower case letters, digits and _")
-    if not isinstance(body.get("words"), str) or not body["words"].strip():
-        problems.append(f"{where}.words: missing; say what it is for in words people understand")
-    if body.get("basis") not in _BASES:
-        problems.append(f"{where}.basis: must be one of {', '.join(_BASES)}")
-    if body.get("opt") not in _OPTS:
-        problems.append(f"{where}.opt: must be in (a yes is needed) or out (until a no)")
-    elif body.get("basis") == "consent" and body["opt"] != "in":
-        problems.append(f"{where}.opt: must be in: consent is nothing that one has until a no")
-    problems += [
-        f"{where}.{key}: unknown; known are words, basis, opt"
-        for key in body
-        if key not in ("words", "basis", "opt")
-    ]
-    return problems
-
-
-def _serves_problems(
-    where: str, part: str, names: object, purposes: Mapping[str, Any]
-) -> list[str]:
-    field, _, item = part.partition(".")
-    if field not in FIELDS:
-        return [f"{where}: no such field of a profile; there are {', '.join(FIELDS)}"]
-    if item and field not in FINER:
-        return [f"{where}: only {' and '.join(FINER)} may be told apart by item"]
-    if not isinstance(names, list):
-        return [f"{where}: must be a list of purposes"]
-    return [
-        f"{where}: {name!r} is no purpose; there are {', '.join(purposes) or 'none'}"
-        for name in names
-        if name not in purposes
-    ]
+    def allows(self, use: str, granted: int) -> bool:
+        """Whether somebody who granted these bits allows a use of `USES`."""
+        return bool(self.serves.get(use, 0) & granted)
 
 
 def parse(document: Mapping[str, Any]) -> PurposePolicy:
-    """The policy of a document in which `verify` found nothing."""
+    """The policy of a document in which `purposes_verify.verify` found nothing."""
     purposes = tuple(
-        Purpose(
-            name=name,
-            bit=1 << place,
-            words=body["words"],
-            needs_consent=body["basis"] == "consent",
-            opt_out=body["opt"] == "out",
-        )
+        _purpose(name, 1 << place, body)
         for place, (name, body) in enumerate(document.get("purposes", {}).items())
     )
     bit = {purpose.name: purpose.bit for purpose in purposes}
@@ -154,4 +152,24 @@ def parse(document: Mapping[str, Any]) -> PurposePolicy:
         part: sum(bit[name] for name in set(names))
         for part, names in document.get("serves", {}).items()
     }
-    return PurposePolicy(purposes, serves)
+    return PurposePolicy(purposes, serves, document.get("tcf", {}).get("vendor_id"))
+
+
+def _purpose(name: str, bit: int, body: Mapping[str, Any]) -> Purpose:
+    return Purpose(
+        name=name,
+        bit=bit,
+        words=body["words"],
+        rule=rule_of(body, {}),
+        places={place: rule_of(own, body) for place, own in body.get("places", {}).items()},
+        age_may_be_unknown=body.get("unknown_age", "no") == "yes",
+        tcf=tuple(body.get("tcf", ())),
+        tcf_features=tuple(body.get("tcf_features", ())),
+        gpc=body.get("gpc", False),
+    )
+
+
+def rule_of(body: Mapping[str, Any], above: Mapping[str, Any]) -> Rule:
+    """The rule that a table writes; what it leaves out is as in the table above it."""
+    said = {**above, **body}
+    return Rule(said["basis"] == "consent", said["opt"] == "out", said.get("minimum_age", 0))

@@ -58,11 +58,15 @@ class Profile(_message.Message):
 
     @_builtins.property
     def affinities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Affinity]:
-        """Interests by category, strongest first."""
+        """Interests by category; those that may serve the same purposes follow each
+        other, strongest first.
+        """
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelUse]:
-        """Use of channels, ordered by name."""
+        """Use of channels; those that may serve the same purposes follow each other,
+        ordered by name.
+        """
 
     @_builtins.property
     def hours(self) -> Global___HoursOfActivity:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from identity.model import DAY_US, HOUR_US, ActivityDay, Node, PersonEvidence
+from ingest.v1.signal_pb2 import RecordAsserted
 from profiles.build import LAYOUT, MAX_NETWORKS, MAX_PURCHASES
 from profiles.purposes import FIELDS
 from profiles.sealing import Sealer, Unreadable
@@ -27,6 +28,7 @@ from tests.support.profile_parts import (
     person_id,
     profile_policy,
     purchase,
+    record,
     sample,
     sighting,
 )
@@ -167,6 +169,53 @@ def test_granted_purposes_follow_the_decisions(sealer: Sealer) -> None:
         sample(sealer), facts=(consent(DAY * DAY_US, (key("login", "ada"),), analytics=False),)
     )
     assert new_builder(sealer).build(objecting, 1).granted_purposes == 0b0001
+
+
+def born(sealer: Sealer, birth_date: str, country: str = "") -> PersonEvidence:
+    """Ada as `sample` has her, with another record that tells a birth date and a country."""
+    said = RecordAsserted(birth_date=birth_date)
+    said.address.country = country
+    node, fact = record(sealer, "age", (DAY + 2) * DAY_US, "shop", said)
+    known = sample(sealer)
+    return replace(known, nodes=(*known.nodes, node), facts=(*known.facts, fact))
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "granted"), [("1990", 0b1111), ("2015-01-01", 0b1001), ("", 0b1111)]
+)
+def test_who_is_below_the_minimum_age_grants_nothing_that_has_one(
+    sealer: Sealer, birth_date: str, granted: int
+) -> None:
+    """A child's yes does not count; the shipped policy lets an unknown age pass, and says so."""
+    stored = new_builder(sealer).build(born(sealer, birth_date), 1)
+    assert stored.granted_purposes == granted
+
+
+@pytest.mark.parametrize(("country", "sold"), [("US", True), ("DE", False), ("Utopia", False)])
+def test_what_holds_until_a_no_depends_on_where_somebody_lives(
+    sealer: Sealer, country: str, sold: bool
+) -> None:
+    """Sale is opt-out in the United States and opt-in everywhere else, unknown places included."""
+    stored = new_builder(sealer).build(born(sealer, "1990", country), 1)
+    bit = profile_policy().purposes.bits(["sale"])
+    assert bit is not None
+    assert bool(stored.granted_purposes & bit) is sold
+
+
+def test_an_interest_that_may_serve_nothing_has_a_section_of_its_own(sealer: Sealer) -> None:
+    """The shipped policy serves nobody's religion; it lies apart from what may be served."""
+    known = sample(sealer)
+    cells = {"category:religion/feasts": 1, "category:sport": 1, "type:click": 2}
+    told = ActivityDay(2, DAY * DAY_US, DAY * DAY_US, {0: 2}, cells)
+    evidence = replace(known, activity={key("login", "ada"): {DAY: told}})
+    sections = new_builder(sealer).fold(evidence).sections
+    found = {
+        bits: [one.category for one in Profile.FromString(section).affinities]
+        for (field, bits), section in sections.items()
+        if field == FIELDS["affinities"]
+    }
+    assert found.pop(0) == ["religion/feasts"]
+    assert list(found.values()) == [["sport"]]
 
 
 def test_a_person_of_one_shared_device(sealer: Sealer) -> None:

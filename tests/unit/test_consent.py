@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from datetime import date
 
 import msgpack
 import networkx as nx
@@ -21,14 +23,19 @@ from identity.model import (
     PersonEvidence,
 )
 from profiles.consent import (
+    Circumstances,
     ConsentDecision,
     Joined,
+    Why,
+    age_at,
     decisions,
     granted_bits,
+    grounds,
     joins,
+    judge,
     standing,
 )
-from profiles.purposes import Purpose, PurposePolicy
+from profiles.purposes import Purpose, PurposePolicy, Rule
 
 NODES = ("device:a", "login:b", "email:c", "cookie:d")
 
@@ -188,8 +195,77 @@ def test_what_nobody_decided_depends_on_the_purpose(
     opt_out: bool, granted: bool | None, holds: int
 ) -> None:
     """Opt in means nothing without a yes, opt out means until a no."""
-    policy = PurposePolicy(
-        (Purpose("marketing", 1, "offers", needs_consent=not opt_out, opt_out=opt_out),)
-    )
+    rule = Rule(needs_consent=not opt_out, opt_out=opt_out)
+    policy = PurposePolicy((Purpose("marketing", 1, "offers", rule),))
     made = [] if granted is None else [decided(1, granted, "login:b")]
     assert granted_bits(policy, standing(made, [])) == holds
+
+
+ADULTS = Purpose(
+    "marketing",
+    1,
+    "offers",
+    Rule(needs_consent=True, opt_out=False, minimum_age=16),
+    {"US": Rule(needs_consent=False, opt_out=True, minimum_age=13)},
+)
+
+
+@pytest.mark.parametrize(
+    ("granted", "places", "age", "why"),
+    [
+        (None, (), 40, Why.NOT_ASKED),
+        (True, (), 40, Why.GRANTED),
+        (True, (), 15, Why.TOO_YOUNG),
+        (True, (), None, Why.AGE_UNKNOWN),
+        (False, (), 15, Why.WITHDRAWN),
+        (None, ("US",), 15, Why.NOT_OBJECTED),
+        (None, ("US", "DE"), 40, Why.NOT_ASKED),
+        (True, ("US",), 12, Why.TOO_YOUNG),
+        (False, ("US-CA",), 40, Why.WITHDRAWN),
+        (None, ("US",), None, Why.AGE_UNKNOWN),
+    ],
+)
+def test_place_and_age_are_heeded_and_told(
+    granted: bool | None, places: tuple[str, ...], age: int | None, why: Why
+) -> None:
+    """What holds follows from decision, place and age; bits for all and the word for one agree."""
+    seen = Circumstances(frozenset(places), age)
+    held = {} if granted is None else {"marketing": decided(1, granted, "login:b")}
+    verdict = judge(ADULTS, held.get("marketing"), seen)
+    assert verdict == (why in {Why.GRANTED, Why.NOT_OBJECTED}, why)
+    policy = PurposePolicy((ADULTS,))
+    assert granted_bits(policy, held, grounds(policy, seen)) == int(verdict.granted)
+
+
+def test_an_unknown_age_counts_as_old_enough_only_where_policy_says_so() -> None:
+    """Not knowing means no, unless somebody who may decide that has decided otherwise."""
+    trusting = replace(ADULTS, age_may_be_unknown=True)
+    yes = decided(1, True, "login:b")
+    assert judge(trusting, yes, Circumstances()).granted
+    assert not judge(ADULTS, yes, Circumstances()).granted
+
+
+@pytest.mark.parametrize(
+    ("birth_dates", "age"),
+    [
+        ([], None),
+        (["unknown", "1990-13-01", "1990-02-30", "0"], None),
+        (["2000-06-15"], 25),
+        (["2000-06-14"], 26),
+        (["2000-06"], 25),
+        (["2000-05"], 26),
+        (["2000"], 25),
+        (["1950-01-01", "2015", "x"], 10),
+    ],
+)
+def test_the_youngest_age_that_birth_dates_allow_counts(
+    birth_dates: list[str], age: int | None
+) -> None:
+    """A date in part stands for its latest day, and of several people's word the youngest holds."""
+    as_of_day = (date(2026, 6, 14) - date(1970, 1, 1)).days
+    assert age_at(birth_dates, as_of_day) == age
+
+
+def test_a_decision_on_a_purpose_of_no_policy_grants_nothing() -> None:
+    """What the policy does not name has no bit."""
+    assert granted_bits(PurposePolicy(()), {"marketing": decided(1, True, "login:b")}) == 0
