@@ -26,6 +26,7 @@ PURE_CORE = (
     "identity.limits",
     "identity.resolve",
     "identity.lineage",
+    "identity.matching",
     "profiles.consent",
     "profiles.affinities",
 )
@@ -126,6 +127,12 @@ def core_by_contract() -> list[str]:
     return held
 
 
+def files_of(module: str) -> list[Path]:
+    """The file of a module, or every file of a package."""
+    path = ROOT / module.replace(".", "/")
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
 def registry_hosts(text: str) -> list[str]:
     """Each package registry that a text names."""
     return [host for host in REGISTRY_HOSTS if host in text]
@@ -174,7 +181,7 @@ def test_no_class_is_a_manager_or_a_base() -> None:
 
 def test_the_core_reads_no_clock_and_throws_no_dice() -> None:
     """No module of the core asks what time it is or makes up an id, by whatever import."""
-    files = [ROOT / f"{module.replace('.', '/')}.py" for module in core_by_contract()]
+    files = [path for module in core_by_contract() for path in files_of(module)]
     found = {path: clock_and_chance(path.read_text()) for path in files}
     report(found, "take the time or the id as an argument")
 
@@ -185,7 +192,8 @@ def test_the_whole_core_is_under_contract() -> None:
     found = {
         path: [" is not in the contract"]
         for module in PURE_CORE
-        if (path := ROOT / f"{module.replace('.', '/')}.py").exists() and module not in held
+        for path in files_of(module)
+        if path.exists() and module not in held
     }
     report(found, "add it to source_modules of the forbidden contract in pyproject.toml")
 
