@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from neo4j import READ_ACCESS, WRITE_ACCESS, GraphDatabase, Session, Transaction
@@ -106,6 +107,21 @@ class Connection:
     def read(self, work: Callable[[Tx], T]) -> T:
         """What `work` returns. It may be called several times."""
         return self._try(lambda: self._once(work, READ_ACCESS))
+
+    @contextmanager
+    def held(self) -> Iterator[Tx]:
+        """A transaction for as long as the context lasts, undone at its end. It is not tried again.
+
+        Waits for locks as long as the server does.
+        """
+        try:
+            with self._session(WRITE_ACCESS) as session, session.begin_transaction() as transaction:
+                yield Tx(transaction, self._places)
+                transaction.rollback()
+        except (Neo4jError, DriverError) as error:
+            if _is_transient(error):
+                raise StoreUnavailable("the graph store went out of reach") from None
+            raise _told(error) from None
 
     def schema(self, statement: str) -> None:
         """Change the schema in a transaction of its own."""

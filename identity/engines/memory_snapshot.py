@@ -1,0 +1,232 @@
+"""Snapshots of the reference engine: a copy of its state, told as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import polars as pl
+
+from identity.engines.memory import MemoryGraph
+from identity.engines.memory_evidence import Evidence
+from identity.evidence import Horizons, Known, Seen
+from identity.model import EvidenceKind, LineageEntry, NodeKey, PersonId, kind_of
+from identity.snapshot import (
+    CELLS,
+    CONSENTS,
+    DAYS,
+    DECISIONS,
+    IDS,
+    KEYS,
+    LINEAGE,
+    LINKS,
+    NAMED,
+    NODES,
+    SIGNALS,
+    ActivityPart,
+    Moment,
+    SignalsPart,
+    framed_rows,
+)
+
+
+class MemorySnapshots:
+    """`Snapshots` of a graph in this process's memory."""
+
+    def __init__(self, graph: MemoryGraph) -> None:
+        self._graph = graph
+
+    @contextmanager
+    def take(self) -> Iterator[MemorySnapshot]:
+        """A copy of now; nobody waits for it."""
+        graph = self._graph
+        with graph.lock:
+            moment = Moment(
+                graph.resolution, dict(graph.horizons), len(graph.marks), len(graph.outbox)
+            )
+            # Evidence is derived anew by every change and never changed in place.
+            copied = MemorySnapshot(
+                moment,
+                graph.evidence,
+                dict(graph.people),
+                frozenset(graph.shared),
+                dict(graph.known),
+                list(graph.lineage),
+            )
+        yield copied
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(slots=True)
+class MemorySnapshot:
+    """`Snapshot` of a memory graph."""
+
+    at: Moment
+    evidence: Evidence
+    people: dict[NodeKey, PersonId]
+    shared: frozenset[NodeKey]
+    known: dict[int, Known]
+    entries: list[LineageEntry]
+
+    def _numbers(self) -> dict[NodeKey, int]:
+        return {key: at for at, key in enumerate(sorted({*self.evidence.nodes, *self.people}))}
+
+    def _people(self) -> dict[PersonId, int]:
+        told = {person for entry in self.entries for person in (entry.person, entry.other)}
+        ids = {person for person in {*told, *self.people.values()} if person is not None}
+        return {person: at for at, person in enumerate(sorted(ids))}
+
+    def moment(self) -> Moment:
+        """Which moment this is."""
+        return self.at
+
+    def nodes(self) -> Iterator[pl.DataFrame]:
+        """One frame of `NODES`."""
+        ids = self._people()
+        yield framed_rows(
+            NODES,
+            [
+                (
+                    node,
+                    kind_of(key),
+                    ids[self.people[key]] if key in self.people else None,
+                    key in self.shared,
+                )
+                for key, node in self._numbers().items()
+            ],
+        )
+
+    def links(self) -> Iterator[pl.DataFrame]:
+        """One frame of `LINKS`."""
+        node = self._numbers()
+        yield framed_rows(
+            LINKS,
+            [
+                (
+                    node[low],
+                    node[high],
+                    day.day,
+                    day.source,
+                    int(day.assurance),
+                    day.count,
+                    day.first_us,
+                    day.last_us,
+                )
+                for (low, high), days in self.evidence.links.items()
+                for day in days
+            ],
+        )
+
+    def activity(self, dimensions: Collection[str]) -> Iterator[ActivityPart]:
+        """One frame of `DAYS` with its `CELLS`."""
+        node = self._numbers()
+        days, cells = [], []
+        for key, by_day in self.evidence.activity.items():
+            for day, did in by_day.items():
+                days.append((node[key], day, did.count, did.first_us, did.last_us))
+                counted = {f"hour:{hour}": n for hour, n in did.hours.items()} | dict(did.cells)
+                cells += [
+                    (node[key], day, cell, n)
+                    for cell, n in counted.items()
+                    if cell.partition(":")[0] in dimensions
+                ]
+        yield ActivityPart(framed_rows(DAYS, days), framed_rows(CELLS, cells))
+
+    def signals(self) -> Iterator[SignalsPart]:
+        """One frame of `SIGNALS` with its `NAMED` and `CONSENTS`."""
+        node = self._numbers()
+        signals, named, consents = [], [], []
+        for known in self.known.values():
+            live = known.live
+            if live is None:
+                continue
+            fact = live_fact(known.seen[0], self.at.horizons)
+            signals.append(
+                (
+                    live.signal,
+                    live.source,
+                    int(live.assurance),
+                    live.event_us,
+                    live.published_us,
+                    known.seen[0].latest_us,
+                    fact,
+                )
+            )
+            named += [
+                (live.signal, place, node[each.key])
+                for place, each in enumerate(live.nodes)
+                if each.key in node
+            ]
+            if fact == EvidenceKind.CONSENT and live.fact is not None:
+                consents += [
+                    (
+                        live.signal,
+                        live.digest,
+                        live.event_us,
+                        live.published_us,
+                        live.source,
+                        live.fact.payload,
+                        node[subject],
+                    )
+                    for subject in dict.fromkeys(live.fact.subjects)
+                    if subject in node
+                ]
+        yield SignalsPart(
+            framed_rows(SIGNALS, signals),
+            framed_rows(NAMED, named),
+            framed_rows(CONSENTS, consents),
+        )
+
+    def decisions(self) -> Iterator[pl.DataFrame]:
+        """One frame of `DECISIONS`."""
+        node = self._numbers()
+        yield framed_rows(
+            DECISIONS,
+            [
+                (
+                    signal,
+                    one.digest,
+                    node.get(one.left),
+                    node.get(one.right),
+                    one.same,
+                    one.decided_us,
+                )
+                for signal, one in self.evidence.decisions.items()
+            ],
+        )
+
+    def lineage(self) -> Iterator[pl.DataFrame]:
+        """One frame of `LINEAGE`."""
+        ids = self._people()
+        yield framed_rows(
+            LINEAGE,
+            [
+                (
+                    int(entry.change),
+                    ids[entry.person],
+                    ids[entry.other] if entry.other is not None else None,
+                    entry.resolution,
+                    entry.at_us,
+                )
+                for entry in self.entries
+            ],
+        )
+
+    def keys(self) -> Iterator[pl.DataFrame]:
+        """One frame of `KEYS`."""
+        yield framed_rows(KEYS, [(node, key) for key, node in self._numbers().items()])
+
+    def ids(self) -> Iterator[pl.DataFrame]:
+        """One frame of `IDS`."""
+        yield framed_rows(IDS, [(number, person) for person, number in self._people().items()])
+
+
+def live_fact(seen: Seen, horizons: Horizons) -> int:
+    """The kind of a content's fact, 0 when it has none or it has expired."""
+    content = seen.content
+    if content.fact is None or content.day < horizons.get(content.fact.kind, content.day):
+        return 0
+    return int(content.fact.kind)

@@ -1,0 +1,128 @@
+"""The remembered signals that count, as columns; for snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import msgpack
+import numpy as np
+import polars as pl
+
+from identity.engines.known_bytes import unpack_known
+from identity.engines.sqlite.database import Database
+from identity.engines.sqlite.names import Names, Nodes
+from identity.engines.sqlite.remembered import _WHOLE
+from identity.evidence import Horizons, Known
+from identity.model import DAY_US, EvidenceKind, NodeKey
+from identity.snapshot import CONSENTS, NAMED, SIGNALS, SignalsPart, framed_rows
+
+_DIGEST, _EVENT, _DELAY, _SPREAD, _SOURCE, _ASSURANCE, _NODES, _, _FACT = range(9)
+Short = tuple[int, int, Any]
+"""Day, signal and the decoded body of a signal that is kept short."""
+
+
+class SignalColumns:
+    """Decodes rows of the table `known` under the horizons of one moment."""
+
+    def __init__(self, database: Database, names: Names, horizons: Horizons) -> None:
+        self._nodes = Nodes(database)
+        self._names = names
+        self._horizons = {int(kind): day for kind, day in horizons.items()}
+
+    def decode(self, rows: Sequence[tuple[int, int, bytes]]) -> SignalsPart:
+        """The signals among the rows that count."""
+        short = [row for row in rows if row[2][:1] != _WHOLE]
+        reader = msgpack.Unpacker(use_list=False)
+        reader.feed(b"".join([body for _, _, body in short]))
+        told = self._short(
+            [(day, signal, body) for (day, signal, _), body in zip(short, reader, strict=True)]
+        )
+        if len(short) == len(rows):
+            return told
+        rest = self._whole(
+            [(signal, unpack_known(body[1:])) for _, signal, body in rows if body[:1] == _WHOLE]
+        )
+        return SignalsPart(*(pl.concat(pair) for pair in zip(told, rest, strict=True)))
+
+    def _short(self, rows: list[Short]) -> SignalsPart:
+        text = self._names.texts
+        event_us = np.fromiter(
+            (day * DAY_US + body[_EVENT] for day, _, body in rows), np.int64, len(rows)
+        )
+        published_us = event_us + np.fromiter((body[_DELAY] for *_, body in rows), np.int64)
+        spread_us = np.fromiter((body[_SPREAD] for *_, body in rows), np.int64)
+        signal = np.fromiter((signal for _, signal, _ in rows), np.int64)
+        signals = pl.DataFrame(
+            {
+                "signal": signal,
+                "source": [text[body[_SOURCE]] for *_, body in rows],
+                "assurance": [body[_ASSURANCE] for *_, body in rows],
+                "event_us": event_us,
+                "published_us": published_us,
+                "latest_us": published_us + spread_us,
+                "fact": [self._live_fact(day, body[_FACT]) for day, _, body in rows],
+            },
+            schema=SIGNALS,
+        )
+        lengths = [len(body[_NODES]) for *_, body in rows]
+        named = pl.DataFrame(
+            {
+                "signal": np.repeat(signal, lengths),
+                "place": np.fromiter(chain.from_iterable(map(range, lengths)), np.uint8),
+                "node": np.fromiter(
+                    chain.from_iterable([body[_NODES] for *_, body in rows]), np.int64
+                ),
+            },
+            schema=NAMED,
+        )
+        return SignalsPart(signals, named, framed_rows(CONSENTS, list(self._consents(rows))))
+
+    def _live_fact(self, day: int, fact: Any) -> int:
+        if fact is None or day < self._horizons.get(fact[0], day):
+            return 0
+        return int(fact[0])
+
+    def _consents(self, rows: Iterable[Short]) -> Iterable[tuple[Any, ...]]:
+        for day, signal, body in rows:
+            fact = body[_FACT]
+            if fact is None or self._live_fact(day, fact) != EvidenceKind.CONSENT:
+                continue
+            event_us = day * DAY_US + body[_EVENT]
+            source = self._names.texts[body[_SOURCE]]
+            said = (signal, body[_DIGEST], event_us, event_us + body[_DELAY], source, fact[2])
+            for node in dict.fromkeys(fact[1]):
+                yield (*said, node)
+
+    def _whole(self, rows: Sequence[tuple[int, Known]]) -> SignalsPart:
+        """Signals of which more is known than one content that counts: few."""
+        live = [
+            (signal, content, known.seen[0].latest_us)
+            for signal, known in rows
+            if (content := known.live) is not None
+        ]
+        keys: set[NodeKey] = {node.key for _, content, _ in live for node in content.nodes}
+        ids = self._nodes.ids(keys) if keys else {}
+        signals, named, consents = [], [], []
+        for signal, content, latest_us in live:
+            fact = content.fact
+            kind = 0 if fact is None else self._live_fact(content.day, (fact.kind,))
+            said = (content.event_us, content.published_us)
+            signals.append((signal, content.source, int(content.assurance), *said, latest_us, kind))
+            named += [
+                (signal, place, ids[node.key])
+                for place, node in enumerate(content.nodes)
+                if node.key in ids
+            ]
+            if fact is not None and kind == EvidenceKind.CONSENT:
+                consents += [
+                    (signal, content.digest, *said, content.source, fact.payload, ids[subject])
+                    for subject in dict.fromkeys(fact.subjects)
+                    if subject in ids
+                ]
+        return SignalsPart(
+            framed_rows(SIGNALS, signals),
+            framed_rows(NAMED, named),
+            framed_rows(CONSENTS, consents),
+        )

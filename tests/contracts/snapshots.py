@@ -1,0 +1,177 @@
+"""What every engine of `Snapshots` promises; a test file of an engine gives `engine` and `open`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from identity.engines.memory import MemoryGraph, MemoryGraphStore
+from identity.engines.memory_snapshot import MemorySnapshots
+from identity.model import EvidenceKind, LineageChange, LineageEntry, kind_of
+from identity.snapshot import Snapshots
+from identity.store import GraphStore, Resolution
+from tests.contracts.engine import Engine
+from tests.support.evidence_strategies import (
+    KEYS,
+    PAIRS,
+    Step,
+    contribution,
+    histories,
+    node,
+)
+from tests.support.snapshot_words import DIMENSIONS, told
+from tests.support.store_driver import EVERYBODY, Consumer, lease_of, run, settle_everybody
+
+OpenSnapshots = Callable[[], Snapshots]
+ANN, PHONE = node("login:a").key, node("device:a").key
+P, Q = "p" * 26, "q" * 26
+
+
+@contextmanager
+def opened(open_snapshots: OpenSnapshots) -> Iterator[Snapshots]:
+    """Snapshots that are closed afterwards."""
+    snapshots = open_snapshots()
+    try:
+        yield snapshots
+    finally:
+        snapshots.close()
+
+
+def taken(open_snapshots: OpenSnapshots) -> dict[str, Any]:
+    """What a snapshot of now says."""
+    with opened(open_snapshots) as snapshots, snapshots.take() as snapshot:
+        return told(snapshot)
+
+
+def as_the_store_says(store: GraphStore) -> dict[str, Any]:
+    """Nodes, links, days, cells, consents and decisions by the store's own calls."""
+    everybody = store.evidence([EVERYBODY]).get(EVERYBODY)
+    facts = everybody.facts if everybody else ()
+    activity = everybody.activity if everybody else {}
+    views = store.views(KEYS)
+    return {
+        "nodes": sorted((key, kind_of(key), v.person, v.shared) for key, v in views.items()),
+        "links": sorted(
+            (*pair, *day) for pair, days in store.link_days(PAIRS).items() for day in days
+        ),
+        "days": sorted(
+            (key, day, *did[:3]) for key, ds in activity.items() for day, did in ds.items()
+        ),
+        "cells": sorted(
+            (key, day, cell, n)
+            for key, days in activity.items()
+            for day, did in days.items()
+            for cell, n in (
+                {f"hour:{hour}": n for hour, n in did.hours.items()} | dict(did.cells)
+            ).items()
+            if cell.partition(":")[0] in DIMENSIONS
+        ),
+        "consents": sorted(
+            (kept.signal, kept.digest, kept.event_us, kept.published_us, kept.source, payload, key)
+            for kept in facts
+            if kept.fact.kind is EvidenceKind.CONSENT
+            for payload in [kept.fact.payload]
+            for key in set(kept.fact.subjects)
+            if key in views
+        ),
+        "decisions": sorted((one.same, one.decided_us) for one in store.decisions(KEYS)),
+    }
+
+
+class SnapshotsContract:
+    """Every promise of the port."""
+
+    def test_as_the_store_tells_it(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """Nodes, links, days, cells, consents and decisions are those of the store's calls."""
+
+        @engine.examples
+        @given(st.data())
+        def holds(data: st.DataObject) -> None:
+            with engine.fresh() as store:
+                run(store, data.draw(histories()))
+                settle_everybody(store)
+                said, expected = taken(open_snapshots), as_the_store_says(store)
+                said["decisions"] = sorted(row[-2:] for row in said["decisions"])
+                assert {name: said[name] for name in expected} == expected
+                assert sum(store.totals().nodes.values()) == len(said["keys"])
+
+        holds()
+
+    def test_each_once(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """Every stream, in frames of a few rows, holds what the reference engine has in one."""
+
+        @engine.examples
+        @given(histories())
+        def holds(steps: list[Step]) -> None:
+            graph = MemoryGraph()
+            run(MemoryGraphStore(graph), steps)
+            with engine.fresh() as store:
+                run(store, steps)
+                said, expected = taken(open_snapshots), taken(lambda: MemorySnapshots(graph))
+            assert said == expected
+
+        holds()
+
+    def test_one_moment(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """What is committed while a snapshot is read is in the next one and not in this one."""
+        with engine.fresh() as store:
+            Consumer(store).take(contribution(1, "login:a", "device:a"))
+            settle_everybody(store)
+        with opened(open_snapshots) as snapshots, ThreadPoolExecutor() as pool:
+            with snapshots.take() as snapshot:
+                before = told(snapshot)
+                more = pool.submit(_go_on, engine)
+                # An engine that holds writers up lets them go on only afterwards.
+                wait([more], timeout=1.0)
+                assert told(snapshot) == before
+            more.result(timeout=60)
+            with snapshots.take() as snapshot:
+                after = told(snapshot)
+        assert (len(before["signals"]), len(after["signals"])) == (1, 2)
+        assert [row[2] for row in before["nodes"]] == [EVERYBODY, EVERYBODY]
+        assert {row[2] for row in after["nodes"]} == {P, None}
+        assert after["moment"][0] == before["moment"][0] + 1
+        assert (before["moment"][2], after["moment"][2] > 0) == (0, True)
+
+    def test_lineage_is_told_whole(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """Every change of every id is there with its resolution, also of ids nobody has now."""
+        with engine.fresh() as store:
+            made = [LineageEntry(LineageChange.CREATED, each, None, 0, 5) for each in (P, Q)]
+            store.commit_resolution(lease_of(store), Resolution({}, {}, made, [], []))
+            ends = [
+                LineageEntry(LineageChange.MERGED, P, Q, 0, 6),
+                LineageEntry(LineageChange.RETIRED, Q, None, 0, 7),
+            ]
+            store.commit_resolution(lease_of(store), Resolution({}, {}, ends, [], []))
+        said = taken(open_snapshots)
+        assert said["lineage"] == [
+            (1, P, "", 1, 5),
+            (1, Q, "", 1, 5),
+            (2, P, Q, 2, 6),
+            (4, Q, "", 2, 7),
+        ]
+        assert said["ids"] == [P, Q]
+
+    def test_shared_is_told(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """A node says whether the last resolution called it shared."""
+        with engine.fresh() as store:
+            Consumer(store).take(contribution(1, "login:a", "device:a"))
+            store.commit_resolution(
+                lease_of(store), Resolution({ANN: P}, {PHONE: True}, [], [], [])
+            )
+        assert taken(open_snapshots)["nodes"] == [
+            (PHONE, "device", None, True),
+            (ANN, "login", P, False),
+        ]
+
+
+def _go_on(engine: Engine) -> None:
+    with engine.store() as store:
+        Consumer(store).take(contribution(2, "login:a", "device:b"))
+        people = {ANN: P, PHONE: P}
+        store.commit_resolution(lease_of(store), Resolution(people, {}, [], [], []))
