@@ -16,7 +16,7 @@ Row = tuple[Any, ...]
 def told(snapshot: Snapshot) -> dict[str, Any]:
     """Every stream as sorted rows; a row that came twice is there twice."""
     key: dict[int, str] = dict(_rows(snapshot.keys()))
-    person: dict[int | None, str | None] = {None: None} | dict(_rows(snapshot.ids()))
+    person: dict[int | None, str | None] = {None: None, **dict(_rows(snapshot.ids()))}
     signals, named, consents = [], [], []
     for part in snapshot.signals():
         signals += part.signals.rows()
