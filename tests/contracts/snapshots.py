@@ -113,6 +113,8 @@ class SnapshotsContract:
             with engine.fresh() as store:
                 run(store, steps)
                 said, expected = taken(open_snapshots), taken(lambda: MemorySnapshots(graph))
+            # An engine may mark more than the reference does.
+            assert said.pop("marks") >= expected.pop("marks")
             assert said == expected
 
         holds()
@@ -136,7 +138,7 @@ class SnapshotsContract:
         assert [row[2] for row in before["nodes"]] == [EVERYBODY, EVERYBODY]
         assert {row[2] for row in after["nodes"]} == {P, None}
         assert after["moment"][0] == before["moment"][0] + 1
-        assert (before["moment"][2], after["moment"][2] > 0) == (0, True)
+        assert (before["marks"], after["marks"] > 0) == (0, True)
 
     def test_lineage_is_told_whole(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
         """Every change of every id is there with its resolution, also of ids nobody has now."""

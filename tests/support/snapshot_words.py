@@ -28,7 +28,8 @@ def told(snapshot: Snapshot) -> dict[str, Any]:
         cells += [(key[node], *rest) for node, *rest in activity.cells.rows()]
     moment = snapshot.moment()
     return {
-        "moment": (moment.resolution, dict(moment.horizons), moment.marks, moment.outbox),
+        "moment": (moment.resolution, dict(moment.horizons), moment.outbox),
+        "marks": moment.marks,
         "nodes": sorted((key[n], kind, person[p], s) for n, kind, p, s in _rows(snapshot.nodes())),
         "links": sorted(
             (*sorted((key[left], key[right])), *rest)
