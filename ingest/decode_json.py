@@ -241,7 +241,11 @@ _CONTENTS: dict[str, _Read] = {
         raw.Behaviour, {"type": _names(signal_pb2.BehaviourType), "value": _double}
     ),
     "consent_decided": _tuple_shape(
-        raw.ConsentDecided, {"decisions": lambda value: tuple(sorted(_DECISIONS(value)))}
+        raw.ConsentDecided,
+        {
+            "decisions": lambda value: tuple(sorted(_DECISIONS(value))),
+            "global_privacy_control": _bool,
+        },
     ),
     "link_decided": _tuple_shape(
         raw.LinkDecided,

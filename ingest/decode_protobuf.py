@@ -92,7 +92,13 @@ def _record(message: signal_pb2.RecordAsserted) -> raw.RecordAsserted:
 
 def _consent(message: signal_pb2.ConsentDecided) -> raw.ConsentDecided:
     decisions = sorted((each.purpose, each.granted) for each in message.decisions)
-    return raw.ConsentDecided(tuple(decisions), message.text_version, message.place)
+    return raw.ConsentDecided(
+        tuple(decisions),
+        message.text_version,
+        message.place,
+        message.tcf_string,
+        message.global_privacy_control,
+    )
 
 
 def _link(message: signal_pb2.LinkDecided) -> raw.LinkDecided:

@@ -12,6 +12,7 @@ from ingest.mapping import RowMapping
 from ingest.pseudonymise import Pseudonymiser, Sealer
 from ingest.raw import RawSignal
 from ingest.rejected import Rejected
+from profiles.purposes import PurposePolicy
 
 Outcome = Contribution | Rejected
 
@@ -38,9 +39,12 @@ class Intake:
         region: str | None = None,
         max_ahead_s: int = validate.MAX_AHEAD_S,
         segment_options: segment.SegmentOptions | None = None,
+        purposes: PurposePolicy | None = None,
     ) -> None:
-        """`token_keys` is the chain, oldest first; `region` as in `identity.normalize`."""
-        self._pseudonymiser = Pseudonymiser(policy, token_keys, order_key, sealer, region)
+        """`token_keys` is the chain, oldest first; `region` as in `identity.normalize`;
+        `purposes` as in `ingest.consents`, without them no consent string decides anything.
+        """
+        self._pseudonymiser = Pseudonymiser(policy, token_keys, order_key, sealer, region, purposes)
         self._max_ahead_s = max_ahead_s
         self._segment = segment_options or segment.SegmentOptions()
 

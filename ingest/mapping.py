@@ -285,7 +285,8 @@ def _consent(fields: dict[str, _Get]) -> _Content:
             return Rejected(
                 "consent_decided.granted", "type", "send true or false, or map the words"
             )
-        return raw.ConsentDecided(((found.pop("purpose"), granted in _YES),), **found)
+        decisions = ((found.pop("purpose"), granted in _YES),)
+        return raw.ConsentDecided(decisions, found.get("text_version", ""), found.get("place", ""))
 
     return read_row
 

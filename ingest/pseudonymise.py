@@ -14,7 +14,7 @@ from identity import normalize
 from identity.model import Assurance, Contribution, EvidenceKind, Fact, Node, NodeKey, token_of
 from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
-from ingest import normalise
+from ingest import consents, normalise
 from ingest.raw import (
     Behaviour,
     ConsentDecided,
@@ -31,6 +31,7 @@ from ingest.raw import (
 from ingest.rejected import Rejected
 from ingest.v1 import signal_pb2
 from ingest.validate import says_something
+from profiles.purposes import PurposePolicy
 
 _NODES_CACHED = 65_536
 _CONTEXTS_CACHED = 32_768
@@ -82,11 +83,15 @@ class Pseudonymiser:
         order_key: bytes,
         sealer: Sealer,
         region: str | None = None,
+        purposes: PurposePolicy | None = None,
     ) -> None:
-        """`region` is the country (ISO 3166-1 alpha-2) of phone numbers sent without one."""
+        """`region` is the country (ISO 3166-1 alpha-2) of phone numbers sent without one;
+        `purposes` say what consent strings and Global Privacy Control decide on.
+        """
         self.blocked: Counter[str] = Counter()
         """How many identifiers were dropped because policy says they name nobody, by kind."""
         self._policy, self._sealer, self._region = policy, sealer, region
+        self._purposes = purposes or PurposePolicy()
         self._tokens = Tokens(token_keys, order_key)
         self._keyed = hashlib.blake2b(digest_size=8, key=order_key[:64], person=_DIGEST_OF)
         self._pack = msgpack.Packer().pack
@@ -176,13 +181,10 @@ class Pseudonymiser:
         seen = self._usable(signal.identifiers)
         if isinstance(seen, Rejected):
             return seen
-        payload = self._pack(
-            {
-                "decisions": dict(content.decisions),
-                "text_version": normalise.text(content.text_version),
-                "place": normalise.text(content.place),
-            }
-        )
+        said = consents.said(content, self._purposes)
+        if isinstance(said, Rejected):
+            return said
+        payload = self._pack(said)
         subjects = tuple(node.key for node in seen.nodes)
         fact = Fact(EvidenceKind.CONSENT, subjects, payload)
         return self._counted(signal, published_us, seen, (), fact)
@@ -265,7 +267,7 @@ class Pseudonymiser:
             identifiers = tuple(sorted(set(identifiers)))
         said = (source, signal_id, event_us, assurance or 1, identifiers, context)
         keyed = self._keyed.copy()
-        keyed.update(self._pack((said, type(content).__name__, content)))
+        keyed.update(self._pack((said, type(content).__name__, _digested(content))))
         most = self._sources.get(source)
         if most is None:
             most = self._granted(source)
@@ -338,3 +340,12 @@ class Pseudonymiser:
 
     def _network_cell(self, network: str) -> str:
         return f"network:{token_of(self._tokens.key('network', network))}"
+
+
+def _digested(content: Any) -> Any:
+    """A content as its digest sees it: fields that were added later count when they say something,
+    so that what was taken in before stays known.
+    """
+    if type(content) is ConsentDecided and not any(content[3:]):
+        return content[:3]
+    return content

@@ -90,6 +90,8 @@ class ConsentDecided(NamedTuple):
     decisions: tuple[tuple[str, bool], ...] = ()
     text_version: str = ""
     place: str = ""
+    tcf_string: str = ""
+    global_privacy_control: bool = False
 
 
 class LinkEnd(NamedTuple):

@@ -53,6 +53,8 @@ RULES: Final = {
     "zone": "not an IANA time zone",
     "same_ends": "both ends are the same",
     "may_decide": "a decision that policy lets no such source make",
+    "tcf": "not a TCF consent string that is whole and known",
+    "no_purpose": "decides on no purpose that the policy has",
     "segment": "not a message of the Segment spec that kinfold reads",
 }
 """Every rule, and how it is told."""

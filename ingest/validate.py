@@ -173,8 +173,13 @@ def says_something(content: RecordAsserted) -> bool:
 
 def _consent(signal: RawSignal, content: ConsentDecided) -> Rejected | None:
     at = "consent_decided.decisions"
-    if not content.decisions:
-        return Rejected(at, "required", "name at least one purpose")
+    forms = (content.decisions, content.tcf_string, content.global_privacy_control)
+    given = sum(map(bool, forms))
+    if not given:
+        return Rejected(at, "required", "name at least one purpose, or send a consent string")
+    if given > 1:
+        hint = "send decisions, a consent string or global_privacy_control in signals of their own"
+        return Rejected("consent_decided", "one_of", hint)
     if len(content.decisions) > MAX_DECISIONS:
         return Rejected(at, "count", f"send at most {MAX_DECISIONS}")
     seen: dict[str, bool] = {}

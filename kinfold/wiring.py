@@ -175,6 +175,7 @@ def open_intake(settings: Settings, policies: Policies, vault: KeyVault) -> Inta
         open_sealer(vault),
         region=settings.home.region.upper(),
         max_ahead_s=settings.ingest.max_ahead_s,
+        purposes=policies.purposes,
     )
 
 

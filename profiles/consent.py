@@ -15,7 +15,7 @@ from calendar import monthrange
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -50,13 +50,33 @@ def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[Co
         if not subjects:
             continue
         effective_us = min(kept.event_us, kept.published_us)
-        said = msgpack.unpackb(kept.fact.payload)["decisions"]
+        said = msgpack.unpackb(kept.fact.payload)
+        given_us = min(effective_us, said.get("given_us", effective_us))
         source, digest = kept.source, kept.digest
         found += [
-            ConsentDecision(effective_us, not granted, source, digest, purpose, subjects)
-            for purpose, granted in said.items()
+            ConsentDecision(
+                given_us if granted else effective_us,
+                not granted,
+                source,
+                digest,
+                purpose,
+                subjects,
+            )
+            for purpose, granted in said["decisions"].items()
         ]
     return found
+
+
+def said_of(
+    decisions: Mapping[str, bool], text_version: str, place: str, given_us: int | None = None
+) -> dict[str, Any]:
+    """What a consent's fact holds; `given_us`: its grants were given then, not when it was sent.
+
+    A device goes on sending an old yes. It must not override what was withdrawn
+    since; an old no, sent again, does no harm.
+    """
+    said = {"decisions": dict(decisions), "text_version": text_version, "place": place}
+    return said if given_us is None else {**said, "given_us": given_us}
 
 
 def joins(person: PersonEvidence) -> Iterator[Joined]:

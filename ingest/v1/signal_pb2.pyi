@@ -544,20 +544,30 @@ Global___Behaviour: _TypeAlias = Behaviour  # noqa: Y015
 
 @_typing.final
 class ConsentDecided(_message.Message):
-    """Consent granted or withdrawn for purposes, by whoever the identifiers name."""
+    """Consent granted or withdrawn for purposes, by whoever the identifiers name:
+    exactly one of `decisions`, `tcf_string` and `global_privacy_control`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DECISIONS_FIELD_NUMBER: _builtins.int
     TEXT_VERSION_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
+    TCF_STRING_FIELD_NUMBER: _builtins.int
+    GLOBAL_PRIVACY_CONTROL_FIELD_NUMBER: _builtins.int
     text_version: _builtins.str
     """Which text the person saw."""
     place: _builtins.str
     """Where it was decided, for example a page or a shop."""
+    tcf_string: _builtins.str
+    """An IAB TCF 2 consent string. It decides on every purpose that has numbers of
+    the framework in the policy; what is truncated, altered or unknown is refused.
+    """
+    global_privacy_control: _builtins.bool
+    """The browser sent `Sec-GPC: 1`: withdraws every purpose of selling or sharing."""
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurposeDecision]:
-        """What was decided, per purpose. At least one."""
+        """What was decided, per purpose."""
 
     def __init__(
         self,
@@ -565,10 +575,12 @@ class ConsentDecided(_message.Message):
         decisions: _abc.Iterable[Global___PurposeDecision] | None = ...,
         text_version: _builtins.str = ...,
         place: _builtins.str = ...,
+        tcf_string: _builtins.str = ...,
+        global_privacy_control: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "place", b"place", "text_version", b"text_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "global_privacy_control", b"global_privacy_control", "place", b"place", "tcf_string", b"tcf_string", "text_version", b"text_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,6 +16,7 @@ from ingest.intake import Intake, Outcome
 from ingest.rejected import Rejected
 from ingest.segment import SegmentOptions
 from ingest.v1 import signal_pb2
+from profiles import purposes
 from profiles.sealing import Sealer
 from profiles.vault_memory import MemoryVault
 
@@ -30,7 +31,12 @@ ORDER_KEY = b"order key of thirty-two bytes...."
 
 def policy() -> IdentityPolicy:
     """The policy kinfold ships."""
-    return parse(tomllib.loads((ROOT / "kinfold" / "default_policy.toml").read_text()))
+    return parse(document())
+
+
+def document() -> dict[str, Any]:
+    """The policy file kinfold ships."""
+    return tomllib.loads((ROOT / "kinfold" / "default_policy.toml").read_text())
 
 
 def sealer(seed: int = 1) -> Sealer:
@@ -40,7 +46,15 @@ def sealer(seed: int = 1) -> Sealer:
 
 def intake(region: str | None = "CH", segment: SegmentOptions | None = None) -> Intake:
     """A fresh intake with the keys above."""
-    return Intake(policy(), TOKEN_KEYS, ORDER_KEY, sealer(), region=region, segment_options=segment)
+    return Intake(
+        policy(),
+        TOKEN_KEYS,
+        ORDER_KEY,
+        sealer(),
+        region=region,
+        segment_options=segment,
+        purposes=purposes.parse(document()),
+    )
 
 
 def said(**fields: Any) -> dict[str, Any]:

@@ -61,7 +61,13 @@ class Served:
         self._feeder = Feeder(
             self.store, Builder(policy, sealer, Payloads(read_record, read_purchase)), self.feed
         )
-        self._intake = Intake(policy.identity, vault.token_keys(), vault.order_key(), sealer)
+        self._intake = Intake(
+            policy.identity,
+            vault.token_keys(),
+            vault.order_key(),
+            sealer,
+            purposes=policy.purposes,
+        )
         self._consumer = Consumer(self.store)
 
     def clock_us(self) -> int:

@@ -33,6 +33,7 @@ from profiles.consent import (
     grounds,
     joins,
     judge,
+    said_of,
     standing,
 )
 from profiles.purposes import Purpose, PurposePolicy, Rule
@@ -269,3 +270,29 @@ def test_the_youngest_age_that_birth_dates_allow_counts(
 def test_a_decision_on_a_purpose_of_no_policy_grants_nothing() -> None:
     """What the policy does not name has no bit."""
     assert granted_bits(PurposePolicy(()), {"marketing": decided(1, True, "login:b")}) == 0
+
+
+def sent(at_us: int, granted: bool, given_us: int | None = None) -> KeptFact:
+    """A decision on marketing as the graph keeps it, its grants given earlier or just now."""
+    payload = msgpack.packb(said_of({"marketing": granted}, "1", "", given_us))
+    fact = Fact(EvidenceKind.CONSENT, ("login:b",), payload)
+    return KeptFact(1, b"d", at_us, at_us, "web", Assurance.CLAIMED, fact)
+
+
+@pytest.mark.parametrize(
+    ("facts", "granted"),
+    [
+        ([sent(50, False), sent(90, True, given_us=20)], False),
+        ([sent(50, False), sent(90, True)], True),
+        ([sent(50, False), sent(90, True, given_us=60)], True),
+        ([sent(50, True), sent(90, False, given_us=20)], False),
+        ([sent(50, False), sent(60, True, given_us=990)], True),
+        ([sent(70, False), sent(60, True, given_us=990)], False),
+    ],
+)
+def test_an_old_yes_sent_again_overrides_nothing_newer(
+    facts: list[KeptFact], granted: bool
+) -> None:
+    """A grant counts from when it was given, never from later than it was sent; a no from then."""
+    held = standing(decisions(facts, {"login:b"}), [])
+    assert held["marketing"].withdrawn is not granted

@@ -39,7 +39,8 @@ ENUM_FREE: dict[str, Any] = {
             "decisions": st.lists(
                 st.fixed_dictionaries({"purpose": TEXT, "granted": st.booleans()}), max_size=3
             )
-        }
+        },
+        optional={"tcf_string": TEXT, "global_privacy_control": st.booleans()},
     ),
     "link_decided": st.fixed_dictionaries(
         {

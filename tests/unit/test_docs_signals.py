@@ -19,6 +19,7 @@ from ingest.dead_letters import OUTCOMES
 from ingest.intake import Intake
 from ingest.rejected import RULES
 from ingest.v1 import signal_pb2
+from profiles import purposes
 
 PAGE = (Path(kinfold.__file__).parents[1] / "docs" / "signals.md").read_text()
 BLOCKS = re.findall(r"^```(\w+) ?([\w ]*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -43,7 +44,9 @@ def blocks(language: str, use: str) -> list[str]:
 def intake() -> Intake:
     """An intake under the policy that kinfold ships."""
     policy = Path(kinfold.__file__).with_name("default_policy.toml")
-    return Intake(parse(tomllib.loads(policy.read_text())), [b"t" * 32], b"o" * 32, Blank())
+    document = tomllib.loads(policy.read_text())
+    keys = ([b"t" * 32], b"o" * 32)
+    return Intake(parse(document), *keys, Blank(), purposes=purposes.parse(document))
 
 
 def one_line(text: str) -> bytes:

@@ -60,6 +60,21 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"consent_decided": {}}, "consent_decided.decisions", "required"),
     (
+        {"consent_decided": {"global_privacy_control": False}},
+        "consent_decided.decisions",
+        "required",
+    ),
+    (
+        {"consent_decided": {"global_privacy_control": True, "tcf_string": "C"}},
+        "consent_decided",
+        "one_of",
+    ),
+    (
+        {"consent_decided": {"decisions": [{"purpose": "a"}], "tcf_string": "C"}},
+        "consent_decided",
+        "one_of",
+    ),
+    (
         {"consent_decided": {"decisions": [{"granted": True}]}},
         "consent_decided.decisions.purpose",
         "shape",

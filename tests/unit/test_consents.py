@@ -1,0 +1,146 @@
+"""Consent strings and Global Privacy Control become decisions on the policy's own purposes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from identity.model import Contribution
+from ingest.rejected import Rejected
+from profiles.purposes import Purpose, PurposePolicy, Rule, parse
+from profiles.tcf import ConsentString, decode
+from profiles.tcf_purposes import decided
+from tests.support.intaking import document, intake, line
+from tests.support.tcf_encoding import DAY_DS, Said
+
+ASKS = Rule(needs_consent=True, opt_out=False)
+LAX = Rule(needs_consent=False, opt_out=True)
+PURPOSES = (
+    Purpose("ads", 1, "ads", ASKS, tcf=(3, 4)),
+    Purpose("counting", 2, "counting", LAX, tcf=(7,)),
+    Purpose("place", 4, "place", ASKS, tcf_features=(1,)),
+    Purpose("offers", 8, "offers", ASKS),
+)
+RECEIVED_US = 1_790_000_000_000_000
+GRANTING = Said(
+    purposes=(3, 4),
+    interests=(7,),
+    features=(1,),
+    vendors=(9,),
+    vendor_interests=(9,),
+    disclosed=(9,),
+    publisher=(3, 4),
+    publisher_interests=(7,),
+)
+VENDOR = PurposePolicy(PURPOSES, tcf_vendor=9)
+PUBLISHER = PurposePolicy(PURPOSES)
+ALL = {"ads": True, "counting": True, "place": True}
+
+
+def read(said: Said) -> ConsentString:
+    """A string, decoded."""
+    found = decode(said.text())
+    assert isinstance(found, ConsentString), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("policy", "change", "refused"),
+    [
+        (VENDOR, {}, set()),
+        (PUBLISHER, {}, set()),
+        (VENDOR, {"purposes": (3,)}, {"ads"}),
+        (VENDOR, {"vendors": (8,)}, {"ads", "place"}),
+        (VENDOR, {"vendor_interests": ()}, {"counting"}),
+        (VENDOR, {"interests": ()}, {"counting"}),
+        (VENDOR, {"features": ()}, {"place"}),
+        (VENDOR, {"disclosed": (8,)}, {"ads", "counting", "place"}),
+        (VENDOR, {"disclosed": None}, set()),
+        (VENDOR, {"disclosed": None, "policy": 5}, {"ads", "counting", "place"}),
+        (VENDOR, {"restrictions": ((4, 0, (9,)),)}, {"ads"}),
+        (VENDOR, {"restrictions": ((4, 2, (9,)),)}, {"ads"}),
+        (VENDOR, {"restrictions": ((4, 1, (9,)),)}, set()),
+        (VENDOR, {"restrictions": ((7, 1, (9,)),)}, {"counting"}),
+        (VENDOR, {"restrictions": ((7, 2, (9,)),)}, set()),
+        (VENDOR, {"restrictions": ((4, 0, (8,)),)}, set()),
+        (PUBLISHER, {"publisher": (3,)}, {"ads"}),
+        (PUBLISHER, {"publisher": None}, {"ads", "counting"}),
+        (PUBLISHER, {"publisher_interests": ()}, {"counting"}),
+    ],
+)
+def test_a_string_grants_what_it_says_to_us_and_nothing_else(
+    policy: PurposePolicy, change: dict[str, Any], refused: set[str]
+) -> None:
+    """Every number, on its own basis, for us as vendor or publisher; what is left open is a no."""
+    found = decided(policy, read(GRANTING.but(**change)))
+    assert found == {name: name not in refused for name in ALL}
+
+
+def test_purposes_without_numbers_are_left_alone() -> None:
+    """A consent string says nothing of what the framework does not know."""
+    assert "offers" not in decided(VENDOR, read(GRANTING))
+    assert decided(PurposePolicy(PURPOSES[3:]), read(GRANTING)) == {}
+
+
+def taken(**content: Any) -> Contribution | Rejected:
+    """What the shipped policy makes of a decision."""
+    return intake().from_json(line(consent_decided=content), RECEIVED_US)
+
+
+def said_in(contribution: Contribution | Rejected) -> dict[str, Any]:
+    """What the fact holds."""
+    assert isinstance(contribution, Contribution), contribution
+    assert contribution.fact is not None
+    said: dict[str, Any] = msgpack.unpackb(contribution.fact.payload)
+    return said
+
+
+def test_a_consent_string_decides_on_every_purpose_of_the_framework() -> None:
+    """Its grants date from its last update, and the proof names policy, list and platform."""
+    said = said_in(taken(tcf_string=Said(publisher=(5, 6), updated_ds=20_400 * DAY_DS).text()))
+    framework = {
+        purpose.name
+        for purpose in parse(document()).purposes
+        if purpose.tcf or purpose.tcf_features
+    }
+    assert said["decisions"].keys() == framework
+    granted = {name for name, is_granted in said["decisions"].items() if is_granted}
+    assert granted == {"personalisation", "content_profile", "personalised_content"}
+    assert said["given_us"] == 20_400 * DAY_DS * 100_000
+    assert said["text_version"] == "TCF policy 4, vendors 100"
+    assert said["place"] == "CMP 10 version 3"
+
+
+@pytest.mark.parametrize("text", ["C", Said().text()[:-1], Said(version=3).text(), "é"])
+def test_a_truncated_or_altered_consent_string_is_a_dead_letter(text: str) -> None:
+    """It decides nothing, and the reason holds nothing of the string."""
+    found = taken(tcf_string=text)
+    assert isinstance(found, Rejected)
+    assert (found.field, found.rule) == ("consent_decided.tcf_string", "tcf")
+    assert text not in str(found) or len(text) < 2
+
+
+def test_global_privacy_control_opts_out_of_sale_and_sharing() -> None:
+    """It withdraws exactly the purposes that the policy marks."""
+    said = said_in(taken(global_privacy_control=True))
+    assert said["decisions"] == {"sale": False, "personalised_ads": False}
+    assert said["text_version"] == "Global Privacy Control"
+
+
+def test_what_no_purpose_heeds_is_a_dead_letter() -> None:
+    """Without a purpose that it could decide on, a signal is refused rather than forgotten."""
+    bare = intake()
+    bare._pseudonymiser._purposes = PurposePolicy(PURPOSES[3:])
+    for content in ({"tcf_string": Said().text()}, {"global_privacy_control": True}):
+        found = bare.from_json(line(consent_decided=content), RECEIVED_US)
+        assert isinstance(found, Rejected)
+        assert found.rule == "no_purpose"
+
+
+def test_what_was_taken_in_before_stays_known() -> None:
+    """A decision as it could always be sent has the digest that it always had."""
+    plain = taken(decisions=[{"purpose": "marketing", "granted": True}])
+    assert isinstance(plain, Contribution)
+    assert plain.digest.hex() == "9b8b458060e83eb6"
