@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from identity.matching.comparisons import NAME_PARTS, SAME, Comparison, comparisons_for
 from identity.matching.features import Features
 from identity.matching.names import levels as name_levels
-from identity.matching.score import (
+from identity.matching.rarity import (
     SAME_HOUSEHOLD,
-    SUFFIX_DIFFERENT,
     absorbed_places,
     household_agreement,
     rarity_mbits,
@@ -60,8 +59,7 @@ class Pairs:
     """Pairs of records with all that the model reads of them.
 
     `levels` is pairs by comparisons, `rarity` the same in bits; `joint` per
-    entry of `Bulk.correlated` the code `4 * left + right` of coarse agreement;
-    `contradicting` where no evidence makes the two one person.
+    entry of `Bulk.correlated` the code `4 * left + right` of coarse agreement.
     """
 
     left: Ints
@@ -69,7 +67,6 @@ class Pairs:
     levels: NDArray[np.int8]
     rarity: Floats
     joint: list[Ints]
-    contradicting: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.left)
@@ -136,14 +133,7 @@ class Bulk:
         for slot in sorted({comparison.slot for comparison in self.comparisons}):
             self._compare(slot, left, right, levels)
         rarity, joint = self._rarity(left, right, levels), self._joint(levels)
-        return Pairs(left, right, levels, rarity, joint, self._contradicting(levels))
-
-    def _contradicting(self, levels: NDArray[np.int8]) -> NDArray[np.bool_]:
-        place = self.place.get("suffix")
-        if place is None:
-            return np.zeros(len(levels), dtype=np.bool_)
-        differs: NDArray[np.bool_] = levels[:, place] == SUFFIX_DIFFERENT
-        return differs
+        return Pairs(left, right, levels, rarity, joint)
 
     def _compare(self, slot: str, left: Ints, right: Ints, levels: NDArray[np.int8]) -> None:
         column = self._columns[slot]

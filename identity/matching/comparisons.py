@@ -6,12 +6,11 @@ Pure; a level depends on the two values alone, whichever comes first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from identity.matching import attributes
-from identity.matching.dates import swapped
 from identity.matching.names import FAMILY_LEVELS, GIVEN_LEVELS, MIDDLE_LEVELS, SUFFIX_LEVELS
 from identity.matching.text import edits, near, similarity
 
@@ -43,23 +42,26 @@ def birth_date_level(left: str, right: str) -> int:
     """Dates of eight digits; a 1 January may stand for the year alone."""
     if left == right:
         return 1
-    year, other_year = left[:4], right[:4]
     rest, other_rest = left[4:], right[4:]
-    years_apart = abs(int(year) - int(other_year))
-    if "0000" in (rest, other_rest):
-        return 6 if years_apart == 0 else 9 if years_apart == 1 else 10
-    if left == swapped(right):
+    same_year = left[:4] == right[:4]
+    if rest == "0000" or other_rest == "0000":
+        return 6 if same_year else 9 if _years_apart(left, right) == 1 else 10
+    if same_year and rest == other_rest[2:] + other_rest[:2]:
         return 3
     distance = edits(left, right)
     if distance == 1:
         return 2
-    if year == other_year:
+    if same_year:
         if rest[:2] == other_rest[:2]:
             return 4
-        return 6 if "0101" in (rest, other_rest) else 7
+        return 6 if rest == "0101" or other_rest == "0101" else 7
     if rest == other_rest != "0101":
         return 5
-    return 8 if distance == 2 else 9 if years_apart <= 1 else 10
+    return 8 if distance == 2 else 9 if _years_apart(left, right) <= 1 else 10
+
+
+def _years_apart(left: str, right: str) -> int:
+    return abs(int(left[:4]) - int(right[:4]))
 
 
 def text_level(left: str, right: str) -> int:
@@ -186,6 +188,25 @@ _ALL: tuple[Comparison, ...] = (
 )  # fmt: skip
 
 _BY_NAME: Mapping[str, Comparison] = {comparison.name: comparison for comparison in _ALL}
+
+
+_APART: Mapping[tuple[str, str], float] = {
+    ("suffix", "different"): 1.0,
+    (attributes.NATIONAL_ID, "different"): 0.01,
+}
+
+
+def apart(comparison: Comparison, m: Sequence[float]) -> frozenset[int]:
+    """The levels at which no other evidence makes two records one person.
+
+    Jr and Sr; two national ids that no typing error explains, where records
+    of one person hardly ever differ so (`m` by level).
+    """
+    return frozenset(
+        level
+        for level, words in enumerate(comparison.levels)
+        if m[level] <= _APART.get((comparison.name, words), -1.0)
+    )
 
 
 def comparison_of(name: str) -> Comparison:

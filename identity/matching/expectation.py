@@ -9,13 +9,15 @@ of matches among all pairs of records, not among candidates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from identity.matching.bulk import Bulk, Floats, Ints, Pairs
+from identity.matching.comparisons import Comparison, apart
 from identity.matching.model import APART_MBITS, MBITS
-from identity.matching.score import SAME_HOUSEHOLD
+from identity.matching.rarity import SAME_HOUSEHOLD
 
 ROUNDS = 12
 _JOINT_FROM = 3
@@ -29,6 +31,7 @@ _PSEUDO = 8.0
 class Parameters:
     """What training estimates: per comparison m and u by level, per joint bits by code."""
 
+    comparisons: Sequence[Comparison]
     m: list[Floats]
     u: list[Floats]
     joint: list[Floats]
@@ -38,7 +41,10 @@ class Parameters:
         """Match weight of every pair, prior included, in bits."""
         parts, joints = self.parts(pairs)
         total: Floats = np.log2(self.prior / (1 - self.prior)) + sum(parts) + sum(joints)
-        return total + np.where(pairs.contradicting, APART_MBITS / MBITS, 0.0)
+        for place, (comparison, m) in enumerate(zip(self.comparisons, self.m, strict=True)):
+            held = np.isin(pairs.levels[:, place], list(apart(comparison, m.tolist())))
+            total += np.where(held, APART_MBITS / MBITS, 0.0)
+        return total
 
     def parts(self, pairs: Pairs) -> tuple[list[Floats], list[Floats]]:
         """What each comparison and each joint correction adds, pair by pair."""
@@ -64,6 +70,7 @@ def estimate(bulk: Bulk, candidates: Pairs, chance: Pairs, all_pairs: float) -> 
     even = np.ones(len(chance))
     u = [_levels(chance, place, size, even) for place, size in enumerate(sizes)]
     found = Parameters(
+        comparisons=bulk.comparisons,
         m=[_first_guess(size) for size in sizes],
         u=u,
         joint=[np.zeros(16) for _ in bulk.correlated],

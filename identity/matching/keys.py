@@ -7,7 +7,7 @@ candidates, unless the key's block is over-full.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import combinations, product
 
 from identity.matching.features import Features
@@ -25,15 +25,14 @@ def _sound(word: str) -> str:
 
 def _name_parts(name: Name) -> Parts:
     words = sorted(name.words)
-    roots = sorted({root(word) for word in words})
-    sounds = sorted({_sound(word) for word in roots})
     parts: Parts = {
         "word": words,
-        "root": roots,
+        "root": sorted({root(word) for word in words}),
         "sound": sorted({soundex(word) for word in words}),
         "two_words": [f"{a} {b}" for a, b in combinations(words, 2)],
-        "two_sounds": [f"{a} {b}" for a, b in combinations(sounds, 2)],
     }
+    sounds = sorted({_sound(word) for word in parts["root"]})
+    parts["two_sounds"] = [f"{a} {b}" for a, b in combinations(sounds, 2)]
     if family := name.family or name.lone:
         parts["family"] = (family,)
         parts["family_sound"] = (soundex(family),)
@@ -111,14 +110,19 @@ _PARTS_OF: dict[str, Callable[..., Parts]] = {
 }
 
 
-def parts_of(features: Features) -> Parts:
-    """Every part of a record; parts without a value are left out."""
+def parts_of(features: Features, slots: Collection[str] | None = None) -> Parts:
+    """Every part of a record, or those of some slots; parts without a value are left out."""
     parts: Parts = {}
     for slot, value in features.items():
         derive = _PARTS_OF.get(slot)
-        if derive is not None:
+        if derive is not None and (slots is None or slot in slots):
             parts.update({part: values for part, values in derive(value).items() if values})
     return parts
+
+
+def slots_of(rules: Iterable[Rule]) -> frozenset[str]:
+    """The slots whose parts the rules read."""
+    return frozenset(_GROUP_OF[part] for rule in rules for part in rule)
 
 
 def keys_of(parts: Parts, rules: Sequence[Rule]) -> list[tuple[int, str]]:

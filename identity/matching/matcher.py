@@ -94,11 +94,10 @@ class Matcher:
             block.append(record)
         self._records[record] = prepared
         mine = self._links[record] = {}
-        weigh, records, links = self._scorer.weigh, self._records, self._links
-        for other, keys in shared.items():
-            kept = weigh(prepared, records[other]) << _SHARED_BITS | keys
-            mine[other] = kept
-            links[other][record] = kept
+        records, links = self._records, self._links
+        weights = self._scorer.weigh_many(prepared, [records[other] for other in shared])
+        for (other, keys), weight in zip(shared.items(), weights, strict=True):
+            mine[other] = links[other][record] = weight << _SHARED_BITS | keys
         touched.add(record)
 
     def _take(self, record: str, touched: set[str]) -> None:

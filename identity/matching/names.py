@@ -123,20 +123,20 @@ def _words(words: Iterable[str]) -> frozenset[str]:
 
 def levels(left: Name, right: Name) -> NameLevels:
     """Compare two names; which comes first makes no difference."""
-    return NameLevels(
-        family=_family(left, right),
-        given=_given(left, right),
-        middle=_middle(left.middle, right.middle),
-        suffix=_suffix(left.suffix, right.suffix),
-    )
+    if left.lone or right.lone:
+        family, given = _family_lone(left, right), _given_lone(left, right)
+    else:
+        crossing = _crossing(left, right)
+        family, given = _family(left, right, crossing), _given(left, right, crossing)
+    middle = _middle(left.middle, right.middle) if left.middle and right.middle else 0
+    suffix = _suffix(left.suffix, right.suffix) if left.suffix and right.suffix else 0
+    return NameLevels(family, given, middle, suffix)
 
 
 _SAME, _NEAR, _ALIKE, _ELSEWHERE, _CROSSED, _DIFFERENT, _INITIAL = range(1, 8)
 
 
-def _family(left: Name, right: Name) -> int:
-    if left.lone or right.lone:
-        return _family_lone(left, right)
+def _family(left: Name, right: Name, crossing: int) -> int:
     one, other = left.family, right.family
     if not one or not other:
         return _family_missing(left, right)
@@ -146,7 +146,6 @@ def _family(left: Name, right: Name) -> int:
         return _INITIAL if one[0] == other[0] else _DIFFERENT
     if near(one, other):
         return _NEAR
-    crossing = _crossing(left, right)
     if crossing:
         return _ELSEWHERE if crossing == 2 else _CROSSED
     if _within(left, right) or _within(right, left):
@@ -164,13 +163,23 @@ def _within(left: Name, right: Name) -> bool:
 
 def _crossing(left: Name, right: Name) -> int:
     """2 when given and family names are swapped, 1 when one name stands in the other part."""
-    if left.given == right.given or not (left.given and right.given):
+    given, family, other_given, other_family = left.given, left.family, right.given, right.family
+    if given == other_given or family == other_family or not (given and other_given):
         return 0
-    first = left.given == right.family or (len(left.given) > 2 and near(left.given, right.family))
-    second = right.given == left.family or (len(right.given) > 2 and near(right.given, left.family))
+    first = given == other_family or (len(given) > 2 and _may_be(given, other_family))
+    second = other_given == family or (len(other_given) > 2 and _may_be(other_given, family))
     if first and second:
         return 2
-    return int((first or second) and not alike(left.given, right.given))
+    return int((first or second) and not alike(given, other_given))
+
+
+def _may_be(one: str, other: str) -> bool:
+    """`near`, without looking at words whose lengths rule it out."""
+    short, long = len(one), len(other)
+    if short > long:
+        short, long = long, short
+    # Jaro-Winkler cannot reach .93 below a ratio of lengths of .65, nor one edit span two letters.
+    return (short * 20 >= long * 13 or long - short == 1) and near(one, other)
 
 
 def _family_missing(left: Name, right: Name) -> int:
@@ -206,9 +215,7 @@ def _family_lone(left: Name, right: Name) -> int:
     return _ALIKE if alike(lone, name.family) else _DIFFERENT
 
 
-def _given(left: Name, right: Name) -> int:
-    if left.lone or right.lone:
-        return _given_lone(left, right)
+def _given(left: Name, right: Name, crossing: int) -> int:
     one, other = left.given, right.given
     if not one or not other:
         return 0
@@ -223,10 +230,8 @@ def _given(left: Name, right: Name) -> int:
     if not left.family or not right.family:
         if (right.family and near(one, right.family)) or (left.family and near(other, left.family)):
             return 0
-    elif left.family != right.family:
-        crossing = _crossing(left, right)
-        if crossing:
-            return 6 if crossing == 2 else 0
+    elif crossing:
+        return 6 if crossing == 2 else 0
     if one in right.middle or other in left.middle:
         return 7
     return 5 if alike(one, other) or _begins(one, other) else 8

@@ -7,38 +7,31 @@ score reads its two records and the model.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
-from identity.matching.comparisons import NAME_PARTS, SAME, Comparison, comparison_of
+from identity.matching.comparisons import Comparison, comparison_of
 from identity.matching.features import Features, features_of
-from identity.matching.keys import keys_of, parts_of
-from identity.matching.model import APART_MBITS, MBITS, MatchModel
-from identity.matching.names import SUFFIX_LEVELS
+from identity.matching.keys import keys_of, parts_of, slots_of
+from identity.matching.model import APART_MBITS, MatchModel
 from identity.matching.names import levels as name_levels
-
-SAME_HOUSEHOLD = "same_household"
-SUFFIX_PLACE = NAME_PARTS.index("suffix")
-SUFFIX_DIFFERENT = SUFFIX_LEVELS.index("different")
-_RAREST, _COMMONEST = 8 * MBITS, -6 * MBITS
-"""Bounds on what a rare or common value adds, in thousandths of a bit."""
+from identity.matching.packing import Packing, absorbs
+from identity.matching.rarity import rarity_mbits, term_token
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A record ready to be compared under one model.
 
-    `values`, `numbers` and `rarity_mbits` stand in the order of the model's
-    comparisons; a number stands for the value in caches, 0 for none. `keys`
-    are its blocking keys.
+    `values`, `numbers` and `rarity_mbits` stand in the order of the scorer's
+    slots: a number stands for the value while it is remembered, 0 for none;
+    rarities are one per comparison of the slot. `keys` are its blocking keys.
     """
 
     values: tuple[Any, ...]
     numbers: tuple[int, ...]
-    rarity_mbits: tuple[int, ...]
+    rarity_mbits: tuple[tuple[int, ...], ...]
     keys: tuple[tuple[int, str], ...]
 
 
@@ -51,8 +44,42 @@ class Bar:
     mbits: int
 
 
-_CACHED = 1 << 18
-"""Entries that each cache holds before it starts anew."""
+_REMEMBERED = 1 << 17
+"""Values, and pairs of values, that each slot remembers before it forgets all of them."""
+
+
+class _Slot:
+    """One slot of the features: its comparisons, the values seen, and what pairs of them said."""
+
+    def __init__(
+        self, name: str, first: int, comparisons: list[Comparison], packing: Packing
+    ) -> None:
+        self.name = name
+        self.first = first
+        self.comparisons = comparisons
+        places = range(first, first + len(comparisons))
+        self.tables = [packing.table(place) for place in places]
+        self.divisors = [packing.divisors[place] for place in places]
+        self.known: dict[Any, tuple[int, tuple[int, ...]]] = {}
+        self.rows: dict[int, dict[int, int]] = {}
+        self.pairs = 0
+        self._level_of = comparisons[0].level_of
+
+    def levels(self, left: Any, right: Any) -> Sequence[int]:
+        """The level of each of the slot's comparisons."""
+        if self._level_of is None:
+            return name_levels(left, right)
+        return (self._level_of(left, right),)
+
+    def row(self, number: int) -> dict[int, int]:
+        """By number of another value, the code of the two; a missing one says nothing."""
+        if self.pairs >= _REMEMBERED:
+            self.rows.clear()
+            self.pairs = 0
+        row = self.rows.get(number)
+        if row is None:
+            row = self.rows[number] = {0: 0}
+        return row
 
 
 class Scorer:
@@ -63,27 +90,10 @@ class Scorer:
         self.comparisons: list[Comparison] = [comparison_of(w.name) for w in model.weights]
         self._key = key
         self._rules = [blocking.rule for blocking in model.blocking]
-        self._place = {weights.name: place for place, weights in enumerate(model.weights)}
-        self._tables = [weights.mbits for weights in model.weights]
-        self._coarse = [comparison.coarse for comparison in self.comparisons]
-        self._name = self._place.get("family", -1)
-        self._plain = [
-            (place, comparison.level_of)
-            for place, comparison in enumerate(self.comparisons)
-            if comparison.level_of is not None
-        ]
-        self._modes = [_rarity_modes(comparison) for comparison in self.comparisons]
-        silenced = dict(absorbed_places(self._place))
-        self._silencer = [
-            silenced.get(place, len(self.comparisons)) for place in range(len(self.comparisons))
-        ]
-        self._joints = [
-            (self._place.get(joint.left, -1), self._place[joint.right], joint.mbits)
-            for joint in model.joints
-        ]
-        self._numbers: list[dict[Any, int]] = [{} for _ in model.weights]
+        self._blocked = slots_of(self._rules)
+        self._packing = Packing(model, self.comparisons)
+        self._slots = _slots(self.comparisons, self._packing)
         self._given_out = 0
-        self._levels: list[dict[tuple[int, int], Any]] = [{} for _ in model.weights]
 
     def prepare(self, record: Mapping[str, str]) -> Prepared:
         """Normalise a record of attributes once."""
@@ -91,26 +101,26 @@ class Scorer:
 
     def prepare_features(self, features: Features) -> Prepared:
         """Ready a record that is normalised already."""
-        values = tuple(features.get(comparison.slot) for comparison in self.comparisons)
-        rarity = tuple(
-            self._rarity(comparison, value)
-            for comparison, value in zip(self.comparisons, values, strict=True)
+        values = tuple([features.get(slot.name) for slot in self._slots])
+        found = [
+            _NOTHING if value is None else slot.known.get(value) or self._learn(slot, value)
+            for slot, value in zip(self._slots, values, strict=True)
+        ]
+        return Prepared(
+            values,
+            tuple([number for number, _ in found]),
+            tuple([rarity for _, rarity in found]),
+            tuple(keys_of(parts_of(features, self._blocked), self._rules)),
         )
-        numbers = tuple(self._number(place, value) for place, value in enumerate(values))
-        return Prepared(values, numbers, rarity, tuple(keys_of(parts_of(features), self._rules)))
 
-    def _number(self, place: int, value: Any) -> int:
+    def _learn(self, slot: _Slot, value: Any) -> tuple[int, tuple[int, ...]]:
         """A number for a value; one value may get several in time, a number never another value."""
-        if value is None:
-            return 0
-        known = self._numbers[place]
-        number = known.get(value)
-        if number is None:
-            if len(known) >= _CACHED:
-                known.clear()
-            self._given_out += 1
-            number = known[value] = self._given_out
-        return number
+        if len(slot.known) >= _REMEMBERED:
+            slot.known.clear()
+        self._given_out += 1
+        rarity = tuple(self._rarity(comparison, value) for comparison in slot.comparisons)
+        slot.known[value] = self._given_out, rarity
+        return self._given_out, rarity
 
     def _rarity(self, comparison: Comparison, value: Any) -> int:
         frequencies = self.model.frequencies.get(comparison.name)
@@ -122,133 +132,101 @@ class Scorer:
         found = frequencies.values.get(term_token(self._key, comparison.name, term))
         return rarity_mbits(frequencies.expected, found or frequencies.rare)
 
-    def levels(self, left: Prepared, right: Prepared) -> list[int]:
-        """The level of every comparison, in the model's order, and a 0 after the last."""
-        ones, others = left.numbers, right.numbers
-        found = [0] * (len(ones) + 1)
-        place = self._name
-        if place >= 0 and ones[place] and others[place]:
-            cache = self._levels[place]
-            pair = (ones[place], others[place])
-            levels = cache.get(pair)
-            if levels is None:
-                levels = name_levels(left.values[place], right.values[place])
-                _keep(cache, pair, levels)
-            found[place : place + 4] = levels
-        for place, level_of in self._plain:
-            one, other = ones[place], others[place]
-            if not one or not other:
-                continue
-            if one == other:
-                found[place] = SAME
-                continue
-            cache = self._levels[place]
-            level = cache.get((one, other))
-            if level is None:
-                level = level_of(left.values[place], right.values[place])
-                _keep(cache, (one, other), level)
-            found[place] = level
-        return found
-
     def weigh(self, left: Prepared, right: Prepared) -> int:
         """The match weight with the prior, in thousandths of a bit; symmetric."""
-        levels = self.levels(left, right)
-        total = self.model.prior_mbits
-        rarity, other_rarity = left.rarity_mbits, right.rarity_mbits
-        tables, modes, silencer = self._tables, self._modes, self._silencer
-        for place, level in enumerate(levels):
+        return self.weigh_many(left, (right,))[0]
+
+    def weigh_many(self, one: Prepared, others: Sequence[Prepared]) -> list[int]:
+        """`weigh` of the one with each of the others, in their order; faster than one by one."""
+        start = self._packing.start
+        codes = [self._codes(at, one, others) for at, number in enumerate(one.numbers) if number]
+        totals = map(sum, zip(*codes, strict=True)) if codes else [0] * len(others)
+        weight = self._packing.weight
+        return [weight(start + total) for total in totals]
+
+    def _codes(self, at: int, one: Prepared, others: Sequence[Prepared]) -> list[int]:
+        """What one slot's values say, by the other record."""
+        slot, mine = self._slots[at], one.numbers[at]
+        row = slot.row(mine)
+        numbers = [other.numbers[at] for other in others]
+        found: list[Any] = list(map(row.get, numbers))
+        for place in [place for place, code in enumerate(found) if code is None]:
+            theirs = numbers[place]
+            code = row.get(theirs)
+            if code is None:
+                turned = slot.rows.get(theirs)
+                code = turned.get(mine) if turned else None
+                if code is None:
+                    code = self._code(at, one, others[place])
+                row[theirs] = code
+                slot.pairs += 1
+            found[place] = code
+        return found
+
+    def _code(self, at: int, left: Prepared, right: Prepared) -> int:
+        """The code of two values, both there."""
+        slot, code = self._slots[at], 0
+        ones, others = left.rarity_mbits[at], right.rarity_mbits[at]
+        for number, level in enumerate(slot.levels(left.values[at], right.values[at])):
             if level:
-                total += tables[place][level]
-                mode = modes[place][level]
-                if mode and not 1 <= levels[silencer[place]] <= 3:
-                    one, other = rarity[place], other_rarity[place]
-                    total += min(one, other) // mode
-        coarse = self._coarse
-        for place, other_place, mbits in self._joints:
-            agreement = coarse[place][levels[place]] if place >= 0 else self._household(levels)
-            if agreement:
-                total += mbits[4 * agreement + coarse[other_place][levels[other_place]]]
-        return total + APART_MBITS if self._contradict(levels) else total
-
-    def _contradict(self, levels: list[int]) -> bool:
-        """Whether no evidence makes the two one person: Jr and Sr, father and son."""
-        return self._name >= 0 and levels[self._name + SUFFIX_PLACE] == SUFFIX_DIFFERENT
-
-    def _household(self, levels: list[int]) -> int:
-        family, address = self._place["family"], self._place["household"]
-        return household_agreement(
-            self._coarse[family][levels[family]], self._coarse[address][levels[address]]
-        )
+                code += slot.tables[number][level]
+                if divisor := slot.divisors[number][level]:
+                    lesser = min(ones[number], others[number])
+                    code += self._packing.rarity(slot.first + number, lesser // divisor)
+        return code
 
     def explain(self, left: Prepared, right: Prepared) -> list[Bar]:
         """The waterfall behind `weigh`: its bars add up to it exactly."""
-        levels = self.levels(left, right)
+        levels, rarities = self._levels(left, right)
+        packing = self._packing
         bars = [Bar("prior", "before any evidence", self.model.prior_mbits)]
         for place, level in enumerate(levels):
             if not level:
                 continue
-            comparison = self.comparisons[place]
-            bars.append(Bar(comparison.name, comparison.levels[level], self._tables[place][level]))
-            mode = self._modes[place][level]
-            if mode and not 1 <= levels[self._silencer[place]] <= 3:
-                mbits = min(left.rarity_mbits[place], right.rarity_mbits[place]) // mode
-                words = "rare value" if mbits > 0 else "common value"
-                bars.append(Bar(comparison.name, words, mbits))
+            comparison, mbits = self.comparisons[place], self.model.weights[place].mbits
+            bars.append(Bar(comparison.name, comparison.levels[level], mbits[level]))
+            divisor, by = packing.divisors[place][level], packing.absorbed.get(place)
+            if divisor and not (by is not None and absorbs(levels[by])):
+                rarity = rarities[place] // divisor
+                words = "rare value" if rarity > 0 else "common value"
+                bars.append(Bar(comparison.name, words, rarity))
         bars += self._corrections(levels)
-        if self._contradict(levels):
-            bars.append(Bar("suffix", "held apart", APART_MBITS))
+        bars += [
+            Bar(self.comparisons[place].name, "held apart", APART_MBITS)
+            for place, level in enumerate(levels)
+            if level in packing.apart[place]
+        ]
         return bars
+
+    def _levels(self, left: Prepared, right: Prepared) -> tuple[list[int], list[int]]:
+        """The level of every comparison, in the model's order, and the lesser rarity."""
+        levels, rarities = [0] * len(self.comparisons), [0] * len(self.comparisons)
+        for at, slot in enumerate(self._slots):
+            places = slice(slot.first, slot.first + len(slot.comparisons))
+            if left.numbers[at] and right.numbers[at]:
+                levels[places] = slot.levels(left.values[at], right.values[at])
+                pairs = zip(left.rarity_mbits[at], right.rarity_mbits[at], strict=True)
+                rarities[places] = [min(pair) for pair in pairs]
+        return levels, rarities
 
     def _corrections(self, levels: list[int]) -> list[Bar]:
-        bars = []
-        for joint, (place, other_place, mbits) in zip(self.model.joints, self._joints, strict=True):
-            agreement = (
-                self._coarse[place][levels[place]] if place >= 0 else self._household(levels)
-            )
-            other = self._coarse[other_place][levels[other_place]]
-            if agreement and mbits[4 * agreement + other]:
-                words = f"{joint.left} with {joint.right}"
-                bars.append(Bar(words, "counted once", mbits[4 * agreement + other]))
-        return bars
+        coarse = {
+            place: comparison.coarse[level]
+            for place, (comparison, level) in enumerate(zip(self.comparisons, levels, strict=True))
+        }
+        return [
+            Bar(f"{joint.left} with {joint.right}", "counted once", mbits)
+            for number, joint in enumerate(self.model.joints)
+            if (mbits := self._packing.correction(number, coarse))
+        ]
 
 
-def _keep(cache: dict[tuple[int, int], Any], pair: tuple[int, int], levels: Any) -> None:
-    if len(cache) >= _CACHED:
-        cache.clear()
-    cache[pair] = cache[pair[::-1]] = levels
+_NOTHING = (0, ())
 
 
-def _rarity_modes(comparison: Comparison) -> tuple[int, ...]:
-    """By level: 0 where rarity says nothing, else what it is divided by."""
-    return tuple(
-        0 if level not in comparison.rare else 1 if level == SAME else 2
-        for level in range(len(comparison.levels))
-    )
-
-
-def absorbed_places(place: Mapping[str, int]) -> list[tuple[int, int]]:
-    """Comparisons whose rarity says nothing once another agrees: (silenced, by which)."""
-    pairs = (
-        ("family", "household"),
-        ("household", "family"),
-        ("birth_place", "postcode"),
-        ("city", "postcode"),
-    )
-    return [(place[one], place[by]) for one, by in pairs if one in place and by in place]
-
-
-def household_agreement(family: int, address: int) -> int:
-    """Coarse agreement in surname and address at once; 0 when either is missing."""
-    if not family or not address:
-        return 0
-    return 1 if family == address == SAME else 3
-
-
-def rarity_mbits(expected: float, frequency: float) -> int:
-    """What agreeing in a value of this frequency adds to agreeing in any."""
-    return max(_COMMONEST, min(_RAREST, round(MBITS * math.log2(expected / frequency))))
-
-
-def term_token(key: bytes, comparison: str, term: str) -> str:
-    """The keyed token of a term; 12 hexadecimal digits."""
-    return blake2b(f"{comparison}\0{term}".encode(), key=key, digest_size=6).hexdigest()
+def _slots(comparisons: Sequence[Comparison], packing: Packing) -> list[_Slot]:
+    """The slots that the comparisons read, each with all of its comparisons."""
+    found: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        found.setdefault(comparison.slot, []).append(comparison)
+    return [_Slot(name, comparisons.index(own[0]), own, packing) for name, own in found.items()]

@@ -54,13 +54,11 @@ def soundex(word: str) -> str:
     return (code + "000")[:4]
 
 
-@lru_cache(1 << 18)
 def similarity(left: str, right: str) -> float:
     """Jaro-Winkler similarity, 0 to 1."""
     return JaroWinkler.similarity(left, right)
 
 
-@lru_cache(1 << 18)
 def edits(left: str, right: str) -> int:
     """Optimal string alignment distance: insertions, deletions, changes, swaps of neighbours."""
     return OSA.distance(left, right)

@@ -25,7 +25,7 @@ from identity.matching.model import (
     MatchModel,
     Weights,
 )
-from identity.matching.score import term_token
+from identity.matching.rarity import term_token
 
 _CHANCE_PAIRS = 300_000
 _POOL_PAIRS = 1_500_000
