@@ -46,7 +46,7 @@ class Tokens:
     `token_keys` is the chain of token keys, oldest first: the first key is put
     over the value, every later one over the token before it, so that a rotation
     can wrap tokens whose values nobody has. `order_key` never rotates; what is
-    made with it (`order`, `signal`, `record`) outlives every rotation.
+    made with it (`order`, `signal`, `record`, `matching_key`) outlives every rotation.
 
     Keys hold 32 bytes or more. Objects are immutable: threads may share one.
     The usual mistake is passing a raw value: `identity.normalize` comes first.
@@ -86,6 +86,13 @@ class Tokens:
         assert "\0" not in source, "validation refuses NUL in a source"
         digest = self._order.digest(f"record\0{source}\0{signal_id}".encode())
         return f"{RECORD_KIND}:{_text(digest[:_TOKEN_BYTES])}"
+
+    def matching_key(self) -> bytes:
+        """The key of term tokens in match models, 32 bytes: HMAC-SHA256(order key, "matching").
+
+        No other message under the order key is without NUL.
+        """
+        return self._order.digest(b"matching")
 
 
 def _text(token: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from identity.matching.attributes import ATTRIBUTES, LINE, OTHER, STATE
 from ingest.v1.signal_pb2 import Behaviour, RecordAsserted
 from profiles.build import PurchaseSaid
 
@@ -10,6 +11,8 @@ _SAID = [
     for field in RecordAsserted.DESCRIPTOR.fields
     if field.name not in ("address", "other")
 ]
+
+_COMPARED = {"address.line": LINE, "address.region": STATE, "address.country": ""}
 
 
 def read_record(payload: bytes) -> dict[str, str]:
@@ -24,6 +27,19 @@ def read_record(payload: bytes) -> dict[str, str]:
         for part, value in record.address.ListFields():
             values[f"address.{part.name}"] = value
     return values
+
+
+def comparable(payload: bytes) -> dict[str, str]:
+    """A record's attributes under the names that matching compares them by.
+
+    Anything else that its source said is `other:NAME`; the country is left out.
+    """
+    found = {}
+    for name, value in read_record(payload).items():
+        own = _COMPARED.get(name, name.removeprefix("address."))
+        if own:
+            found[own if own in ATTRIBUTES else OTHER + own] = value
+    return found
 
 
 def read_purchase(payload: bytes) -> PurchaseSaid:

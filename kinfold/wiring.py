@@ -22,6 +22,7 @@ from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
+from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
 from profiles import attributes as survivorship
@@ -164,6 +165,11 @@ def open_sealer(vault: KeyVault) -> Sealer:
 def open_tokens(vault: KeyVault) -> Tokens:
     """The tokens under the vault's keys."""
     return Tokens(vault.token_keys(), vault.order_key())
+
+
+def open_models(settings: Settings, vault: KeyVault) -> Models:
+    """The match models in the home folder, learnt and used with the vault's matching key."""
+    return Models(made_home(settings) / "models", keyed_by(open_tokens(vault).matching_key()))
 
 
 def open_intake(settings: Settings, policies: Policies, vault: KeyVault) -> Intake:

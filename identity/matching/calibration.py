@@ -45,7 +45,7 @@ def calibrate(pairs: Pairs, bits: Floats, person: Ints) -> tuple[tuple[int, floa
         sizes.append(len(own) + _PSEUDO)
     return tuple(
         (round(centre * MBITS), min(1 - _LEAST, max(_LEAST, share)))
-        for centre, share in zip(centres, _rising(hits, sizes), strict=True)
+        for centre, share in zip(centres, rising(hits, sizes), strict=True)
     )
 
 
@@ -60,7 +60,7 @@ def _decided_by_others(pairs: Pairs, person: Ints) -> np.ndarray:
     return decided
 
 
-def _rising(hits: list[float], sizes: list[float]) -> list[float]:
+def rising(hits: list[float], sizes: list[float]) -> list[float]:
     """The shares nearest to hits / sizes that never fall."""
     blocks: list[list[float]] = []
     for hit, size in zip(hits, sizes, strict=True):

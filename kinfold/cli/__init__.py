@@ -13,6 +13,7 @@ from typing import NoReturn
 from identity.store import StoreError
 from ingest.dead_letters import LettersError
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
+from kinfold.models import ModelsError
 from kinfold.settings import SettingsError
 from profiles.feed import FeedError
 from profiles.read_view import ViewError
@@ -28,6 +29,7 @@ VERBS = {
     "get": "kinfold.cli.get",
     "explain": "kinfold.cli.explain",
     "lineage": "kinfold.cli.lineage",
+    "model": "kinfold.cli.model",
     "dead-letters": "kinfold.cli.dead_letters",
     "evaluate": "kinfold.cli.evaluate",
     "expire": "kinfold.cli.expire",
@@ -35,7 +37,9 @@ VERBS = {
 }
 
 
-FAILURES = (StoreError, VaultError, ViewError, LettersError, FeedError, Unreadable)
+FAILURES = (
+    StoreError, VaultError, ViewError, LettersError, FeedError, ModelsError, Unreadable,
+)  # fmt: skip
 """What any verb may meet that is nobody's mistake; the words hold no value and no driver's text."""
 
 

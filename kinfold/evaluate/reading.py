@@ -1,4 +1,4 @@
-"""Files with known answers: their columns understood, the labels kept aside."""
+"""Files of records: their columns understood, labels and groups kept aside."""
 
 from __future__ import annotations
 
@@ -20,17 +20,34 @@ class NotEvaluable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A file's records as attributes, and how to get at the answers: `labels()` reads them."""
+class Given:
+    """A file's records as attributes, and which attribute each column holds."""
 
     path: Path
     records: list[dict[str, str]]
     attributes: Mapping[str, str]
+
+    def column(self, name: str) -> list[str]:
+        """A column as it stands in the file, "" where it is empty.
+
+        Raises:
+            NotEvaluable: the file has no such column.
+        """
+        frame = _frame(self.path)
+        if name not in frame.columns:
+            raise NotEvaluable(f"{self.path.name} has no column {name}")
+        return [text or "" for text in frame[name].to_list()]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Given):
+    """Records whose answers are known, and how to get at these: `labels()` reads them."""
+
     label_column: str
 
     def labels(self) -> list[str]:
         """The true person of every record, in the file's order; an empty one is a person alone."""
-        column = _frame(self.path)[self.label_column].to_list()
+        column = self.column(self.label_column)
         return [text or f"(row {row})" for row, text in enumerate(column)]
 
 
@@ -43,11 +60,26 @@ def read(path: Path, mapped: Mapping[str, str], label_column: str) -> Answered:
     frame = _frame(path)
     if label_column not in frame.columns:
         raise NotEvaluable(f"--labels {label_column}: the file has no such column")
+    records, attributes = _records(frame, mapped, label_column)
+    return Answered(path, records, attributes, label_column)
+
+
+def read_records(path: Path, mapped: Mapping[str, str]) -> Given:
+    """Read a CSV, JSON Lines or Parquet file of records whose answers nobody asks for.
+
+    Raises:
+        NotEvaluable: the file cannot be read, lacks a column, or holds no known attribute.
+    """
+    return Given(path, *_records(_frame(path), mapped))
+
+
+def _records(
+    frame: pl.DataFrame, mapped: Mapping[str, str], *aside: str
+) -> tuple[list[dict[str, str]], dict[str, str]]:
     found = problems(mapped, frame.columns)
     if found:
         raise NotEvaluable("\n".join(found))
-    frame = frame.drop(label_column)
-    columns = understand(frame.columns, mapped)
+    columns = understand([name for name in frame.columns if name not in aside], mapped)
     if not columns:
         raise NotEvaluable("no column names an attribute; say what they are with --map")
     rows: list[dict[str, Any]] = frame.select(list(columns)).to_dicts()
@@ -55,7 +87,7 @@ def read(path: Path, mapped: Mapping[str, str], label_column: str) -> Answered:
         {columns[name]: text for name, value in row.items() if value and (text := value.strip())}
         for row in rows
     ]
-    return Answered(path, records, columns, label_column)
+    return records, columns
 
 
 def _frame(path: Path) -> pl.DataFrame:

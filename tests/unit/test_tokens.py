@@ -43,11 +43,12 @@ def test_a_rotation_wraps_the_token_before_it() -> None:
 
 
 def test_what_the_order_key_makes_outlives_a_rotation() -> None:
-    """Order, signal and record stay the same when a token key is added."""
+    """Order, signal, record and matching key stay the same when a token key is added."""
     one, two = Tokens([FIRST], ORDER), Tokens([FIRST, SECOND], ORDER)
     assert one.order("email", "a") == two.order("email", "a")
     assert one.signal("crm", "7") == two.signal("crm", "7")
     assert one.record("crm", "7") == two.record("crm", "7")
+    assert one.matching_key() == two.matching_key() == _mac(ORDER, b"matching")
 
 
 def test_order_and_signal_are_the_upper_63_bits_of_their_digests() -> None:
