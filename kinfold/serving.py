@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from identity.serve import IdentityAnswers
+from kinfold.consents import open_consents
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import Policies, namer, open_lookup, open_store, open_tokens
 from profiles.read_view import ReadView
@@ -50,8 +51,9 @@ def open_server(
         SettingsError: it cannot serve so.
     """
     name_of = namer(settings, policies, open_tokens(vault))
+    consents = open_consents(settings, policies, vault)
     identity = IdentitySource(
-        lambda: open_store(settings), IdentityAnswers(policies.identity, name_of)
+        lambda: open_store(settings), IdentityAnswers(policies.identity, name_of), consents
     )
     lookup = open_lookup(settings, policies, vault, view)
     return ProfileServer(serve_options(settings), lookup, identity)

@@ -143,6 +143,13 @@ class Builder:
         aliases = sorted(key for key in members if not key.startswith(RECORD_KIND + ":"))
         return Folding(sections.serialized(), granted, last_us, tuple(aliases))
 
+    def seen(self, evidence: PersonEvidence) -> consent.Circumstances:
+        """What a person's grounds for purposes depend on, as `fold` has them."""
+        folded = fold(evidence)
+        records = _by_kind(evidence.facts).get(EvidenceKind.RECORD, ())
+        as_of_day = max(folded.seen.last_us, 0) // DAY_US
+        return circumstances(self._asserted(records), folded, as_of_day)
+
     def _find_place(self, field: str, item: str) -> _Place:
         return FIELDS[field], self._policy.purposes.served(field, item)
 

@@ -94,6 +94,23 @@ def standing(
     made: Iterable[ConsentDecision], joined: Iterable[Joined]
 ) -> dict[str, ConsentDecision]:
     """Per purpose the decision that holds; purposes without a decision are left out."""
+    return {
+        purpose: _most_restrictive(left) for purpose, left in _left_by_purpose(made, joined).items()
+    }
+
+
+def undefeated(
+    made: Iterable[ConsentDecision], joined: Iterable[Joined]
+) -> frozenset[ConsentDecision]:
+    """The decisions that none overrides, those included that a more restrictive one outweighs."""
+    return frozenset(
+        decision for left in _left_by_purpose(made, joined).values() for decision in left
+    )
+
+
+def _left_by_purpose(
+    made: Iterable[ConsentDecision], joined: Iterable[Joined]
+) -> dict[str, list[ConsentDecision]]:
     by_purpose: dict[str, list[ConsentDecision]] = {}
     for decision in made:
         by_purpose.setdefault(decision.purpose, []).append(decision)
@@ -101,7 +118,7 @@ def standing(
     several = any(len(decided) > 1 for decided in by_purpose.values())
     in_order = sorted(joined) if several else []
     return {
-        purpose: _most_restrictive(_not_overridden(decided, in_order))
+        purpose: _not_overridden(decided, in_order)
         for purpose, decided in sorted(by_purpose.items())
     }
 

@@ -30,6 +30,7 @@ VERBS = {
     "explain": "kinfold.cli.explain",
     "lineage": "kinfold.cli.lineage",
     "model": "kinfold.cli.model",
+    "consent": "kinfold.cli.consent",
     "dead-letters": "kinfold.cli.dead_letters",
     "evaluate": "kinfold.cli.evaluate",
     "expire": "kinfold.cli.expire",

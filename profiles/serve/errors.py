@@ -27,6 +27,7 @@ from identity.refused import Refused
 DOMAIN = "kinfold"
 
 INVALID_ARGUMENT = int(code_pb2.INVALID_ARGUMENT)
+ALREADY_EXISTS = int(code_pb2.ALREADY_EXISTS)
 NOT_FOUND = int(code_pb2.NOT_FOUND)
 FAILED_PRECONDITION = int(code_pb2.FAILED_PRECONDITION)
 DEADLINE_EXCEEDED = int(code_pb2.DEADLINE_EXCEEDED)
@@ -63,6 +64,14 @@ REASONS: Mapping[str, Reason] = {
     "PROFILE_NOT_FOUND": Reason(NOT_FOUND, "there is no profile to be seen for this subject"),
     "UNKNOWN_IDENTIFIER": Reason(NOT_FOUND, "the identifier stands for nobody"),
     "UNKNOWN_PERSON": Reason(NOT_FOUND, "this person id was never given out"),
+    "CONSENT_INVALID": Reason(
+        INVALID_ARGUMENT, "the decision breaks a rule that docs/signals.md gives for this field"
+    ),
+    "DECIDED_AT_MISSING": Reason(
+        INVALID_ARGUMENT, "a decision with a signal id of its own must say when it was made"
+    ),
+    "SIGNAL_ID_TAKEN": Reason(ALREADY_EXISTS, "another decision has this signal id in this source"),
+    "CONSENT_EXPIRED": Reason(FAILED_PRECONDITION, "the decision is older than decisions are kept"),
     "TOO_STALE": Reason(
         FAILED_PRECONDITION, "the replica heard from the feed longer ago than max_staleness allows"
     ),
@@ -80,6 +89,7 @@ REASONS: Mapping[str, Reason] = {
     ),
     "NOT_READY": Reason(UNAVAILABLE, "the replica is still building its read view", 1_000),
     "STORE_UNAVAILABLE": Reason(UNAVAILABLE, "the identity graph cannot be reached", 1_000),
+    "SIGNALS_UNAVAILABLE": Reason(UNAVAILABLE, "the signals topic cannot be reached", 1_000),
     "FAILED": Reason(INTERNAL, "the call failed on the server, which has logged why"),
 }
 

@@ -1,8 +1,10 @@
-"""IdentityService over a graph store: one store per thread, apart from the lookups' threads."""
+"""IdentityService and ConsentService over a graph store: one store per thread, apart from the
+lookups' threads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Barrier, local
@@ -20,10 +22,18 @@ from identity.v1.identity_service_pb2 import (
     GetLineageRequest,
     ResolveIdentityRequest,
 )
+from profiles.consent_answers import ConsentAnswers, Recorder
 from profiles.serve.calls import Context, Gate, Unary, Work, unary
 from profiles.serve.options import ServeOptions
+from profiles.v1.consent_service_pb2 import DESCRIPTOR as CONSENT_DESCRIPTOR
+from profiles.v1.consent_service_pb2 import (
+    GetConsentRequest,
+    ListConsentDecisionsRequest,
+    RecordConsentRequest,
+)
 
 SERVICE: str = DESCRIPTOR.services_by_name["IdentityService"].full_name
+CONSENT: str = CONSENT_DESCRIPTOR.services_by_name["ConsentService"].full_name
 
 _Request_contra = TypeVar("_Request_contra", contravariant=True)
 _Request = TypeVar("_Request")
@@ -34,15 +44,26 @@ class _Answer(Protocol[_Request_contra]):
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentSource:
+    """Where consent is answered from, and recorded. `open_recorder` is called once in each thread
+    that needs it, with that thread's store.
+    """
+
+    answers: ConsentAnswers
+    open_recorder: Callable[[GraphStore], Recorder]
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySource:
     """Where identity is answered from. `open_store` is called once in each thread that needs it."""
 
     open_store: Callable[[], GraphStore]
     answers: IdentityAnswers
+    consents: ConsentSource | None = None
 
 
 class IdentityService:
-    """The methods of IdentityService, each thread over a store of its own.
+    """The methods of IdentityService and ConsentService, each thread over a store of its own.
 
     They need no read view, so they answer while lookups are not ready yet.
     """
@@ -54,21 +75,45 @@ class IdentityService:
         self._mine = local()
         self._gate = Gate(is_open=True)
 
-    def handlers(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services that are served."""
+        return (SERVICE,) if self._source.consents is None else (SERVICE, CONSENT)
+
+    def handlers(self) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
         """The methods as gRPC takes them."""
         answers = self._source.answers
-        work = {
-            "ResolveIdentity": self._work(ResolveIdentityRequest.FromString, answers.resolve),
-            "ExplainLink": self._work(ExplainLinkRequest.FromString, answers.explain),
-            "GetLineage": self._work(GetLineageRequest.FromString, answers.lineage),
-        }
-        return grpc.method_handlers_generic_handler(
+        identity = self._handler(
             SERVICE,
             {
-                name: grpc.unary_unary_rpc_method_handler(self._method(method))
-                for name, method in work.items()
+                "ResolveIdentity": self._work(ResolveIdentityRequest.FromString, answers.resolve),
+                "ExplainLink": self._work(ExplainLinkRequest.FromString, answers.explain),
+                "GetLineage": self._work(GetLineageRequest.FromString, answers.lineage),
             },
         )
+        if self._source.consents is None:
+            return (identity,)
+        consents = self._source.consents.answers
+        consent = self._handler(
+            CONSENT,
+            {
+                "GetConsent": self._work(GetConsentRequest.FromString, consents.get),
+                "ListConsentDecisions": self._work(
+                    ListConsentDecisionsRequest.FromString, consents.history
+                ),
+                "RecordConsent": self._work(RecordConsentRequest.FromString, self._record),
+            },
+        )
+        return (identity, consent)
+
+    def _handler(
+        self, service: str, work: Mapping[str, Work]
+    ) -> grpc.GenericRpcHandler[bytes, bytes]:
+        methods = {
+            name: grpc.unary_unary_rpc_method_handler(self._method(method))
+            for name, method in work.items()
+        }
+        return grpc.method_handlers_generic_handler(service, methods)
 
     def close(self) -> None:
         """Close every thread's store in the thread that opened it, then end the threads."""
@@ -93,6 +138,13 @@ class IdentityService:
             return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
 
         return work
+
+    def _record(self, store: GraphStore, request: RecordConsentRequest) -> Message | Refused:
+        recorder: Recorder | None = getattr(self._mine, "recorder", None)
+        if recorder is None:
+            assert self._source.consents is not None, "only called where consents are served"
+            recorder = self._mine.recorder = self._source.consents.open_recorder(store)
+        return recorder.record(request)
 
     def _store(self) -> GraphStore:
         store: GraphStore | None = getattr(self._mine, "store", None)

@@ -1,4 +1,4 @@
-"""The server: both services, health, certificates and limits, put together and stopped gracefully.
+"""The server: its services, health, certificates and limits, put together and stopped gracefully.
 
 Chosen by measuring (load_tests/grpc_variants.py, load_tests/bench_grpc.py):
 handlers on threads rather than on an event loop, which costs a unary lookup
@@ -18,7 +18,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from profiles.serve import identity_service, profile_service
+from profiles.serve import profile_service
 from profiles.serve.calls import Gate
 from profiles.serve.identity_service import IdentityService, IdentitySource
 from profiles.serve.options import ServeOptions
@@ -122,7 +122,7 @@ class ProfileServer:
             maximum_concurrent_rpcs=options.max_calls,
         )
         if self._identity is not None:
-            server.add_generic_rpc_handlers((self._identity.handlers(),))
+            server.add_generic_rpc_handlers(self._identity.handlers())
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if options.reflection:
             names = [*self._services(), health.SERVICE_NAME, reflection.SERVICE_NAME]
@@ -137,15 +137,16 @@ class ProfileServer:
         return server.add_secure_port(options.address, credentials)
 
     def _services(self) -> list[str]:
-        identity = [] if self._identity is None else [identity_service.SERVICE]
-        return [profile_service.SERVICE, *identity]
+        graph = () if self._identity is None else self._identity.services
+        return [profile_service.SERVICE, *graph]
 
     def _tell_health(self) -> None:
         lookups = _SERVING if self._gate.is_open else _NOT_SERVING
         for service in ("", profile_service.SERVICE):
             self._health.set(service, lookups)
         if self._identity is not None:
-            self._health.set(identity_service.SERVICE, _SERVING)
+            for service in self._identity.services:
+                self._health.set(service, _SERVING)
 
 
 @contextmanager

@@ -74,6 +74,17 @@ def here(
         (1, ["explain", "login:ann", "login:ben"], "the first identifier is not known"),
         (1, ["lineage", "login:ann"], "no such person"),
         (1, ["lineage", "a" * 26], "no such person"),
+        (2, ["consent", "show", "ann"], "PERSON_ID_INVALID"),
+        (2, ["consent", "show", "wombat:ann"], "write KIND:VALUE"),
+        (1, ["consent", "show", "login:ann"], "PROFILE_NOT_FOUND"),
+        (2, ["consent", "record", "a" * 26], "subject: name an identifier"),
+        (2, ["consent", "record", "login:ann"], "--purpose: name at least one"),
+        (2, ["consent", "record", "login:ann", "--purpose", "fun", "--grant", "--source", "desk"],
+         "PURPOSE_UNKNOWN"),
+        (2, ["consent", "record", "login:ann", "--purpose", "sale", "--grant", "--source", "d",
+             "--at", "soon"], "--at: write RFC 3339"),
+        (2, ["consent", "record", "login:ann", "--purpose", "sale", "--grant", "--source", "d",
+             "--signal-id", "call-1"], "DECIDED_AT_MISSING"),
         (1, ["dead-letters", "--show", "none"], "no such letter"),
         (2, ["expire", "--kind", "nose", "--before", "2026-01-01"], "invalid choice"),
         (2, ["expire", "--kind", "link", "--before", "soon"], "not a date"),
@@ -100,6 +111,8 @@ def test_each_mistake_has_its_words(
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["consent", "show", f"login:{PRIVATE}"],
+        ["consent", "show", f"email:{PRIVATE}"],
         ["get", "--local", f"email:{PRIVATE}", "--for", "service"],
         ["get", "--local", f"wombat:{PRIVATE}", "--for", "service"],
         ["explain", f"email:{PRIVATE}", f"login:{PRIVATE}"],
@@ -148,4 +161,4 @@ def test_a_port_that_is_taken(line: CommandLine) -> None:
 
 
 _VERBS = ("demo", "generate", "ingest", "run", "serve", "get", "explain", "lineage",
-          "dead-letters", "expire", "doctor")  # fmt: skip
+          "consent", "dead-letters", "expire", "doctor")  # fmt: skip

@@ -58,16 +58,11 @@ class Served:
         self._resolver = Resolver(
             self.store, policy.identity, lambda: f"{next(ids):026d}".translate(_BASE32)
         )
-        self._feeder = Feeder(
-            self.store, Builder(policy, sealer, Payloads(read_record, read_purchase)), self.feed
-        )
-        self._intake = Intake(
-            policy.identity,
-            vault.token_keys(),
-            vault.order_key(),
-            sealer,
-            purposes=policy.purposes,
-        )
+        self.purposes = policy.purposes
+        self.builder = Builder(policy, sealer, Payloads(read_record, read_purchase))
+        self._feeder = Feeder(self.store, self.builder, self.feed)
+        self._keys = (vault.token_keys(), vault.order_key(), sealer)
+        self._intake = self.new_intake()
         self._consumer = Consumer(self.store)
 
     def clock_us(self) -> int:
@@ -80,6 +75,14 @@ class Served:
         contributions = [one for one in taken if isinstance(one, Contribution)]
         assert len(contributions) == len(taken), taken
         self._consumer.take(*contributions)
+        self.settle()
+
+    def new_intake(self) -> Intake:
+        """An intake with the same keys and policy."""
+        return Intake(self.policy, *self._keys, purposes=self.purposes)
+
+    def settle(self) -> None:
+        """Resolve what is marked and publish whoever changed."""
         lease = lease_of(self.store)
         while self._resolver.drain(lease, self.now_us):
             pass

@@ -45,7 +45,10 @@ def test_no_reason_is_documented_that_does_not_exist() -> None:
     assert set(SECTIONS) == set(REASONS)
 
 
-@pytest.mark.parametrize("proto", ["profiles/v1/profile_service", "identity/v1/identity_service"])
+@pytest.mark.parametrize(
+    "proto",
+    ["profiles/v1/profile_service", "profiles/v1/consent_service", "identity/v1/identity_service"],
+)
 def test_the_protos_promise_only_reasons_that_exist(proto: str) -> None:
     """Each reason in an rpc's comment is one of ours and has the code that stands before it."""
     text = (ROOT / "proto" / f"{proto}.proto").read_text(encoding="utf-8").replace("// ", "")

@@ -1,0 +1,139 @@
+"""Takes decisions on consent in from whoever records them, through the intake that signals take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from identity.model import Contribution
+from identity.refused import Refused
+from identity.store import Batch, Fenced, GraphStore, Outcome
+from ingest.intake import Intake
+from ingest.rejected import Rejected
+from ingest.source import SourceUnavailable
+from ingest.v1.signal_pb2 import ASSURANCE_AUTHENTICATED, Signal
+from profiles.v1.consent_service_pb2 import RecordConsentRequest, RecordConsentResponse
+
+PARTITION: Final = "consent-desk"
+_TRIES = 5
+_INVALID: Final = 3
+_FIELDS: Final = {
+    "source": "source",
+    "signal_id": "signal_id",
+    "event_time": "decided_at",
+    "publish_time": "decided_at",
+    "consent_decided.text_version": "text_version",
+    "consent_decided.place": "place",
+}
+Understand = Callable[[RecordConsentRequest], Refused | None]
+"""Why a decision cannot be recorded whatever the intake says (`ConsentAnswers.unknown`)."""
+
+
+class Put(Protocol):
+    """Where a signal goes that the intake understood."""
+
+    def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
+        """What became of it; durable when this returns."""
+
+
+class ConsentRecorder:
+    """Makes signals of decisions and puts them where signals go. One object per thread.
+
+    `new_id` draws signal ids for those who have none; `now_us` is the clock.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        unknown: Understand,
+        put: Put,
+        new_id: Callable[[], str],
+        now_us: Callable[[], int],
+    ) -> None:
+        self._intake = intake
+        self._unknown = unknown
+        self._put = put
+        self._new_id = new_id
+        self._now_us = now_us
+
+    def record(self, request: RecordConsentRequest) -> RecordConsentResponse | Refused:
+        """Take a decision in; what it says is checked as any signal is.
+
+        Raises:
+            StoreError: nothing was recorded.
+        """
+        refused = self._unknown(request)
+        if refused is not None:
+            return refused
+        if request.signal_id and not request.HasField("decided_at"):
+            # Its time is part of a signal: drawn anew with every try, no two would be the same.
+            return Refused(_INVALID, "DECIDED_AT_MISSING", "decided_at")
+        now_us = self._now_us()
+        signal = self._signal(request, now_us)
+        understood = self._intake.from_protobuf(signal.SerializeToString(), now_us)
+        if isinstance(understood, Rejected):
+            return Refused(_INVALID, "CONSENT_INVALID", _FIELDS.get(understood.field, "choices"))
+        outcome = self._put(signal, understood)
+        if isinstance(outcome, Refused):
+            return outcome
+        if outcome is Outcome.OUTDONE or outcome is Outcome.WITHHELD:
+            return Refused(6, "SIGNAL_ID_TAKEN", "signal_id")
+        if outcome is Outcome.EXPIRED:
+            return Refused(9, "CONSENT_EXPIRED", "decided_at")
+        known = outcome is Outcome.DUPLICATE
+        return RecordConsentResponse(signal_id=signal.signal_id, known=known)
+
+    def _signal(self, request: RecordConsentRequest, now_us: int) -> Signal:
+        signal = Signal(
+            source=request.source,
+            signal_id=request.signal_id or self._new_id(),
+            assurance=ASSURANCE_AUTHENTICATED,
+        )
+        if request.HasField("decided_at"):
+            signal.event_time.CopyFrom(request.decided_at)
+        else:
+            signal.event_time.FromMicroseconds(now_us)
+        signal.publish_time.FromMicroseconds(now_us)
+        signal.identifiers.add(kind=request.identifier.kind, value=request.identifier.value)
+        for choice in request.choices:
+            signal.consent_decided.decisions.add(purpose=choice.purpose, granted=choice.granted)
+        signal.consent_decided.text_version = request.text_version
+        signal.consent_decided.place = request.place
+        return signal
+
+
+class IntoStore:
+    """Puts signals straight into a graph store: where no topic lies before it. One per thread."""
+
+    def __init__(self, store: GraphStore) -> None:
+        self._store = store
+
+    def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
+        """See `Put`. Others may record at the same time: whoever is fenced tries again."""
+        del signal
+        for _ in range(_TRIES):
+            checkpoint = self._store.claim(PARTITION)
+            try:
+                (outcome,) = self._store.commit(
+                    Batch((understood,), checkpoint, checkpoint.position)
+                )
+            except Fenced:
+                continue
+            return outcome
+        return Refused(14, "STORE_UNAVAILABLE")
+
+
+class IntoTopic:
+    """Puts signals onto the topic that consumers read; `publish` returns when they are durable."""
+
+    def __init__(self, publish: Callable[[Signal], None]) -> None:
+        self._publish = publish
+
+    def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
+        """See `Put`. Whether it was known before, consumers will find out."""
+        del understood
+        try:
+            self._publish(signal)
+        except SourceUnavailable:
+            return Refused(14, "SIGNALS_UNAVAILABLE")
+        return Outcome.COUNTED

@@ -1,0 +1,63 @@
+"""Consent as staff and the server handle it: the ledger's answers, and decisions taken in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from identity.store import GraphStore
+from ingest.recording import ConsentRecorder, IntoStore, IntoTopic, Put
+from ingest.v1.signal_pb2 import Signal
+from kinfold.clusters import cluster_of
+from kinfold.settings import Settings
+from kinfold.wiring import Policies, namer, now_us, open_builder, open_intake, open_tokens
+from profiles.consent_answers import ConsentAnswers, Recorder
+from profiles.serve.identity_service import ConsentSource
+from profiles.vault import KeyVault
+
+
+def open_answers(settings: Settings, policies: Policies, vault: KeyVault) -> ConsentAnswers:
+    """What ConsentService and `kinfold consent` answer with."""
+    name_of = namer(settings, policies, open_tokens(vault))
+    # A builder belongs to one thread, and the server's threads share the answers.
+    return ConsentAnswers(
+        policies.purposes, name_of, lambda evidence: open_builder(policies, vault).seen(evidence)
+    )
+
+
+def open_consents(settings: Settings, policies: Policies, vault: KeyVault) -> ConsentSource:
+    """Consent over the graph, recorded where signals go."""
+    answers = open_answers(settings, policies, vault)
+    return ConsentSource(
+        answers, lambda store: open_recorder(settings, policies, vault, answers, store)
+    )
+
+
+def open_recorder(
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    answers: ConsentAnswers,
+    store: GraphStore,
+) -> Recorder:
+    """A recorder for one thread, which owns the store."""
+    put: Put = IntoTopic(_publish(settings)) if settings.pulsar.url else IntoStore(store)
+    intake = open_intake(settings, policies, vault)
+    return ConsentRecorder(intake, answers.unknown, put, lambda: secrets.token_hex(16), now_us)
+
+
+def _publish(settings: Settings) -> Callable[[Signal], None]:
+    # Here, not above: a driver that is not asked for need not be loaded.
+    from ingest.publish import SignalPublisher  # noqa: PLC0415
+
+    cluster = cluster_of(settings)
+    assert cluster is not None, "only called where Pulsar is set"
+
+    def publish(signal: Signal) -> None:
+        publisher = SignalPublisher(cluster, settings.pulsar.topic, linger_ms=0)
+        try:
+            publisher.publish([signal])
+        finally:
+            publisher.close()
+
+    return publish

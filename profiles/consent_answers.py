@@ -1,0 +1,138 @@
+"""Answers of ConsentService from a graph store: what holds and why, the history, and new decisions.
+
+Holds nothing that changes. What the network needs around it (errors,
+deadlines, threads) is the server's; raw values are turned into nodes at once
+and go no further, but for those of a decision that is recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from identity.model import NodeKey, PersonEvidence, kind_of, token_of
+from identity.refused import Refused
+from identity.store import GraphStore
+from profiles.consent import Circumstances
+from profiles.ledger import Entry, Ledger, ledger
+from profiles.purposes import PurposePolicy
+from profiles.v1 import consent_service_pb2 as pb
+from profiles.v1.profile_service_pb2 import Subject
+
+NameOf = Callable[[str, str], NodeKey | None]
+SeenOf = Callable[[PersonEvidence], Circumstances]
+"""What a person's grounds for purposes depend on (`profiles.build.Builder.seen`)."""
+
+_INVALID: Final = 3
+_NOT_FOUND: Final = Refused(5, "PROFILE_NOT_FOUND")
+_PERSON_ID = re.compile("[a-z2-7]{26}")
+
+
+class Recorder(Protocol):
+    """Takes decisions in; one per thread."""
+
+    def record(self, request: pb.RecordConsentRequest) -> pb.RecordConsentResponse | Refused:
+        """Take a decision in through the intake that signals take."""
+
+
+class ConsentAnswers:
+    """Answers from whichever store is passed in; threads may share it."""
+
+    __slots__ = ("_name_of", "_policy", "_seen_of")
+
+    def __init__(self, policy: PurposePolicy, name_of: NameOf, seen_of: SeenOf) -> None:
+        self._policy = policy
+        self._name_of = name_of
+        self._seen_of = seen_of
+
+    def get(
+        self, store: GraphStore, request: pb.GetConsentRequest
+    ) -> pb.GetConsentResponse | Refused:
+        """What holds now, one state per purpose."""
+        found = self._ledger(store, request.subject)
+        if isinstance(found, Refused):
+            return found
+        person, told = found
+        return pb.GetConsentResponse(
+            person_id=person,
+            states=[
+                pb.PurposeState(
+                    purpose=state.purpose.name,
+                    words=state.purpose.words,
+                    granted=state.granted,
+                    why=state.why.value,
+                    decision=None if state.entry is None else as_message(state.entry),
+                )
+                for state in told.states
+            ],
+        )
+
+    def history(
+        self, store: GraphStore, request: pb.ListConsentDecisionsRequest
+    ) -> pb.ListConsentDecisionsResponse | Refused:
+        """Every decision, latest first."""
+        found = self._ledger(store, request.subject)
+        if isinstance(found, Refused):
+            return found
+        person, told = found
+        entries = [as_message(entry) for entry in told.entries]
+        return pb.ListConsentDecisionsResponse(person_id=person, entries=entries)
+
+    def unknown(self, request: pb.RecordConsentRequest) -> Refused | None:
+        """Why a decision cannot be recorded whatever the intake says: whom or what it is about."""
+        identifier = request.identifier
+        if self._name_of(identifier.kind, identifier.value) is None:
+            return Refused(_INVALID, "IDENTIFIER_INVALID", "identifier")
+        if self._policy.bits([choice.purpose for choice in request.choices]) is None:
+            return Refused(_INVALID, "PURPOSE_UNKNOWN", "choices.purpose")
+        return None
+
+    def _ledger(self, store: GraphStore, subject: Subject) -> tuple[str, Ledger] | Refused:
+        person = self._person(store, subject)
+        if isinstance(person, Refused):
+            return person
+        evidence = store.evidence((person,)).get(person)
+        if evidence is None:
+            return _NOT_FOUND
+        return person, ledger(self._policy, evidence, self._seen_of(evidence))
+
+    def _person(self, store: GraphStore, subject: Subject) -> str | Refused:
+        match subject.WhichOneof("subject"):
+            case "person_id":
+                if not _PERSON_ID.fullmatch(subject.person_id):
+                    return Refused(_INVALID, "PERSON_ID_INVALID", "subject.person_id")
+                return store.current(subject.person_id) or _NOT_FOUND
+            case "identifier":
+                key = self._name_of(subject.identifier.kind, subject.identifier.value)
+                if key is None:
+                    return Refused(_INVALID, "IDENTIFIER_INVALID", "subject.identifier")
+                return store.person_of((key,)).get(key) or _NOT_FOUND
+            case _:
+                return Refused(_INVALID, "SUBJECT_MISSING", "subject")
+
+
+def as_message(entry: Entry) -> pb.ConsentEntry:
+    """A ledger's entry as it is told."""
+    decision = entry.decision
+    return pb.ConsentEntry(
+        purpose=decision.purpose,
+        granted=not decision.withdrawn,
+        effective_at=_timestamp(decision.effective_us),
+        sent_at=_timestamp(entry.sent_us),
+        source=decision.source,
+        text_version=entry.text_version,
+        place=entry.place,
+        identifiers=[_token(key) for key in decision.subjects],
+        standing=entry.standing.value,
+    )
+
+
+def _token(key: NodeKey) -> pb.TokenRef:
+    return pb.TokenRef(kind=kind_of(key), token=token_of(key))
+
+
+def _timestamp(at_us: int) -> Timestamp:
+    return Timestamp(seconds=at_us // 1_000_000, nanos=at_us % 1_000_000 * 1_000)

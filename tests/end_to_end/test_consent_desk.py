@@ -1,0 +1,45 @@
+"""Consent as staff handle it with the program: shown, recorded, withdrawn, and heeded at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.command_line import CommandLine, as_lines, login
+
+ANN = ("email", "ann@posteo.net")
+VIEWED = {"behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport"}}
+DESK = ("--source", "staff", "--text-version", "2026-01", "--place", "hotline")
+
+
+def test_a_decision_is_shown_recorded_and_heeded(tmp_path: Path) -> None:
+    """What may be used, for what, since when, on whose word; lookups follow at once."""
+    line = CommandLine(tmp_path)
+    line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"), ANN, **VIEWED)))
+    email = ":".join(ANN)
+    held = line.does("consent", "show", email).out
+    assert "no   personalisation: needs a yes and nobody gave one" in held
+    assert "yes  analytics: holds until a no and nobody said one" in held
+    decide = ("consent", "record", email, "--purpose", "personalisation", *DESK)
+    granted = line.does(*decide, "--grant")
+    assert granted.out.startswith("recorded as signal ")
+    held = line.does("consent", "show", "login:ann", "--history").out
+    assert "yes  personalisation: granted" in held
+    assert "by staff, text 2026-01, at hotline, under email" in held
+    asked = ("get", "--local", "login:ann", "--for", "personalisation", "--json")
+    assert line.does(*asked).json["profile"]["affinities"][0]["category"] == "sport"
+    line.does(*decide, "--withdraw")
+    assert "affinities" in line.does(*asked).json["withheld"]
+    told = line.does("consent", "show", email, "--history", "--json").json
+    assert [(one["granted"], one["standing"]) for one in told["entries"]] == [
+        (False, "holds"),
+        (True, "overridden by a later one"),
+    ]
+
+
+def test_the_same_decision_again_is_known(tmp_path: Path) -> None:
+    """Under an id of its own a decision counts once, however often it is recorded."""
+    line = CommandLine(tmp_path)
+    record = ("consent", "record", "login:ann", "--purpose", "sale", "--withdraw", *DESK)
+    named = ("--signal-id", "call-1", "--at", "2026-03-01T12:00:00Z")
+    assert line.does(*record, *named, "--json").json == {"signal_id": "call-1", "known": False}
+    assert line.does(*record, *named).out == "known already as signal call-1; nothing changed\n"

@@ -1,0 +1,231 @@
+"""ConsentService over a real server, asked by a plain gRPC client, the real intake behind it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+
+from identity.engines.memory import MemoryGraphStore
+from identity.refused import Refused
+from identity.serve import IdentityAnswers
+from ingest.recording import ConsentRecorder, IntoStore, IntoTopic
+from ingest.source import SourceUnavailable
+from ingest.v1.signal_pb2 import Signal
+from profiles.consent_answers import ConsentAnswers
+from profiles.serve.identity_service import ConsentSource, IdentitySource
+from profiles.serve.options import ServeOptions
+from profiles.serve.server import ProfileServer
+from profiles.v1.consent_service_pb2 import (
+    GetConsentRequest,
+    ListConsentDecisionsRequest,
+    PurposeChoice,
+    PurposeState,
+    RecordConsentRequest,
+)
+from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
+from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
+from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
+from tests.support.grpc_calls import serving, told
+from tests.support.served import NOW_US, Served, signal, viewed
+
+EMAIL = SubjectIdentifier(kind="email", value="ann@posteo.net")
+ANN = Subject(identifier=EMAIL)
+
+
+@dataclass
+class Desk:
+    """A whole kinfold behind a server, and clients of it."""
+
+    served: Served
+    consent: ConsentServiceStub
+    profiles: ProfileServiceStub
+
+    def record(self, *purposes: str, granted: bool, at_us: int = 0, signal_id: str = "") -> bool:
+        """Record a decision of Ann's; whether it was known."""
+        request = RecordConsentRequest(
+            identifier=EMAIL,
+            choices=[PurposeChoice(purpose=one, granted=granted) for one in purposes],
+            source="staff",
+            text_version="2026-01",
+            place="hotline",
+            signal_id=signal_id,
+        )
+        if at_us:
+            request.decided_at.FromMicroseconds(at_us)
+        answer = self.consent.RecordConsent(request)
+        assert answer.signal_id
+        self.served.settle()
+        return bool(answer.known)
+
+    def state(self, purpose: str) -> PurposeState:
+        """What holds for Ann."""
+        states = self.consent.GetConsent(GetConsentRequest(subject=ANN)).states
+        return next(state for state in states if state.purpose == purpose)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Ann is known by her e-mail and what she looked at."""
+    served = Served(tmp_path)
+    served.take(signal(("email", "ann@posteo.net"), ("login", "ann"), **viewed("sport")))
+    numbers = itertools.count(1)
+    answers = ConsentAnswers(served.purposes, served.naming, served.builder.seen)
+
+    def open_recorder(store: MemoryGraphStore) -> ConsentRecorder:
+        return ConsentRecorder(
+            served.new_intake(),
+            answers.unknown,
+            IntoStore(store),
+            lambda: f"desk-{next(numbers)}",
+            served.clock_us,
+        )
+
+    source = IdentitySource(
+        lambda: MemoryGraphStore(served.graph),
+        IdentityAnswers(served.policy, served.naming),
+        ConsentSource(answers, open_recorder),  # type: ignore[arg-type]  # the store it opens
+    )
+    options = ServeOptions(address="127.0.0.1:0")
+    server = ProfileServer(options, served.lookup, source, clock_us=served.clock_us, ready=True)
+    with serving(server) as channel:
+        yield Desk(served, ConsentServiceStub(channel), ProfileServiceStub(channel))
+    served.close()
+
+
+def test_what_is_recorded_reaches_ledger_and_lookups(desk: Desk) -> None:
+    """A yes at the desk shows with its proof, opens what it covers, and a no closes it again."""
+    asked = GetProfileRequest(subject=ANN, purposes=["personalisation"])
+    assert not desk.state("personalisation").granted
+    assert "affinities" in desk.profiles.GetProfile(asked).withheld
+    desk.record("personalisation", granted=True, at_us=NOW_US - 2_000_000)
+    held = desk.state("personalisation")
+    assert (held.granted, held.why) == (True, "granted")
+    decision = held.decision
+    assert (decision.source, decision.text_version, decision.place) == (
+        "staff",
+        "2026-01",
+        "hotline",
+    )
+    assert decision.effective_at.ToMicroseconds() == NOW_US - 2_000_000
+    assert [one.kind for one in decision.identifiers] == ["email"]
+    assert desk.profiles.GetProfile(asked).profile.affinities[0].category == "sport"
+    desk.record("personalisation", granted=False, at_us=NOW_US - 1_000_000)
+    assert not desk.state("personalisation").granted
+    assert "affinities" in desk.profiles.GetProfile(asked).withheld
+
+
+def test_the_history_keeps_what_was_overridden(desk: Desk) -> None:
+    """Latest first, each with what it counts for; the record of consent outlives its withdrawal."""
+    assert not desk.consent.ListConsentDecisions(ListConsentDecisionsRequest(subject=ANN)).entries
+    desk.record("marketing", granted=True, at_us=NOW_US - 2_000_000)
+    desk.record("marketing", granted=False, at_us=NOW_US - 1_000_000)
+    entries = desk.consent.ListConsentDecisions(ListConsentDecisionsRequest(subject=ANN)).entries
+    assert [(entry.granted, entry.standing) for entry in entries] == [
+        (False, "holds"),
+        (True, "overridden by a later one"),
+    ]
+
+
+def test_recording_twice_changes_nothing(desk: Desk) -> None:
+    """The same decision under the same id is known; another one under that id is refused."""
+    first = {"granted": True, "at_us": NOW_US - 5, "signal_id": "call-1"}
+    assert not desk.record("marketing", **first)  # type: ignore[arg-type]  # as given above
+    assert desk.record("marketing", **first)  # type: ignore[arg-type]
+    # Of two contents under one id the smaller digest counts: whichever it is, one is refused.
+    other = told(
+        lambda: [
+            desk.record(one, granted=True, at_us=NOW_US - 9, signal_id="call-1")
+            for one in ("sale", "marketing", "analytics", "service")
+        ]
+    )
+    assert (other.reason, other.field) == ("SIGNAL_ID_TAKEN", "signal_id")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "reason", "field"),
+    [
+        (
+            {"identifier": SubjectIdentifier(kind="email", value="?")},
+            3,
+            "IDENTIFIER_INVALID",
+            "identifier",
+        ),
+        ({"choices": [PurposeChoice(purpose="fun")]}, 3, "PURPOSE_UNKNOWN", "choices.purpose"),
+        ({"choices": []}, 3, "CONSENT_INVALID", "choices"),
+        ({"source": ""}, 3, "CONSENT_INVALID", "source"),
+        ({"place": "x" * 1_000}, 3, "CONSENT_INVALID", "place"),
+        ({"signal_id": "call-1"}, 3, "DECIDED_AT_MISSING", "decided_at"),
+    ],
+)
+def test_what_cannot_be_recorded_says_which_field(
+    desk: Desk, change: dict[str, object], code: int, reason: str, field: str
+) -> None:
+    """The error names the field and shows no value."""
+    whole = {
+        "identifier": EMAIL,
+        "choices": [PurposeChoice(purpose="marketing", granted=True)],
+        "source": "staff",
+    }
+    request = RecordConsentRequest(**{**whole, **change})  # type: ignore[arg-type]  # by name
+    error = told(lambda: desk.consent.RecordConsent(request))
+    assert (error.code.value[0], error.reason, error.field) == (code, reason, field)
+
+
+def test_who_is_not_known_is_not_found(desk: Desk) -> None:
+    """Ids never given out, identifiers of nobody, and requests that name none."""
+    for subject, reason in (
+        (Subject(identifier=SubjectIdentifier(kind="login", value="bob")), "PROFILE_NOT_FOUND"),
+        (Subject(person_id="a" * 26), "PROFILE_NOT_FOUND"),
+        (Subject(person_id="?"), "PERSON_ID_INVALID"),
+        (Subject(identifier=SubjectIdentifier(kind="shoe", value="9")), "IDENTIFIER_INVALID"),
+        (Subject(), "SUBJECT_MISSING"),
+    ):
+        error = told(
+            lambda subject=subject: desk.consent.GetConsent(GetConsentRequest(subject=subject))  # type: ignore[misc]
+        )
+        assert error.reason == reason
+
+
+def test_a_topic_out_of_reach_is_told(desk: Desk) -> None:
+    """Where signals go through a topic, a decision is recorded when the topic has it, or not."""
+    sent: list[Signal] = []
+    working = ConsentRecorder(
+        desk.served.new_intake(), lambda _: None, IntoTopic(sent.append), str, desk.served.clock_us
+    )
+    request = RecordConsentRequest(
+        identifier=EMAIL,
+        choices=[PurposeChoice(purpose="marketing", granted=True)],
+        source="staff",
+        signal_id="call-9",
+    )
+    request.decided_at.FromMicroseconds(NOW_US)
+    assert not isinstance(working.record(request), Refused)
+    assert [one.signal_id for one in sent] == ["call-9"]
+
+    def fails(_: Signal) -> None:
+        raise SourceUnavailable("out of reach")
+
+    broken = ConsentRecorder(
+        desk.served.new_intake(), lambda _: None, IntoTopic(fails), str, desk.served.clock_us
+    )
+    refused = broken.record(request)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "SIGNALS_UNAVAILABLE"
+
+
+def test_a_server_without_consents_serves_none(tmp_path: Path) -> None:
+    """The service is there only where the graph and an intake are."""
+    served = Served(tmp_path)
+    source = IdentitySource(
+        lambda: MemoryGraphStore(served.graph), IdentityAnswers(served.policy, served.naming)
+    )
+    server = ProfileServer(ServeOptions(address="127.0.0.1:0"), served.lookup, source)
+    with serving(server) as channel:
+        error = told(lambda: ConsentServiceStub(channel).GetConsent(GetConsentRequest()))
+    assert error.code is grpc.StatusCode.UNIMPLEMENTED
+    served.close()
