@@ -74,13 +74,17 @@ KINDS: tuple[Kind[Any], ...] = (RECORDS, DEVICES)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A model in the folder, with its card, and whether it is in force."""
+    """A model in the folder, with its card, and whether it is in force.
 
-    kind: Kind[Any]
+    `refused` says why its file cannot be used; then it has neither kind nor model.
+    """
+
     pin: str
+    kind: Kind[Any] | None
     model: Any
     card: dict[str, Any]
     active: bool
+    refused: str = ""
 
 
 class Models:
@@ -153,17 +157,17 @@ class Models:
             return _document(path) if path.exists() else {}
 
     def all(self) -> list[Kept]:
-        """Every model, by kind and fingerprint; those that are damaged are refused.
-
-        Raises:
-            ModelRefused: a file is not what its name says.
-        """
+        """Every model, by kind and fingerprint; last those that are refused, with the reason."""
+        active = {self.active(kind) for kind in KINDS}
         found = []
         for pin in self._pins():
-            kind = self.kind_of(pin)
-            model = self._read(kind, pin)
-            found.append(Kept(kind, pin, model, self.card(pin), self.active(kind) == pin))
-        return sorted(found, key=lambda kept: (kept.kind.name, kept.pin))
+            try:
+                kind = self.kind_of(pin)
+                model, card = self.load(kind, pin), self.card(pin)
+                found.append(Kept(pin, kind, model, card, pin in active))
+            except ModelRefused as error:
+                found.append(Kept(pin, None, None, {}, pin in active, str(error)))
+        return sorted(found, key=lambda kept: (kept.kind.name if kept.kind else "~", kept.pin))
 
     def active(self, kind: Kind[Any]) -> str | None:
         """The fingerprint of the model in force; None when none is."""

@@ -74,7 +74,7 @@ def estimate(bulk: Bulk, candidates: Pairs, chance: Pairs, all_pairs: float) -> 
         m=[_first_guess(size) for size in sizes],
         u=u,
         joint=[np.zeros(16) for _ in bulk.correlated],
-        prior=0.5 * len(bulk) / (len(bulk) * (len(bulk) - 1) / 2),
+        prior=min(0.5, 1 / (len(bulk) - 1)),
     )
     for number in range(ROUNDS):
         _round(found, bulk, candidates, chance, all_pairs, joint=number >= _JOINT_FROM)

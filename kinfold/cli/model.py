@@ -31,12 +31,14 @@ Act = Callable[[argparse.Namespace, Desk], int]
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the verb and what it can do to the command line."""
-    parser = verb(
-        subparsers,
+    words = "train, show, compare, calibrate and put in force match models"
+    # Settings are flags of what is done: given here, they would be lost on the way.
+    parser = subparsers.add_parser(
         "model",
-        "train, show, compare, calibrate and put in force match models",
-        examples=_EXAMPLES,
-        sections=(),
+        help=words,
+        description=words[0].upper() + words[1:] + ".",
+        epilog=f"examples:\n{_EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=lambda _: _which())
     parts = parser.add_subparsers(title="what to do", metavar="WHAT", dest="what")
@@ -98,11 +100,19 @@ def _add_trying(parts: Subparsers) -> None:
         parts, "review", "list a file's pairs that are neither linked nor left",
         model_trying.review, "  kinfold model review people.csv --limit 5\n",
     )  # fmt: skip
-    review.add_argument("--limit", type=int, default=20, help="show at most so many (default 20)")
+    review.add_argument(
+        "--limit", metavar="N", type=_count, default=20, help="show at most so many (default 20)"
+    )
     for parser in (explain, review):
         parser.add_argument("file", metavar="FILE", type=Path, help="CSV, JSON Lines or Parquet")
         parser.add_argument("--model", metavar="ID", help="which model (default: the one in force)")
         add_map(parser)
+
+
+def _count(text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError("not a whole number")
 
 
 def _add_keeping(parts: Subparsers) -> None:
@@ -146,8 +156,10 @@ def _list(args: argparse.Namespace, desk: Desk) -> int:
         print_json([_kept_json(own) for own in kept])
         return OK
     for own in kept:
-        told = own.card
-        mark = "*" if own.active else " "
+        told, mark = own.card, "*" if own.active else " "
+        if own.kind is None:
+            print(f"{mark} {own.pin}  refused: {own.refused}")
+            continue
         print(
             f"{mark} {own.pin}  {own.kind.name:8}{told.get('date', '?'):12}"
             f"{told.get('made_by', '?')}, {told.get('data', {}).get('name', '?')}"
@@ -159,8 +171,9 @@ def _list(args: argparse.Namespace, desk: Desk) -> int:
 def _kept_json(own: Kept) -> dict[str, Any]:
     return {
         "model": own.pin,
-        "kind": own.kind.name,
+        "kind": own.kind.name if own.kind is not None else None,
         "active": own.active,
+        "refused": own.refused or None,
         "date": own.card.get("date"),
         "made_by": own.card.get("made_by"),
         "data": own.card.get("data", {}).get("name"),

@@ -88,7 +88,8 @@ def source_of(args: argparse.Namespace, desk: Desk) -> Source:
         raise NotEvaluable("give either FILE or --from-graph")
     if args.file:
         return file_source(args.file, mapped(args))
-    with closing(open_store(desk.settings)) as store, progress("reading", None) as advance:
+    reading = progress("reading", None, args.json)
+    with closing(open_store(desk.settings)) as store, reading as advance:
         return graph_source(store, open_sealer(desk.vault), advance)
 
 

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from identity.matching.drawing import svg
 from identity.matching.model import MatchModel
 from identity.matching.partitions import Change, Compared, compare
-from identity.matching.review import case_json, case_lines, queue
+from identity.matching.review import Scored, case_json, case_lines, queue
 from identity.matching.score import Scorer
 from identity.matching.verdict import verdict
 from identity.matching.waterfall import sentence, terminal, waterfall_json
@@ -169,20 +170,24 @@ def review(args: argparse.Namespace, desk: Desk) -> int:
     source = file_source(args.file, mapped(args))
     with progress("resolving", len(source.records), args.json) as advance:
         resolved = resolve(source.records, model, desk.key, advance)
-    scorer = Scorer(model, desk.key)
     doubtful = (resolved.probability >= model.review) & (resolved.probability < model.link)
-    scored = []
-    for at in np.flatnonzero(doubtful).tolist():
-        left, right = int(resolved.left[at]), int(resolved.right[at])
-        bars = scorer.explain(
-            scorer.prepare(source.records[left]), scorer.prepare(source.records[right])
-        )
-        scored.append((source.names[left], source.names[right], int(resolved.mbits[at]), bars))
-    cases = queue(scored, model, limit=args.limit)
+    waiting = np.flatnonzero(doubtful)
+    ranked = waiting[np.argsort(-resolved.mbits[waiting], kind="stable")][: args.limit]
+    cases = queue(_scored(ranked.tolist(), resolved, source, Scorer(model, desk.key)), model)
     if args.json:
-        print_json({"waiting": len(scored), "cases": [case_json(case) for case in cases]})
+        print_json({"waiting": len(waiting), "cases": [case_json(case) for case in cases]})
         return OK
     for number, case in enumerate(cases, 1):
         print("\n".join([*case_lines(case, number, columns()), ""]))
-    print(f"{len(scored):,} pairs to review, {len(cases):,} shown")
+    print(f"{len(waiting):,} pairs to review, {len(cases):,} shown")
     return OK
+
+
+def _scored(
+    places: list[int], resolved: Resolved, source: Source, scorer: Scorer
+) -> Iterator[Scored]:
+    for at in places:
+        ends = (int(resolved.left[at]), int(resolved.right[at]))
+        left, right = (scorer.prepare(source.records[end]) for end in ends)
+        low, high = (source.names[end] for end in ends)
+        yield Scored(low, high, int(resolved.mbits[at]), scorer.explain(left, right))

@@ -245,6 +245,15 @@ def test_mistakes_are_told(home: Home, people: Path) -> None:
     assert "not a model" in home.run("show", pin, code=1)
 
 
+def test_two_records_are_enough(home: Home) -> None:
+    """The least that can be learnt from gives a model that can be shown; one record does not."""
+    path = home.folder / "two.csv"
+    path.write_text("name\nann lee\nbob ray\n")
+    assert home.json("show", home.trained(path))["card"]["resolved"]["people"] == 2
+    path.write_text("name\nann lee\n")
+    assert "two records" in home.run("train", path, code=2)
+
+
 # ---- from the graph ---------------------------------------------------------
 
 

@@ -64,20 +64,32 @@ def test_saving_again_changes_nothing_but_the_card(models: Models) -> None:
     ],
 )
 def test_changed_content_is_refused(models: Models, tmp_path: Path, change: object) -> None:
-    """A file whose content does not give its name is neither loaded, listed nor put in force."""
+    """A file whose content does not give its name is neither loaded nor put in force."""
     assert callable(change)
     pin = models.save(RECORDS, town_model(), CARD)
     path = tmp_path / "models" / f"{pin}.json"
     path.write_text(change(path.read_text()))
     for use in (
         lambda: models.load(RECORDS, pin),
-        models.all,
         lambda: models.activate(RECORDS, pin, "2026-01-05"),
     ):
         with pytest.raises(ModelRefused) as caught:
             use()
         assert pin in str(caught.value)
     assert models.active(RECORDS) is None
+    (listed,) = models.all()
+    assert (listed.pin, listed.model) == (pin, None)
+    assert pin in listed.refused
+
+
+def test_one_damaged_model_hides_no_other(models: Models, tmp_path: Path) -> None:
+    """The list tells what is refused beside what is sound, and what is in force all the same."""
+    one, other = versions(models, 2)
+    models.activate(RECORDS, one, "2026-01-05")
+    (tmp_path / "models" / f"{one}.json").write_text("{}")
+    sound, refused = models.all()
+    assert (sound.pin, sound.refused, sound.active) == (other, "", False)
+    assert (refused.pin, refused.kind, refused.active) == (one, None, True)
 
 
 def test_a_renamed_file_is_refused(models: Models, tmp_path: Path) -> None:
