@@ -1,0 +1,172 @@
+"""The register: what was handed out, to whom and until when, and what figures must hold.
+
+One SQLite file in the home folder, readable by its owner alone. It is how a
+later export keeps from giving away what an earlier one did not, and how an
+erasure finds whose profiles were exported where.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from identity.model import PersonId
+from kinfold.statistics.release import Cell, Held
+
+_BUSY_S = 60.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS held (
+    figure TEXT NOT NULL,
+    minimum INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    part TEXT NOT NULL,
+    people INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    capped INTEGER NOT NULL,
+    cap INTEGER NOT NULL,
+    PRIMARY KEY (figure, minimum, name, part)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS released (
+    figure TEXT NOT NULL,
+    minimum INTEGER NOT NULL,
+    PRIMARY KEY (figure, minimum)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS exported (
+    id INTEGER PRIMARY KEY,
+    what TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    expires_us INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    people INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS exported_person (
+    person TEXT NOT NULL,
+    export INTEGER NOT NULL REFERENCES exported (id),
+    PRIMARY KEY (person, export)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class RegisterError(Exception):
+    """The register cannot be used; nothing was written, and nothing may be handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One export. `expires_us`: when the recipient must have deleted it; 0: no date was set."""
+
+    what: str
+    at_us: int
+    recipient: str
+    purpose: str
+    expires_us: int
+    place: str
+    people: int
+
+
+class Register:
+    """The register in the file at `path`, which is made with mode 0600 when it is missing.
+
+    Raises: RegisterError, from every call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with _told():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All of the body or nothing; others that hand something out wait meanwhile."""
+        with _told():
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with _told():
+                self._db.execute("ROLLBACK")
+            raise
+        with _told():
+            self._db.execute("COMMIT")
+
+    def held(self, figure: str, minimum: int) -> dict[Cell, Held] | None:
+        """The numbers that a figure's cells hold; None when it was never released."""
+        with _told():
+            known = self._db.execute(
+                "SELECT 1 FROM released WHERE figure = ? AND minimum = ?", (figure, minimum)
+            ).fetchone()
+            if known is None:
+                return None
+            rows = self._db.execute(
+                "SELECT name, part, people, value, capped, cap FROM held"
+                " WHERE figure = ? AND minimum = ?",
+                (figure, minimum),
+            ).fetchall()
+        return {(name, part): Held(*numbers) for name, part, *numbers in rows}
+
+    def hold(self, figure: str, minimum: int, cells: dict[Cell, Held]) -> None:
+        """Replace the numbers that a figure's cells hold."""
+        with _told():
+            self._db.execute("DELETE FROM held WHERE figure = ? AND minimum = ?", (figure, minimum))
+            self._db.execute("INSERT OR IGNORE INTO released VALUES (?, ?)", (figure, minimum))
+            self._db.executemany(
+                "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(figure, minimum, *cell, *numbers) for cell, numbers in sorted(cells.items())],
+            )
+
+    def note(self, export: Exported, people: Iterable[PersonId] = ()) -> int:
+        """Write an export down, with whom it holds; its number."""
+        with _told():
+            cursor = self._db.execute(
+                "INSERT INTO exported (what, at_us, recipient, purpose, expires_us, place, people)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    export.what,
+                    export.at_us,
+                    export.recipient,
+                    export.purpose,
+                    export.expires_us,
+                    export.place,
+                    export.people,
+                ),
+            )
+            number = cursor.lastrowid
+            assert number is not None
+            self._db.executemany(
+                "INSERT INTO exported_person VALUES (?, ?)", ((one, number) for one in people)
+            )
+        return number
+
+    def exports(self, person: PersonId | None = None) -> list[Exported]:
+        """All exports, or those that hold a person, oldest first."""
+        with _told():
+            rows = self._db.execute(
+                "SELECT what, at_us, recipient, purpose, expires_us, place, people FROM exported"
+                " WHERE ?1 IS NULL"
+                " OR id IN (SELECT export FROM exported_person WHERE person = ?1) ORDER BY id",
+                (person,),
+            ).fetchall()
+        return [Exported(*row) for row in rows]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError):
+        raise RegisterError(
+            "the register of exports is busy, full, damaged or cannot be written"
+        ) from None

@@ -1,0 +1,263 @@
+"""Figures of consent: who said what, where, and who can be reached through which channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgpack
+import polars as pl
+
+from identity.model import Assurance, EvidenceKind, Fact, KeptFact, NodeKey
+from identity.policy import IdentityPolicy
+from identity.snapshot import CONSENTS
+from kinfold.statistics.figure import Figure, Shape, Spec, counts
+from kinfold.statistics.gathered import Gathered
+from profiles import consent
+from profiles.consent import ConsentDecision, Joined
+from profiles.purposes import Purpose, PurposePolicy
+
+UNSAID = "unsaid"
+_PLACE = "place:"
+_ERRS = (
+    "A purpose may have laxer rules by place and a minimum age: places are those somebody was "
+    "seen in. What records say (country, birth date) is sealed and not opened for a figure, so "
+    "whoever has a record also counts as of an unknown place, and everybody as of unknown age: "
+    "the figure errs to the strict side."
+)
+CONSENT = Spec(
+    "consent",
+    "Consent by purpose",
+    "People by what holds for each purpose, and why.",
+    "By the decision that holds at lookup (the latest by effective time; a withdrawal beats a "
+    "grant), and what the policy says where there is none. " + _ERRS,
+    Shape.PARTS,
+    "people",
+    group="purpose",
+    part="state",
+)
+PLACES = Spec(
+    "consent_by_place",
+    "Consent by purpose and place",
+    "Decisions that hold, by purpose and by the place that was told with them.",
+    "One per person and purpose; `unsaid` where no place was told.",
+    Shape.PARTS,
+    "people",
+    group="purpose",
+    part="place and state",
+    open=True,
+)
+REACH = Spec(
+    "reach",
+    "Who can be reached, by channel and purpose",
+    "People by whether they have an address on the channel and it may be used for the purpose.",
+    "Channels are the kinds that the policy's `[serves]` names under `identifiers.`; reachable: "
+    "has an identifier of the kind that is not shared, and the purpose is granted, as in "
+    "`consent`.",
+    Shape.PARTS,
+    "people",
+    group="channel for purpose",
+    part="reach",
+)
+
+
+def figures(
+    gathered: Gathered, identity: IdentityPolicy, purposes: PurposePolicy
+) -> Iterator[Figure]:
+    """Every figure of this module."""
+    holds = standing(gathered)
+    circumstances = _circumstances(gathered)
+    states = [_states(circumstances, holds, purpose) for purpose in purposes.purposes]
+    if not states:
+        return
+    by_purpose = pl.concat(states)
+    yield Figure(CONSENT, counts(by_purpose, group=pl.col("purpose"), part=pl.col("state")))
+    place = pl.concat_str(
+        pl.col("place"),
+        pl.lit(", "),
+        pl.when("withdrawn").then(pl.lit("withdrawn")).otherwise(pl.lit("granted")),
+    )
+    yield Figure(PLACES, counts(holds, group=pl.col("purpose"), part=place))
+    yield Figure(REACH, _reach(gathered, identity, purposes, by_purpose))
+
+
+def standing(gathered: Gathered) -> pl.DataFrame:
+    """Person, purpose, withdrawn and place of every decision that holds, as a lookup has it.
+
+    Whoever decided once on each purpose needs no looking into; consents are
+    often word for word the same, so each wording is read once.
+    """
+    consents = gathered.consents
+    said = consents.select("payload").unique()
+    words = pl.DataFrame(
+        [(payload, *row) for (payload,) in said.rows() for row in _words(payload)],
+        schema={
+            "payload": pl.Binary,
+            "purpose": pl.String,
+            "withdrawn": pl.Boolean,
+            "place": pl.String,
+        },
+        orient="row",
+    )
+    made = consents.select("person", "signal", "payload").unique().join(words, on="payload")
+    several = made.filter(pl.len().over("person", "purpose") > 1)["person"].unique()
+    once = made.filter(~pl.col("person").is_in(several.implode()))
+    return pl.concat(
+        [once.select("person", "purpose", "withdrawn", "place"), _several(gathered, several)]
+    )
+
+
+def _words(payload: bytes) -> list[tuple[str, bool, str]]:
+    """Purpose, whether withdrawn, and place."""
+    said = msgpack.unpackb(payload)
+    place = said.get("place") or UNSAID
+    return [(purpose, not granted, place) for purpose, granted in said["decisions"].items()]
+
+
+def _several(gathered: Gathered, people: pl.Series) -> pl.DataFrame:
+    """`standing` of people who decided more than once on something."""
+    wanted = people.implode()
+    by_person = (
+        gathered.consents.filter(pl.col("person").is_in(wanted))
+        .group_by("person")
+        .agg(pl.struct(*CONSENTS).alias("said"))
+    )
+    joins = _joins(gathered, people)
+    rows = []
+    for person, said in by_person.rows():
+        made, places = _made(said)
+        holds = consent.standing(made, joins.get(person, ()))
+        rows += [
+            (person, purpose, decision.withdrawn, places[decision.digest])
+            for purpose, decision in holds.items()
+        ]
+    schema = {
+        "person": pl.Int64,
+        "purpose": pl.String,
+        "withdrawn": pl.Boolean,
+        "place": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _made(said: Sequence[dict[str, Any]]) -> tuple[list[ConsentDecision], dict[bytes, str]]:
+    """Decisions of one person's consents, whose rows are one per subject; places by digest."""
+    by_signal: dict[int, list[dict[str, Any]]] = {}
+    for row in said:
+        by_signal.setdefault(row["signal"], []).append(row)
+    facts, places = [], {}
+    for signal, rows in by_signal.items():
+        first = rows[0]
+        subjects = tuple(_name(row["node"]) for row in rows)
+        places[first["digest"]] = msgpack.unpackb(first["payload"]).get("place") or UNSAID
+        facts.append(
+            KeptFact(
+                signal=signal,
+                digest=first["digest"],
+                event_us=first["event_us"],
+                published_us=first["published_us"],
+                source=first["source"],
+                assurance=Assurance.NONE,
+                fact=Fact(EvidenceKind.CONSENT, subjects, first["payload"]),
+            )
+        )
+    members = {subject for fact in facts for subject in fact.fact.subjects}
+    return consent.decisions(facts, members), places
+
+
+def _name(node: int) -> NodeKey:
+    """A key for a node's number; consent needs keys only to tell nodes apart."""
+    return str(node)
+
+
+def _joins(gathered: Gathered, people: pl.Series) -> dict[int, list[Joined]]:
+    """When the nodes of these people were first joined."""
+    own = gathered.nodes.select("node", "person").filter(pl.col("person").is_in(people.implode()))
+    links = (
+        gathered.links.join(own, left_on="left", right_on="node")
+        .join(own, left_on="right", right_on="node", suffix="_right")
+        .filter(pl.col("person") == pl.col("person_right"))
+    )
+    joins: dict[int, list[Joined]] = {}
+    for person, first_us, left, right in links.select("person", "first_us", "left", "right").rows():
+        joins.setdefault(person, []).append((first_us, _name(left), _name(right)))
+    return joins
+
+
+def _circumstances(gathered: Gathered) -> pl.DataFrame:
+    """Person and the distinct places they were seen in; "" beside them when there is a record."""
+    seen = gathered.cells.with_columns(pl.col("cell").cast(pl.String)).filter(
+        pl.col("cell").str.starts_with(_PLACE)
+    )
+    places = seen.select("person", place=pl.col("cell").str.strip_prefix(_PLACE))
+    lives = gathered.people.filter(pl.col("records") > 0).select("person", place=pl.lit(""))
+    together = pl.concat([places, lives]).group_by("person").agg(pl.col("place").unique().sort())
+    return (
+        gathered.people.select("person")
+        .join(together, on="person", how="left")
+        .select("person", places=pl.col("place").list.join("|"))
+    )
+
+
+def _states(circumstances: pl.DataFrame, holds: pl.DataFrame, purpose: Purpose) -> pl.DataFrame:
+    """Person, purpose, state and granted, by the verdict that a lookup would give."""
+    decided = holds.filter(pl.col("purpose") == purpose.name).select("person", "withdrawn")
+    told = circumstances.join(decided, on="person", how="left")
+    cases = told.select("places", "withdrawn").unique()
+    rows = [(*case, *_verdict(purpose, *case)) for case in cases.rows()]
+    schema = {
+        "places": pl.String,
+        "withdrawn": pl.Boolean,
+        "granted": pl.Boolean,
+        "state": pl.String,
+    }
+    verdicts = pl.DataFrame(rows, schema=schema, orient="row")
+    return told.join(verdicts, on=["places", "withdrawn"], nulls_equal=True).select(
+        "person", "state", "granted", purpose=pl.lit(purpose.name)
+    )
+
+
+def _verdict(purpose: Purpose, places: str | None, withdrawn: bool | None) -> tuple[bool, str]:
+    seen = frozenset() if places is None else frozenset(places.split("|"))
+    decision = None
+    if withdrawn is not None:
+        decision = ConsentDecision(0, withdrawn, "", b"", purpose.name, ())
+    verdict = consent.judge(purpose, decision, consent.Circumstances(seen))
+    return verdict.granted, verdict.why.value
+
+
+def channels(purposes: PurposePolicy, identity: IdentityPolicy) -> list[tuple[str, Purpose]]:
+    """Each kind through which people are reached with each purpose it may serve."""
+    found = []
+    for part, bits in purposes.serves.items():
+        field, _, kind = part.partition(".")
+        if field == "identifiers" and kind and identity.kind(kind) is not None:
+            found += [(kind, purpose) for purpose in purposes.purposes if purpose.bit & bits]
+    return found
+
+
+def _reach(
+    gathered: Gathered, identity: IdentityPolicy, purposes: PurposePolicy, states: pl.DataFrame
+) -> pl.DataFrame:
+    told = []
+    for kind, purpose in channels(purposes, identity):
+        having = (
+            gathered.nodes.filter((pl.col("kind").cast(pl.String) == kind) & ~pl.col("shared"))
+            .select("person", has=pl.lit(value=True))
+            .unique()
+        )
+        reach = (
+            pl.when(pl.col("has").is_null())
+            .then(pl.lit("no address"))
+            .when("granted")
+            .then(pl.lit("reachable"))
+            .otherwise(pl.lit("no consent"))
+        )
+        told.append(
+            states.filter(pl.col("purpose") == purpose.name)
+            .join(having, on="person", how="left")
+            .select(group=pl.lit(f"{kind} for {purpose.name}"), part=reach)
+        )
+    if not told:
+        return counts(states.clear(), part=pl.col("state"))
+    return counts(pl.concat(told), group=pl.col("group"), part=pl.col("part"))

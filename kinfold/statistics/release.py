@@ -1,0 +1,167 @@
+"""What of a figure may be shared: enough people behind every number, and nothing by subtraction.
+
+A release is made of *held* cells, in this order:
+
+1. *Held.* A cell keeps the exact numbers of an earlier release until at least
+   `minimum` people, or what `minimum` people add at most, have come or gone.
+   So releases before and after one person's arrival or erasure are the same.
+2. *Withheld.* A cell with fewer than `minimum` people is withheld, and so is a
+   subset that all but fewer than `minimum` of its group are in. Where parts
+   make up a group, the next smallest are withheld too, until those withheld
+   are at least `minimum` people together.
+3. *Capped.* A sum takes larger contributions for what at least `minimum` people
+   reach; extremes of a spread are told as the most that so many have.
+4. *Rounded.* Every number is a multiple of `minimum` times the cap, so any sum
+   or difference of released counts of people is none or at least `minimum`.
+
+The rules are those of official statistics: A. Hundepool and others, "Statistical
+Disclosure Control", Wiley 2012, chapters 4 and 5 (threshold rule, secondary
+suppression, rounding). Not covered: someone who knows all but one of the people
+behind a cell learns of the last one when the cell at last moves; only noise
+would hide that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from kinfold.statistics.figure import ALL, Figure, Shape, Spec
+
+MINIMUM = 20
+WITHHELD = "withheld"
+AT_LEAST = "at least"
+RELEASED = {
+    "group": pl.String,
+    "part": pl.String,
+    "value": pl.Int64,
+    "note": pl.String,
+    "to_nearest": pl.Int64,
+}
+"""A released figure's cells.
+
+`value` is null where `note` is `withheld`; with the note `at least` the true
+number may be larger. Names of withheld parts that come from signals are left out.
+"""
+NAMELESS = "(parts with too few people)"
+
+
+class Held(NamedTuple):
+    """The exact numbers of a cell as they were when it last moved."""
+
+    people: int
+    value: int
+    capped: int
+    cap: int
+
+
+Cell = tuple[str, str]
+NOTHING = Held(0, 0, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A figure that may be shared, and the exact numbers to hold for the next time."""
+
+    spec: Spec
+    cells: pl.DataFrame
+    held: Mapping[Cell, Held]
+
+
+def release(
+    figure: Figure, earlier: Mapping[Cell, Held] | None, minimum: int = MINIMUM
+) -> Released:
+    """What may be shared of a figure after its last release, told by what that holds; None: first.
+
+    A cell that an earlier release did not have held nobody then.
+    """
+    assert minimum >= 1, "a minimum of 1 withholds nothing"
+    held = hold(figure, earlier, minimum)
+    hidden = withheld(figure.spec.shape, held, minimum)
+    rows: list[tuple[str, str, int | None, str, int]] = []
+    nameless: set[str] = set()
+    for cell, numbers in sorted(held.items(), key=_place):
+        if cell not in hidden:
+            rows.append((*cell, *_told(figure.spec.shape, numbers, minimum)))
+        elif figure.spec.open:
+            nameless.add(cell[0] if figure.spec.closed_groups else "")
+        else:
+            rows.append((*cell, None, WITHHELD, minimum))
+    rows += [(group, NAMELESS, None, WITHHELD, minimum) for group in sorted(nameless)]
+    return Released(figure.spec, pl.DataFrame(rows, schema=RELEASED, orient="row"), held)
+
+
+def _place(item: tuple[Cell, Held]) -> tuple[str, bool, str]:
+    (group, part), _ = item
+    return group, part != ALL, part
+
+
+def hold(figure: Figure, earlier: Mapping[Cell, Held] | None, minimum: int) -> dict[Cell, Held]:
+    """The cells' exact numbers, or earlier ones where fewer than `minimum` people moved them."""
+    now = {
+        (group, part): Held(people, value, capped, cap)
+        for group, part, people, value, capped, cap in figure.cells.rows()
+        if people
+    }
+    if earlier is None:
+        return now
+    held = {}
+    for cell in {*now, *earlier}:
+        new, old = now.get(cell, NOTHING), earlier.get(cell, NOTHING)
+        held[cell] = new if _moved(figure.spec.shape, new, old, minimum) else old
+    return {cell: numbers for cell, numbers in held.items() if numbers.people}
+
+
+def _moved(shape: Shape, new: Held, old: Held, minimum: int) -> bool:
+    if abs(new.people - old.people) >= minimum:
+        return True
+    if shape is Shape.SPREAD:
+        return False
+    return abs(new.capped - old.capped) >= minimum * max(new.cap, old.cap)
+
+
+def withheld(shape: Shape, held: Mapping[Cell, Held], minimum: int) -> set[Cell]:
+    """The cells to withhold: too small, or to be had by subtraction from the others."""
+    hidden = {cell for cell, numbers in held.items() if numbers.people < minimum}
+    if shape is Shape.SUBSETS:
+        hidden |= _all_but_few(held, minimum)
+    elif shape is Shape.PARTS:
+        for group in {group for group, _ in hidden}:
+            hidden |= _complement(group, hidden, held, minimum)
+    return hidden
+
+
+def _all_but_few(held: Mapping[Cell, Held], minimum: int) -> set[Cell]:
+    """Subsets that a few of their group are missing from."""
+    found = set()
+    for (group, part), numbers in held.items():
+        whole = held.get((group, ALL), NOTHING).people
+        if part != ALL and (whole < minimum or 0 < whole - numbers.people < minimum):
+            found.add((group, part))
+    return found
+
+
+def _complement(
+    group: str, hidden: set[Cell], held: Mapping[Cell, Held], minimum: int
+) -> set[Cell]:
+    """The smallest other parts of a group, until the hidden ones are enough people together."""
+    parts = {cell: numbers.people for cell, numbers in held.items() if cell[0] == group}
+    together = sum(people for cell, people in parts.items() if cell in hidden)
+    more: set[Cell] = set()
+    for cell in sorted(parts.keys() - hidden, key=lambda cell: (parts[cell], cell)):
+        if together >= minimum:
+            break
+        more.add(cell)
+        together += parts[cell]
+    return more
+
+
+def _told(shape: Shape, numbers: Held, minimum: int) -> tuple[int, str, int]:
+    if shape is Shape.SPREAD:
+        return numbers.capped, AT_LEAST if numbers.capped < numbers.value else "", 1
+    step = minimum * numbers.cap
+    note = AT_LEAST if numbers.capped < numbers.value else ""
+    return (numbers.capped + step // 2) // step * step, note, step

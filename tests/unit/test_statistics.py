@@ -1,0 +1,161 @@
+"""Every figure, against a plain recount of random graphs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import msgpack
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from identity.engines.memory import MemoryGraph, MemoryGraphStore
+from identity.engines.memory_snapshot import MemorySnapshots
+from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Fact
+from identity.resolver import Resolver
+from identity.store import Batch, Checkpoint
+from kinfold.statistics.figures import SPECS, figures
+from kinfold.statistics.gathered import gather
+from profiles import purposes
+from tests.support import histories, oracle
+from tests.support.histories import Drain, Horizon, Step
+from tests.support.recount import Recount, told_by
+
+POLICY = histories.policy()
+PURPOSES = purposes.parse(
+    {
+        "purposes": {
+            "service": {"words": "serve", "basis": "contract", "opt": "out"},
+            "ads": {
+                "words": "ads",
+                "basis": "consent",
+                "opt": "in",
+                "places": {"US": {"basis": "legitimate_interest", "opt": "out"}},
+            },
+        },
+        "serves": {"identifiers.email": ["ads", "service"], "identifiers.cookie": ["ads"]},
+    }
+)
+AS_OF_US = 40 * DAY_US
+PLACES = ("", "DE", "US-CA")
+
+
+@st.composite
+def consents(draw: st.DrawFn) -> Contribution:
+    """Somebody decides on purposes, somewhere."""
+    nodes = draw(st.lists(st.sampled_from(histories.WORLD), min_size=1, max_size=2, unique=True))
+    ordered = histories._ordered(nodes)
+    decided = st.dictionaries(
+        st.sampled_from(["ads", "service", "gone"]), st.booleans(), min_size=1
+    )
+    place = draw(st.sampled_from(PLACES))
+    payload = msgpack.packb(
+        {"decisions": draw(decided), "text_version": "1", "place": place or None}
+    )
+    event_us = draw(st.integers(0, 8)) * DAY_US
+    signal = draw(st.integers(20, 40))
+    return Contribution(
+        signal=signal,
+        digest=repr((signal, event_us, payload, nodes)).encode().ljust(8)[-8:],
+        event_us=event_us,
+        published_us=event_us + draw(st.sampled_from([0, DAY_US])),
+        source="web",
+        assurance=Assurance.CLAIMED,
+        nodes=ordered,
+        activity=((ordered[0].key, (f"place:{place}",) if place else ()),),
+        fact=Fact(EvidenceKind.CONSENT, tuple(node.key for node in ordered), payload),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> list[Step]:
+    """Batches with consents among them, drains and horizons."""
+    one = st.one_of(histories.contributions(), consents())
+    batch = st.lists(one, min_size=1, max_size=8).map(tuple)
+    drain = st.just(Drain(1_000))
+    return draw(
+        st.lists(st.one_of(batch, batch, drain, histories.horizons()), min_size=1, max_size=8)
+    )
+
+
+class World:
+    """A memory graph with its resolver; the clock moves a week with each step."""
+
+    def __init__(self) -> None:
+        self.graph = MemoryGraph()
+        self.store = MemoryGraphStore(self.graph)
+        ids = count()
+        self.resolver = Resolver(self.store, POLICY, lambda: f"{next(ids):026d}")
+        self.arrived: list[Contribution] = []
+        self.horizons: dict[EvidenceKind, int] = {}
+        self.at: Checkpoint = self.store.claim("p")
+        lease = self.store.acquire_lease("test", 0, 10**15)
+        assert lease is not None
+        self.lease = lease
+
+    def run(self, steps: list[Step]) -> None:
+        """Carry out steps, then resolve all that is marked."""
+        for week, step in enumerate([*steps, Drain(1_000)]):
+            if isinstance(step, Drain):
+                while self.resolver.drain(self.lease, week * 7 * DAY_US) is not None:
+                    pass
+            elif isinstance(step, Horizon):
+                self.store.move_horizon(step.kind, step.before_day)
+                held = self.horizons.get(step.kind, 0)
+                self.horizons[step.kind] = max(held, step.before_day)
+            else:
+                position = str(len(self.arrived) + len(step)).encode()
+                self.store.commit(Batch(step, self.at, position))
+                self.at = Checkpoint("p", position, self.at.epoch)
+                self.arrived += step
+
+
+def all_figures(graph: MemoryGraph, minimum: int = 3) -> list[Any]:
+    """Every figure of a graph."""
+    with MemorySnapshots(graph).take() as snapshot:
+        gathered = gather(snapshot, POLICY)
+    return list(figures(gathered, POLICY, PURPOSES, as_of_us=AS_OF_US, minimum=minimum))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds())
+def test_every_figure_is_what_a_recount_gives(steps: list[Step]) -> None:
+    """All figures of any graph are what walking over its people one by one gives."""
+    world = World()
+    world.run(steps)
+    live = first_published(oracle.live(world.arrived, world.horizons), world.arrived)
+    told = told_by(all_figures(world.graph))
+    expected = Recount(world.store, live, POLICY, PURPOSES, AS_OF_US).all()
+    shared, wanted = told.pop("shared", {}), expected.pop("shared", {})
+    for figure in ("repeated", "consent_by_place"):
+        told.pop(figure, None)
+    assert told == expected
+    assert _still(shared) == wanted
+
+
+def first_published(live: list[Contribution], arrived: list[Contribution]) -> list[Contribution]:
+    """The same with the earliest publication of each content."""
+    first: dict[tuple[int, bytes], int] = {}
+    for one in arrived:
+        same = (one.signal, one.digest)
+        first[same] = min(first.get(same, one.published_us), one.published_us)
+    return [replace(one, published_us=first[one.signal, one.digest]) for one in live]
+
+
+def _still(shared: dict[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    cells: dict[tuple[str, str], int] = {}
+    for (kind, reason), n in shared.items():
+        cell = kind, "no longer" if reason == "no longer" else "still"
+        cells[cell] = cells.get(cell, 0) + n
+    return cells
+
+
+def test_every_figure_is_defined_once() -> None:
+    """Figures have ids of their own, and words for what they mean and how they are counted."""
+    assert len({spec.id for spec in SPECS}) == len(SPECS)
+    assert all(spec.meaning and spec.counted and spec.title for spec in SPECS)
+    world = World()
+    world.run([])
+    ids = [figure.spec.id for figure in all_figures(world.graph)]
+    assert ids == [spec.id for spec in SPECS if spec.id != "dead_letters"]
