@@ -7,7 +7,7 @@ from typing import Any
 
 from identity.matching.waterfall import chance, fit
 
-_BAR = 24
+_BAR = 12
 
 
 def card_lines(card: Mapping[str, Any], *, active: bool) -> list[str]:

@@ -99,6 +99,7 @@ def test_the_card_tells_all_and_nothing_personal(home: Home, people: Path) -> No
         assert name not in lines
     for words in ("estimated from its own", "known limits", "by group in canton", "blocking:"):
         assert words in lines
+    assert max(map(cells, lines.splitlines())) <= 80
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
