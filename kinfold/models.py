@@ -259,6 +259,8 @@ class Models:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One process at a time changes what is in force."""
+        with self._told("written"):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._told("written"), (self._folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

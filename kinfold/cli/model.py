@@ -69,7 +69,6 @@ def _add_making(parts: Subparsers) -> None:
     train.add_argument("--group", metavar="COLUMN", help="tell rates by the groups in a column")
     train.add_argument("--name", help="what to call the model (default: the data's name)")
     train.add_argument("--seed", type=int, default=_SEED, help="the same seed, the same model")
-    add_date(train)
     calibrate = _part(
         parts, "calibrate", "refit a model's probabilities to answers", model_making.calibrate,
         "  kinfold model calibrate 3f2a people.csv --labels cluster\n"
@@ -78,7 +77,12 @@ def _add_making(parts: Subparsers) -> None:
     calibrate.add_argument("model", metavar="ID", help="the model to start from")
     add_source(calibrate)
     calibrate.add_argument("--labels", metavar="COLUMN", help="who each record truly is")
-    add_date(calibrate)
+    for parser in (train, calibrate):
+        for name, words in (("link", "pairs link"), ("review", "pairs wait for staff")):
+            parser.add_argument(
+                f"--{name}", metavar="P", type=float, help=f"from which probability on {words}"
+            )
+        add_date(parser)
 
 
 def _add_trying(parts: Subparsers) -> None:

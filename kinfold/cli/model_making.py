@@ -9,7 +9,14 @@ from kinfold.cli.model_desk import Desk, source_of, today
 from kinfold.cli.output import OK, print_json, progress
 from kinfold.evaluate.reading import NotEvaluable
 from kinfold.modelling.resolving import resolve
-from kinfold.modelling.training import Made, calibrated, described, group_names, trained
+from kinfold.modelling.training import (
+    Made,
+    calibrated,
+    described,
+    group_names,
+    trained,
+    with_thresholds,
+)
 from kinfold.models import RECORDS
 
 _STEPS = 4
@@ -28,6 +35,7 @@ def train(args: argparse.Namespace, desk: Desk) -> int:
             key=desk.key,
             step=lambda _: advance(next(steps)),
         )
+    model = with_thresholds(model, args.link, args.review)
     with progress("resolving", len(source.records), args.json) as advance:
         made = described(
             model,
@@ -54,6 +62,7 @@ def calibrate(args: argparse.Namespace, desk: Desk) -> int:
     with progress("resolving", len(source.records), args.json) as advance:
         resolved = resolve(source.records, model, desk.key, advance)
     fitted, measured = calibrated(model, source, resolved, labels)
+    fitted = with_thresholds(fitted, args.link, args.review)
     with progress("resolving", len(source.records), args.json) as advance:
         made = described(
             fitted, source, desk.key, date=today(args), made_by=f"calibrated from {pin}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from identity.matching.model import MatchModel, uncalibrated
 from identity.matching.recalibration import held_out, recalibrate
 from identity.matching.training import train
 from kinfold.evaluate import metrics
+from kinfold.evaluate.reading import NotEvaluable
 from kinfold.modelling.card import card_of, data_of
 from kinfold.modelling.groups import groups_of, rates
 from kinfold.modelling.resolving import Resolved, resolve
@@ -49,6 +50,22 @@ def trained(
         TooLittle: there is nothing to learn from.
     """
     return train(source.records, name=name, seed=seed, key=key, step=step)
+
+
+def with_thresholds(model: MatchModel, link: float | None, review: float | None) -> MatchModel:
+    """The model with other thresholds, where given.
+
+    Raises:
+        NotEvaluable: they are no probabilities, or more would link than be reviewed.
+    """
+    changed = replace(
+        model,
+        link=model.link if link is None else link,
+        review=model.review if review is None else review,
+    )
+    if not 0 < changed.review <= changed.link < 1:
+        raise NotEvaluable("--review and --link are probabilities, --review not above --link")
+    return changed
 
 
 def described(

@@ -246,6 +246,18 @@ def test_mistakes_are_told(home: Home, people: Path) -> None:
     assert "not a model" in home.run("show", pin, code=1)
 
 
+def test_thresholds_may_be_set(home: Home, people: Path) -> None:
+    """Other thresholds make another model, with other pairs to link and to review."""
+    usual = home.json("train", people)
+    strict = home.json("train", people, "--link", "0.99", "--review", "0.05")
+    assert strict["model"] != usual["model"]
+    assert home.json("show", strict["model"])["thresholds"] == {"link": 0.99, "review": 0.05}
+    assert strict["card"]["resolved"]["link"] < usual["card"]["resolved"]["link"]
+    assert strict["card"]["resolved"]["review"] > usual["card"]["resolved"]["review"]
+    for wrong in (("--link", "1.5"), ("--link", "0.2", "--review", "0.3"), ("--review", "0")):
+        assert "probabilities" in home.run("train", people, *wrong, code=2)
+
+
 def test_two_records_are_enough(home: Home) -> None:
     """The least that can be learnt from gives a model that can be shown; one record does not."""
     path = home.folder / "two.csv"

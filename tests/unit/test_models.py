@@ -139,6 +139,14 @@ def test_back_goes_through_those_that_were_in_force(models: Models) -> None:
         models.back(RECORDS, "2026-01-06")
 
 
+def test_a_new_home_has_no_models(models: Models) -> None:
+    """Before anything was saved nothing is listed, in force, or gone back from."""
+    assert models.all() == []
+    assert models.active(RECORDS) is None
+    with pytest.raises(ModelUnknown):
+        models.back(RECORDS, "2026-01-05")
+
+
 def test_kinds_are_in_force_apart(models: Models) -> None:
     """A model for records in force is none for devices, and cannot be put in force for them."""
     (pin,) = versions(models, 1)

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -166,6 +167,26 @@ def test_the_drawing_stands_alone_in_light_and_dark() -> None:
     assert addresses == ["http://www.w3.org/2000/svg"]
     assert "prefers-color-scheme:dark" in text
     assert svg(BARS, "Why") == text
+
+
+def test_the_documents_show_what_is_drawn() -> None:
+    """The drawing and the lines in docs/ are what these functions give for the same bars."""
+    bars = [
+        Bar("prior", "before any evidence", -9_303),
+        Bar("family", "same", 4_415),
+        Bar("family", "common value", -394),
+        Bar("given", "same", 3_869),
+        Bar("given", "common value", -226),
+        Bar("city", "same", 2_559),
+        Bar("city", "rare value", 99),
+        Bar("gender", "same", 1_001),
+        Bar("given with gender", "counted once", -1_002),
+    ]
+    docs = Path(__file__).parents[2] / "docs"
+    title = "Rows 111 and 115 under model f3ef136e77294116"
+    assert (docs / "waterfall.svg").read_text("utf-8") == svg(bars, title)
+    shown = "\n".join(f"    {line}" for line in terminal(bars, 80))
+    assert shown in (docs / "matching.md").read_text("utf-8")
 
 
 def test_bars_are_as_long_as_they_weigh() -> None:
