@@ -6,21 +6,22 @@ The answers are not looked at before every pair has been scored and clustered.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from identity.matching.devices.device import Device
-from identity.matching.devices.linking import DeviceLink, Scored, people, score
+from identity.matching.devices.linking import Linked, link
 from identity.matching.devices.model import DeviceModel, fingerprint
 from identity.matching.devices.training import TooFewDevices, train
+from identity.matching.model import uncalibrated
 from kinfold.evaluate import devices_baseline, metrics
 from kinfold.evaluate.devices_reading import DESKTOP, PHONE, Study, read
 from kinfold.evaluate.reading import NotEvaluable
 
 _BOOTSTRAPS = 500
+_KEY = b"kinfold evaluate"
 
 Pair = tuple[str, str]
 
@@ -32,17 +33,21 @@ def evaluate(events: Path, about: Path, truth: Path, seed: int) -> dict[str, Any
     at the default threshold; `baseline` what TF-IDF cosine on (network, day)
     with mutual best makes of the same events, in the same form.
     """
-    study = read(events, about, truth)
+    return judge(read(events, about, truth), events.name, seed)
+
+
+def judge(study: Study, name: str, seed: int) -> dict[str, Any]:
+    """Learn, link, compare."""
     devices = study.devices()
     started = time.perf_counter()
     try:
-        model = train(devices, name=events.name, seed=seed)
+        model = train(devices, name=name, seed=seed, key=_KEY)
     except TooFewDevices as error:
-        raise NotEvaluable(f"{events.name}: {error}") from None
+        raise NotEvaluable(f"{name}: {error}") from None
     trained = time.perf_counter()
-    scored = score(devices, model)
+    linked = link(devices, model, _KEY)
     score_s = time.perf_counter() - trained
-    figures = report(study, devices, scored, seed)
+    figures = report(study, linked, seed)
     return figures | {
         "model": fingerprint(model),
         "weights_bits": _weights(model),
@@ -51,21 +56,25 @@ def evaluate(events: Path, about: Path, truth: Path, seed: int) -> dict[str, Any
     }
 
 
-def report(study: Study, devices: Sequence[Device], scored: Scored, seed: int) -> dict[str, Any]:
+def report(study: Study, linked: Linked, seed: int) -> dict[str, Any]:
     """All figures that need the answers."""
     true = study.true_pairs()
-    found = linked_pairs(devices, scored.links)
-    pairs = _phone_and_desktop((*scored.links, *scored.below), devices)
-    chances = np.array([link.probability for _, link in pairs])
-    matches = np.array([pair in true for pair, _ in pairs], dtype=np.bool_)
+    found = paired(linked.people, study)
+    said = {
+        pair: (chance, uncalibrated(linked.weights[ends]))
+        for ends, chance in linked.chances.items()
+        for pair in paired([ends], study)
+    }
+    chances, raw = np.array(list(said.values())).reshape(-1, 2).T
+    matches = np.array([pair in true for pair in said], dtype=np.bool_)
     error, unsure = metrics.calibration_error(chances, matches)
     return {
-        "devices": len(devices),
+        "devices": len(study.sightings),
         "true_pairs": len(true),
         "linked_pairs": len(found),
-        "people": len(people(devices, scored.links)),
-        "candidate_pairs": len(pairs),
-        "skipped_blocks": scored.skipped_blocks,
+        "people": len(linked.people),
+        "candidate_pairs": len(said),
+        "skipped_blocks": linked.skipped_blocks,
         "blocking_recall": _share(int(matches.sum()), len(true)),
         "pairwise": quality(found, true).as_json(),
         "pairwise_best": metrics.best_pairwise(chances, matches, len(true)).as_json(),
@@ -74,37 +83,25 @@ def report(study: Study, devices: Sequence[Device], scored: Scored, seed: int) -
         "calibration_error": round(error, 4),
         "calibration_pairs": unsure,
         "log_loss": round(metrics.log_loss(chances, matches), 5),
+        "log_loss_uncalibrated": round(metrics.log_loss(raw, matches), 5),
         "interval_f1": _interval(found, true, study, seed),
     }
 
 
-def linked_pairs(devices: Sequence[Device], links: Sequence[DeviceLink]) -> set[Pair]:
-    """Pairs of a phone and a desktop that ended in one person, the phone first."""
-    types = {device.key: device.type for device in devices}
+def paired(people: Iterable[Collection[str]], study: Study) -> set[Pair]:
+    """Pairs of a phone and a desktop in one person, the phone first."""
     return {
         (phone, desktop)
-        for person in people(devices, links)
+        for person in people
         for phone in person
         for desktop in person
-        if types[phone] == PHONE and types[desktop] == DESKTOP
+        if study.types[phone] == PHONE and study.types[desktop] == DESKTOP
     }
 
 
 def quality(found: Collection[Pair], true: Collection[Pair]) -> metrics.Quality:
     """Pairwise precision and recall of the pairs found."""
     return metrics.pairwise(len(found), len(set(found) & set(true)), len(true))
-
-
-def _phone_and_desktop(
-    links: Sequence[DeviceLink], devices: Sequence[Device]
-) -> list[tuple[Pair, DeviceLink]]:
-    types = {device.key: device.type for device in devices}
-    return [
-        ((low, high) if types[low] == PHONE else (high, low), link)
-        for link in links
-        for low, high in ((link.low, link.high),)
-        if {types[low], types[high]} == {PHONE, DESKTOP}
-    ]
 
 
 def _baseline(

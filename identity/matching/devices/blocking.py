@@ -7,65 +7,103 @@ times bound, and whether a pair is compared depends on counts alone.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from identity.matching.devices.device import Device
 from identity.model import DAY_US
 
-BOUNDS = {"cell": 24, "network": 12, "site": 12, "language": 24, "day": 120, "all": 400}
-"""Devices at most per block, by what they have in common."""
+BlockKey = tuple[int, str]
+"""(number of the rule in the model, what is shared)."""
 
-Key = tuple[str, str, int]
+NETWORK, NETWORK_DAY, SITE, LANGUAGE, FIRST_DAY, EVERYBODY = (
+    "network",
+    "network_day",
+    "site",
+    "language",
+    "first_day",
+    "everybody",
+)
+MOST_KEYS = 256
+"""Keys of one rule that a device has at most; a canonical sample by digest where it has more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """Pairs to compare, as places in the devices given, and what blocking left out.
+class DeviceBlocking:
+    """A blocking rule and the sizes that its blocks are told apart by.
 
-    `skipped` counts the blocks that were over their bound.
+    A block has a level: how many of `levels` are below its number of devices.
+    The last of `levels` is its bound: a block beyond it contributes no pair.
+    Where there is more than one, the level is evidence, too.
     """
 
-    pairs: tuple[tuple[int, int], ...]
-    skipped: int
+    rule: str
+    levels: tuple[int, ...]
+
+    @property
+    def bound(self) -> int:
+        """Devices at most."""
+        return self.levels[-1]
+
+    def level(self, size: int) -> int:
+        """The level of a block of this many devices; ``len(levels)`` when it is over its bound."""
+        return bisect_left(self.levels, size)
 
 
-def keys_of(device: Device) -> set[Key]:
-    """The blocks of a device: networks by day and at all, sites, languages, its first days."""
-    found: set[Key] = {("all", "", 0)}
-    for network, days in device.network_days.items():
-        found.add(("network", network, 0))
-        found.update(("cell", network, day) for day in days)
-    found.update(("site", visited, 0) for visited in device.visited)
-    found.update(("language", name, 0) for name in device.traits.languages)
-    first = device.first_us // DAY_US
-    found.update(("day", device.traits.zone, day) for day in (first, first + 1))
-    return found
+RULES = (
+    DeviceBlocking(NETWORK, (4, 12)),
+    DeviceBlocking(NETWORK_DAY, (2, 24)),
+    DeviceBlocking(SITE, (12,)),
+    DeviceBlocking(LANGUAGE, (24,)),
+    DeviceBlocking(FIRST_DAY, (120,)),
+    DeviceBlocking(EVERYBODY, (400,)),
+)
+"""Every rule there is; a model leaves out those that compared nobody in training."""
 
 
-def candidates(devices: Sequence[Device]) -> Candidates:
-    """Pairs of linkable devices of different types that meet in some block within its bound.
+def keys_of(device: Device, rules: Iterable[DeviceBlocking]) -> list[BlockKey]:
+    """The blocking keys of a device, each once, by rule and text.
 
-    Devices that may not be linked are in no block.
+    None for a device that may not be linked, or whose type is not known.
     """
-    blocks: dict[Key, list[int]] = defaultdict(list)
-    for place, device in enumerate(devices):
-        if device.may_link:
-            for key in keys_of(device):
-                blocks[key].append(place)
-    found: set[tuple[int, int]] = set()
-    skipped = 0
-    for key, members in blocks.items():
-        if len(members) > BOUNDS[key[0]]:
-            skipped += 1
-            continue
-        found.update(_pairs(members, devices))
-    return Candidates(tuple(sorted(found)), skipped)
+    if not device.may_link or not device.type:
+        return []
+    return [
+        (number, text)
+        for number, blocking in enumerate(rules)
+        for text in _sample(_texts(device, blocking.rule))
+    ]
 
 
-def _pairs(members: Sequence[int], devices: Sequence[Device]) -> Iterable[tuple[int, int]]:
-    for at, left in enumerate(members):
-        for right in members[at + 1 :]:
-            if devices[left].type != devices[right].type:
-                yield left, right
+def network_day(network: str, day: int) -> str:
+    """The text of a network on a UTC day."""
+    return f"{network}@{day}"
+
+
+def _texts(device: Device, rule: str) -> set[str]:
+    if rule == NETWORK:
+        return set(device.network_days)
+    if rule == NETWORK_DAY:
+        used = device.network_days.items()
+        return {network_day(network, day) for network, days in used for day in days}
+    if rule == SITE:
+        return set(device.visited)
+    if rule == LANGUAGE:
+        return set(device.traits.languages)
+    if rule == FIRST_DAY:
+        first = device.first_us // DAY_US
+        return {f"{device.traits.zone}@{day}" for day in (first, first + 1)}
+    assert rule == EVERYBODY, f"unknown blocking rule {rule}"
+    return {""}
+
+
+def _sample(texts: set[str]) -> list[str]:
+    if len(texts) > MOST_KEYS:
+        return sorted(sorted(texts, key=_digest)[:MOST_KEYS])
+    return sorted(texts)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=8).digest()

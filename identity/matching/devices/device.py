@@ -96,11 +96,12 @@ def device_of(
         first_us=times[0],
         last_us=times[1],
         network_days={network: frozenset(own) for network, own in days.items()},
-        slots={slot: _most_used(own) for slot, own in slots.items()},
+        slots={slot: most_used(own) for slot, own in slots.items()},
         hours=frozenset(hours),
         visited={name: frozenset(own) for name, own in visited.items()},
     )
 
 
-def _most_used(networks: Counter[str]) -> str:
-    return min(networks, key=lambda network: (-networks[network], network))
+def most_used(names: Counter[str]) -> str:
+    """The name counted most often; of equals the first."""
+    return min(names, key=lambda name: (-names[name], name))

@@ -1,136 +1,132 @@
-"""Links between devices, each explained bit by bit, and the people that they make.
+"""All devices at once: blocks, weights of the pairs that meet in one, links and people.
 
-Pure: the same for any order of the devices given.
+Nothing is decided here: each pair is weighed by `score.DeviceScorer` and each
+component clustered by `cluster.cluster_devices`, as they are one device at a
+time. The same for any order of the devices given.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import log2
 
-from identity.matching.devices.blocking import candidates
+from identity.matching.devices.blocking import BlockKey
+from identity.matching.devices.cluster import Decided, cluster_devices
 from identity.matching.devices.device import Device
-from identity.matching.devices.model import MBITS, DeviceModel, fingerprint
-from identity.matching.devices.population import Population, population_of
-from identity.matching.devices.scoring import compete, levels_of, mbits_of, seats_of
+from identity.matching.devices.model import DeviceModel
+from identity.matching.devices.prepared import PreparedDevice
+from identity.matching.devices.score import DeviceScorer
 
-_SUREST = 1 - 1e-9
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceLink:
-    """A scored pair of devices, both of which may be linked.
+class Candidates:
+    """Pairs to compare, as places in the devices given, and what blocking left out.
 
-    `prior_mbits` and `parts` (comparison, level, thousandths of a bit; in the
-    model's order) and `rivals_mbits`, what the pairs that want the same device
-    take away or give, sum up to `weight_mbits`, the log odds of `probability`.
-    `model` pins the model's fingerprint.
+    `sizes` has the blocks of two devices or more; `skipped` counts those over
+    their bound.
     """
 
-    low: str
-    high: str
-    probability: float
-    weight_mbits: int
-    prior_mbits: int
-    parts: tuple[tuple[str, int, int], ...]
-    rivals_mbits: int
-    model: str
-    may_link: tuple[bool, bool] = (True, True)
-
-    @property
-    def order(self) -> tuple[int, bytes, str, str]:
-        """Canonical order: weight, then a digest of both ends, then the ends."""
-        ends = f"{self.low}\0{self.high}".encode()
-        return (-self.weight_mbits, blake2b(ends, digest_size=8).digest(), self.low, self.high)
+    pairs: tuple[tuple[int, int], ...]
+    sizes: Mapping[BlockKey, int]
+    skipped: int
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class Linked:
     """What was found among devices.
 
-    `links` reach the threshold, `below` are the other pairs that were compared,
-    both in canonical order. `withheld` are the devices that may not be linked:
-    nothing about them was compared.
+    - `weights`: per pair compared, the lesser key first, its match weight
+      before competition in thousandths of a bit.
+    - `links`, `below`: pairs of positive weight that reach the threshold after
+      competition, and those that do not; strongest first.
+    - `people`: the groups, each by key.
+    - `chances`: per pair compared the probability that it matches, what rivals
+      of positive weight leave of it.
+    - `withheld`: devices that may not be linked; nothing about them was compared.
     """
 
-    links: tuple[DeviceLink, ...]
-    below: tuple[DeviceLink, ...]
+    weights: Mapping[Pair, int]
+    links: tuple[Decided[str], ...]
+    below: tuple[Decided[str], ...]
+    people: tuple[frozenset[str], ...]
+    chances: Mapping[Pair, float]
     withheld: tuple[str, ...]
     skipped_blocks: int
 
 
-def score(
-    devices: Iterable[Device], model: DeviceModel, population: Population | None = None
-) -> Scored:
-    """Score all candidate pairs and let those that want one device compete.
-
-    `population` says how common things are; None counts the devices given.
-    """
+def link(devices: Iterable[Device], model: DeviceModel, key: bytes) -> Linked:
+    """Weigh all candidate pairs, let those that want one device compete, and cluster."""
     ordered = sorted(devices, key=lambda device: device.key)
-    counted = population_of(ordered) if population is None else population
-    found = candidates(ordered)
-    withheld = tuple(device.key for device in ordered if not device.may_link)
-    if not found.pairs:
-        return Scored((), (), withheld, found.skipped)
-    levels = levels_of(found.pairs, ordered, counted, model)
-    mbits = mbits_of(levels, model)
-    totals = model.prior_mbits + mbits.sum(axis=1)
-    chances = compete(totals / MBITS, seats_of(found.pairs, ordered))
-    pinned = fingerprint(model)
-    links = [
-        _link(ordered[left].key, ordered[right].key, own, weights, chance, model, pinned)
-        for (left, right), own, weights, chance in zip(
-            found.pairs, levels.tolist(), mbits.tolist(), chances.tolist(), strict=True
-        )
-    ]
-    links.sort(key=lambda link: link.order)
-    return Scored(
-        tuple(link for link in links if link.probability >= model.threshold),
-        tuple(link for link in links if link.probability < model.threshold),
-        withheld,
-        found.skipped,
+    scorer = DeviceScorer(model, key)
+    ready = [scorer.prepare(device) for device in ordered]
+    found = candidates(ready, scorer)
+    weights: dict[Pair, int] = {}
+    links: dict[str, dict[str, int]] = defaultdict(dict)
+    for left, right in found.pairs:
+        mbits = scorer.weigh(ready[left], ready[right], found.sizes)
+        low, high = ordered[left].key, ordered[right].key
+        weights[low, high] = links[low][high] = links[high][low] = mbits
+    types = {device.key: device.type for device in ordered}
+    groups = cluster_devices(types, links, types, order_of, model.clustering)
+    return Linked(
+        weights=weights,
+        links=groups.links,
+        below=groups.below,
+        people=groups.groups,
+        chances=_chances(weights, (*groups.links, *groups.below), types, model),
+        withheld=tuple(device.key for device in ordered if not device.may_link),
+        skipped_blocks=found.skipped,
     )
 
 
-def _link(
-    low: str,
-    high: str,
-    levels: Sequence[int],
-    mbits: Sequence[int],
-    chance: float,
+def candidates(ready: Sequence[PreparedDevice], scorer: DeviceScorer) -> Candidates:
+    """Pairs of devices of different types that meet in some block within its bound."""
+    blocks: dict[BlockKey, list[int]] = defaultdict(list)
+    for place, own in enumerate(ready):
+        for key in own.keys:
+            blocks[key].append(place)
+    found: set[tuple[int, int]] = set()
+    sizes = Counter({key: len(members) for key, members in blocks.items() if len(members) > 1})
+    skipped = 0
+    for key, size in sizes.items():
+        if size > scorer.model.blocking[key[0]].bound:
+            skipped += 1
+        else:
+            found.update(_pairs(blocks[key], ready))
+    return Candidates(tuple(sorted(found)), sizes, skipped)
+
+
+def _chances(
+    weights: Mapping[Pair, int],
+    decided: Iterable[Decided[str]],
+    types: Mapping[str, str],
     model: DeviceModel,
-    pinned: str,
-) -> DeviceLink:
-    sure = min(max(chance, 1 - _SUREST), _SUREST)
-    weight = round(log2(sure / (1 - sure)) * MBITS)
-    names = (own.name for own in model.comparisons)
-    return DeviceLink(
-        low=low,
-        high=high,
-        probability=chance,
-        weight_mbits=weight,
-        prior_mbits=model.prior_mbits,
-        parts=tuple(zip(names, levels, mbits, strict=True)),
-        rivals_mbits=weight - model.prior_mbits - sum(mbits),
-        model=pinned,
-    )
+) -> dict[Pair, float]:
+    """A device is free for a pair of no positive weight as far as no other pair has taken it."""
+    found: dict[Pair, float] = {}
+    free: dict[tuple[str, str], float] = defaultdict(lambda: 1.0)
+    for own in decided:
+        found[min(own.left, own.right), max(own.left, own.right)] = own.probability
+        free[own.left, types[own.right]] -= own.probability
+        free[own.right, types[own.left]] -= own.probability
+    for (low, high), mbits in weights.items():
+        if (low, high) not in found:
+            both_free = max(free[low, types[high]], 0.0) * max(free[high, types[low]], 0.0)
+            found[low, high] = model.probability(mbits, both_free)
+    return found
 
 
-def people(devices: Iterable[Device], links: Iterable[DeviceLink]) -> list[frozenset[str]]:
-    """Cluster devices: links in canonical order, each person one device of a type at most."""
-    home: dict[str, dict[str, str]] = {own.key: {own.type: own.key} for own in devices}
-    for link in sorted(links, key=lambda link: link.order):
-        left, right = home[link.low], home[link.high]
-        if left is right or left.keys() & right.keys():
-            continue
-        left.update(right)
-        for key in right.values():
-            home[key] = left
-    return _distinct(home)
+def order_of(key: str) -> int:
+    """A device's place in canonical order where no graph gives one: 63 bits of its key's digest."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def _distinct(home: Mapping[str, Mapping[str, str]]) -> list[frozenset[str]]:
-    found = {frozenset(members.values()) for members in home.values()}
-    return sorted(found, key=sorted)
+def _pairs(members: Sequence[int], ready: Sequence[PreparedDevice]) -> Iterable[tuple[int, int]]:
+    for at, left in enumerate(members):
+        for right in members[at + 1 :]:
+            if ready[left].device.type != ready[right].device.type:
+                yield left, right
