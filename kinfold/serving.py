@@ -56,4 +56,4 @@ def open_server(
         lambda: open_store(settings), IdentityAnswers(policies.identity, name_of), consents
     )
     lookup = open_lookup(settings, policies, vault, view)
-    return ProfileServer(serve_options(settings), lookup, identity)
+    return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

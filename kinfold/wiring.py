@@ -25,9 +25,10 @@ from ingest.payloads import read_purchase, read_record
 from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
+from profiles import access, purposes_verify
 from profiles import attributes as survivorship
 from profiles import purposes as purpose_policy
-from profiles import purposes_verify
+from profiles.access import Access
 from profiles.attributes import Survivorship
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.feed import ProfileFeed
@@ -66,6 +67,7 @@ class Policies:
     purposes: PurposePolicy
     survivorship: Survivorship
     half_life_days: int
+    access: Access
 
 
 def open_policies(settings: Settings) -> Policies:
@@ -87,17 +89,19 @@ def open_policies(settings: Settings) -> Policies:
             [f"home.policy: {settings.home.policy} is not TOML: {error}"]
         ) from error
     problems = identity_policy.verify(document) + purposes_verify.verify(document)
-    problems += survivorship.verify(document)
+    problems += survivorship.verify(document) + access.verify(document)
     half_life_days = document.get("affinities", {}).get("half_life_days", HALF_LIFE_DAYS)
     if not isinstance(half_life_days, int) or half_life_days < 1:
         problems.append("affinities.half_life_days: must be a whole number of days, 1 or more")
     if problems:
         raise SettingsError([f"home.policy: {problem}" for problem in problems])
+    purposes = purpose_policy.parse(document)
     return Policies(
         identity_policy.parse(document),
-        purpose_policy.parse(document),
+        purposes,
         survivorship.parse(document),
         half_life_days,
+        access.parse(document, purposes),
     )
 
 

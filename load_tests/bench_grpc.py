@@ -36,6 +36,7 @@ from load_tests.grpc_server_process import (
     unary,
 )
 from load_tests.sample_people import sample_person
+from profiles.access import unlimited
 from profiles.lookup import Lookup
 from profiles.read_view import ReadView
 from profiles.sealing import Sealer
@@ -159,7 +160,7 @@ def _serve_profiles(options: ServeOptions) -> None:
         policy = profile_policy()
         naming = Naming(policy.identity, Tokens(vault.token_keys(), vault.order_key()))
         lookup = Lookup(view, sealer, policy.purposes, naming, MAX_SILENCE_MS)
-        server = ProfileServer(options, lookup, ready=True)
+        server = ProfileServer(options, lookup, access=unlimited(policy.purposes), ready=True)
         tell_cpu_until_input_ends(server.start())
         server.stop(0)
         view.close()

@@ -14,6 +14,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from identity.tokens import Tokens
 from ingest.payloads import read_purchase, read_record
 from load_tests.sample_people import sample_person
 from profiles import attributes, purposes
+from profiles.access import unlimited
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.feed_local import LocalFeed
 from profiles.lookup import Lookup
@@ -121,9 +123,12 @@ def measure(people: int) -> Figures:
         view = ReadView(Path(folder) / "second")
         ids, _ = fill(view, sealer, people, 20)
         lookup = _lookup(view, sealer, vault)
+        access = unlimited(profile_policy().purposes)
         service = ProfileService(
-            lookup, lambda: time.time_ns() // 1_000, Gate(is_open=True), ServeOptions()
+            lookup, lambda: time.time_ns() // 1_000, Gate(is_open=True), ServeOptions(), access
         )
+        get = partial(service.get, grant=access.callers[0].grant)
+        batch = partial(service.batch, grant=access.callers[0].grant)
         random.Random(7).shuffle(ids)
         subjects = [Subject(person_id=person) for person in ids]
         singles = [
@@ -136,13 +141,13 @@ def measure(people: int) -> Figures:
             ).SerializeToString()
             for at in range(0, people, 100)
         ]
-        answer = service.get(singles[0])
+        answer = get(singles[0])
         assert isinstance(answer, bytes), answer
         figures = Figures(
             build_seal_write_us=build_us,
-            handler_us=cpu_us(service.get, singles, lookup.forget),
-            handler_again_us=cpu_us(service.get, singles),
-            batch_of_100_us=cpu_us(service.batch, batches),
+            handler_us=cpu_us(get, singles, lookup.forget),
+            handler_again_us=cpu_us(get, singles),
+            batch_of_100_us=cpu_us(batch, batches),
             answer_bytes=len(answer),
         )
         view.close()

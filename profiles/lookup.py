@@ -4,8 +4,9 @@ An answer is a serialized `GetProfileResponse`: the allowed sections joined,
 which for protobuf is merging ("Encoding: Last One Wins"), inside the answer's
 length-prefixed field.
 
-Who asks gets a section when one of the caller's purposes is among those it may
-serve and the person grants that purpose. All else is withheld and only the
+Who asks gets a section when the caller may see its field, and one of the
+purposes that the caller names, and may name, is among those it may serve and
+granted by the person. All else is withheld and only the
 field's name is told. When the feed has been silent for too long, no purpose
 that needs consent counts as granted. Whose keys are destroyed is not found.
 """
@@ -21,6 +22,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from identity.model import NodeKey
 from identity.refused import Refused
+from profiles.access import Grant
 from profiles.build import LAYOUT
 from profiles.purposes import FIELDS, PurposePolicy
 from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, ReadView
@@ -129,7 +131,7 @@ class Lookup:
         self._withheld: dict[int, bytes] = {0: b""}
         self._fresh = _Freshness(-1, b"", 0)
 
-    def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
+    def get(self, request: GetProfileRequest, now_us: int, grant: Grant) -> bytes | Refused:
         """A serialized `GetProfileResponse`, or why there is none."""
         asking = self._asking(request)
         if isinstance(asking, Refused):
@@ -138,12 +140,12 @@ class Lookup:
             fresh = self._freshness(txn, now_us)
             if asking.max_staleness is not None and _older(fresh, asking.max_staleness):
                 return TOO_STALE
-            found = self._find(txn, request.subject)
+            found = self._find(txn, request.subject, grant)
             if isinstance(found, Refused):
                 return found
-            return self._answer(found, asking.plan, fresh, asking.min_version)
+            return self._answer(found, asking.plan, fresh, asking.min_version, grant)
 
-    def get_serialized(self, request: bytes, now_us: int) -> bytes | Refused:
+    def get_serialized(self, request: bytes, now_us: int, grant: Grant) -> bytes | Refused:
         """As `get`, of a serialized `GetProfileRequest`.
 
         A lookup by id begins with the same four bytes in every protobuf library,
@@ -166,11 +168,11 @@ class Lookup:
                         if asking.max_staleness and _older(fresh, asking.max_staleness):
                             return TOO_STALE
                         found = _Found(person, value, _ASKED + person)
-                        return self._answer(found, asking.plan, fresh, asking.min_version)
-        return self.get(GetProfileRequest.FromString(request), now_us)
+                        return self._answer(found, asking.plan, fresh, asking.min_version, grant)
+        return self.get(GetProfileRequest.FromString(request), now_us, grant)
 
     def get_many(
-        self, request: BatchGetProfilesRequest, now_us: int
+        self, request: BatchGetProfilesRequest, now_us: int, grant: Grant
     ) -> list[bytes | Refused] | Refused:
         """One outcome per subject from one moment, same order; or why the whole batch has none."""
         plan = self._plan(request.mask.paths, request.purposes)
@@ -180,17 +182,19 @@ class Lookup:
             fresh = self._freshness(txn, now_us)
             if request.HasField("max_staleness") and _older(fresh, request.max_staleness):
                 return TOO_STALE
-            return [self._outcome(txn, subject, plan, fresh) for subject in request.subjects]
+            return [self._outcome(txn, subject, plan, fresh, grant) for subject in request.subjects]
 
     def forget(self) -> None:
         """Let go of every unwrapped data key; call it when an epoch's key was destroyed."""
         self._keys.forget()
 
     def _outcome(
-        self, txn: Any, subject: Subject, plan: _Plan, fresh: _Freshness
+        self, txn: Any, subject: Subject, plan: _Plan, fresh: _Freshness, grant: Grant
     ) -> bytes | Refused:
-        found = self._find(txn, subject)
-        return found if isinstance(found, Refused) else self._answer(found, plan, fresh, 0)
+        found = self._find(txn, subject, grant)
+        if isinstance(found, Refused):
+            return found
+        return self._answer(found, plan, fresh, 0, grant)
 
     def _asking(self, request: GetProfileRequest) -> _Asking | Refused:
         fields = request.mask.paths if request.HasField("mask") else ()
@@ -246,7 +250,7 @@ class Lookup:
         return fresh
 
     def _answer(
-        self, found: _Found, plan: _Plan, fresh: _Freshness, min_version: int
+        self, found: _Found, plan: _Plan, fresh: _Freshness, min_version: int, grant: Grant
     ) -> bytes | Refused:
         person, value, asked = found
         _, _, version, granted, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
@@ -255,7 +259,8 @@ class Lookup:
         reply_at = _HEAD_BYTES + layout_size
         sealed_at = reply_at + reply_size
         layout = value[_HEAD_BYTES:reply_at]
-        spans, withheld = _choose(layout, plan.fields, granted & plan.purposes & fresh.grantable)
+        allowed = granted & plan.purposes & fresh.grantable & grant.purposes
+        spans, withheld = _choose(layout, plan.fields, grant.fields, allowed)
         profile = b""
         if spans:
             try:
@@ -274,7 +279,7 @@ class Lookup:
         reply = value[reply_at:sealed_at]
         return b"".join((_PROFILE_TAG, size, profile, reply, fresh.told, told, asked))
 
-    def _find(self, txn: Any, subject: Subject) -> _Found | Refused:
+    def _find(self, txn: Any, subject: Subject, grant: Grant) -> _Found | Refused:
         person_id = subject.person_id
         if len(person_id) == _ID_CHARS:
             person = person_id.encode()
@@ -287,7 +292,8 @@ class Lookup:
             if name is None:
                 return IDENTIFIER_INVALID
             person = txn.get(name.encode(), db=self._aliases)
-            if person is None:
+            # Who may not ask by this kind is told the same as who asks for nobody.
+            if person is None or not grant.may_ask_by(identifier.kind):
                 return PROFILE_NOT_FOUND
             asked = b""
         value = txn.get(person, db=self._people)
@@ -318,13 +324,20 @@ class Lookup:
         return told
 
 
-def _choose(layout: bytes, fields: int, allowed: int) -> tuple[list[tuple[int, int]], int]:
-    """Where the allowed sections lie, neighbours as one, and fields of which some is withheld."""
+def _choose(
+    layout: bytes, fields: int, may_see: int, allowed: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Where the allowed sections lie, neighbours as one, and fields of which some is withheld.
+
+    `fields` were asked for; of them the caller may see those of `may_see`, and
+    of these what serves an `allowed` purpose.
+    """
+    shown = fields & may_see
     spans: list[tuple[int, int]] = []
     withheld = at = 0
     start = -1
     for field, purposes, length in LAYOUT.iter_unpack(layout):
-        if fields >> field & 1 and purposes & allowed:
+        if shown >> field & 1 and purposes & allowed:
             if start < 0:
                 start = at
         else:

@@ -15,6 +15,7 @@ from kinfold.cli.output import ASKED_WRONGLY, FAILED, OK, fail, print_json
 from kinfold.feeds import keep_fresh
 from kinfold.settings import Settings
 from kinfold.wiring import now_us, open_lookup, open_policies, open_vault, open_view
+from profiles.access import unlimited
 from profiles.serve.errors import INVALID_ARGUMENT, proto_of
 from profiles.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
@@ -87,7 +88,9 @@ def _local(settings: Settings, request: GetProfileRequest, as_json: bool) -> int
         vault = stack.enter_context(closing(open_vault(settings)))
         view = stack.enter_context(closing(open_view(settings)))
         stack.enter_context(keep_fresh(settings, policies, vault, view))
-        found = open_lookup(settings, policies, vault, view).get(request, now_us())
+        found = open_lookup(settings, policies, vault, view).get(
+            request, now_us(), unlimited(policies.purposes).callers[0].grant
+        )
     if isinstance(found, Refused):
         asked_wrongly = found.code == INVALID_ARGUMENT
         return _refused(proto_of(found).message, asked_wrongly=asked_wrongly)

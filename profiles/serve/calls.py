@@ -12,11 +12,15 @@ from google.protobuf.message import DecodeError
 
 from identity.refused import Refused
 from identity.store import StoreUnavailable
+from profiles.access import Grant
 from profiles.serve.errors import refuse, status_of
 
 _LOG = logging.getLogger(__name__)
 
-Work = Callable[[bytes], bytes | Refused]
+Work = Callable[[bytes, Grant], bytes | Refused]
+"""From a serialized request and what its caller may see to a serialized answer."""
+Judge = Callable[[grpc.ServicerContext], Grant | Refused]
+"""Whether a caller may call (`profiles.serve.guard.Guard`)."""
 Context = grpc.ServicerContext
 Unary = Callable[[bytes, Context], bytes]
 
@@ -37,10 +41,10 @@ class Gate:
         self.is_open = is_open
 
 
-def outcome_of(work: Work, request: bytes) -> bytes | Refused:
+def outcome_of(work: Work, request: bytes, grant: Grant) -> bytes | Refused:
     """What the work answers; whatever it raises becomes a refusal and is logged without values."""
     try:
-        return work(request)
+        return work(request, grant)
     except DecodeError:
         return _MALFORMED
     except StoreUnavailable:
@@ -50,19 +54,23 @@ def outcome_of(work: Work, request: bytes) -> bytes | Refused:
         return _FAILED
 
 
-def unary(work: Work, gate: Gate, max_answer_bytes: int) -> Unary:
+def unary(work: Work, judge: Judge, gate: Gate, max_answer_bytes: int) -> Unary:
     """The work as a unary method, from serialized request to serialized answer.
 
+    Who may not call learns nothing, not even whether the server is ready.
     Work whose deadline has passed is not begun. (Without a deadline, gRPC says
     that some 9e18 seconds remain.)
     """
 
     def call(request: bytes, context: Context) -> bytes:
+        grant = judge(context)
+        if isinstance(grant, Refused):
+            abort(context, grant)
         if context.time_remaining() <= 0:
             abort(context, _DEADLINE_PASSED)
         if not gate.is_open:
             abort(context, _NOT_READY)
-        outcome = outcome_of(work, request)
+        outcome = outcome_of(work, request, grant)
         if isinstance(outcome, Refused):
             abort(context, outcome)
         if len(outcome) > max_answer_bytes:

@@ -29,6 +29,8 @@ DOMAIN = "kinfold"
 INVALID_ARGUMENT = int(code_pb2.INVALID_ARGUMENT)
 ALREADY_EXISTS = int(code_pb2.ALREADY_EXISTS)
 NOT_FOUND = int(code_pb2.NOT_FOUND)
+PERMISSION_DENIED = int(code_pb2.PERMISSION_DENIED)
+UNAUTHENTICATED = int(code_pb2.UNAUTHENTICATED)
 FAILED_PRECONDITION = int(code_pb2.FAILED_PRECONDITION)
 DEADLINE_EXCEEDED = int(code_pb2.DEADLINE_EXCEEDED)
 RESOURCE_EXHAUSTED = int(code_pb2.RESOURCE_EXHAUSTED)
@@ -72,6 +74,13 @@ REASONS: Mapping[str, Reason] = {
     ),
     "SIGNAL_ID_TAKEN": Reason(ALREADY_EXISTS, "another decision has this signal id in this source"),
     "CONSENT_EXPIRED": Reason(FAILED_PRECONDITION, "the decision is older than decisions are kept"),
+    "CALLER_UNKNOWN": Reason(
+        UNAUTHENTICATED, "neither certificate nor token names a caller of the policy"
+    ),
+    "NOT_ALLOWED": Reason(PERMISSION_DENIED, "the policy lets this caller not call this method"),
+    "KIND_NOT_ALLOWED": Reason(
+        PERMISSION_DENIED, "the policy does not let this caller ask by this kind of identifier"
+    ),
     "TOO_STALE": Reason(
         FAILED_PRECONDITION, "the replica heard from the feed longer ago than max_staleness allows"
     ),

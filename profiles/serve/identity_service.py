@@ -22,8 +22,11 @@ from identity.v1.identity_service_pb2 import (
     GetLineageRequest,
     ResolveIdentityRequest,
 )
+from profiles.access import Access, Grant
 from profiles.consent_answers import ConsentAnswers, Recorder
 from profiles.serve.calls import Context, Gate, Unary, Work, unary
+from profiles.serve.errors import refuse
+from profiles.serve.guard import Guard
 from profiles.serve.options import ServeOptions
 from profiles.v1.consent_service_pb2 import DESCRIPTOR as CONSENT_DESCRIPTOR
 from profiles.v1.consent_service_pb2 import (
@@ -68,8 +71,9 @@ class IdentityService:
     They need no read view, so they answer while lookups are not ready yet.
     """
 
-    def __init__(self, source: IdentitySource, options: ServeOptions) -> None:
+    def __init__(self, source: IdentitySource, options: ServeOptions, access: Access) -> None:
         self._source = source
+        self._access = access
         self._options = options
         self._pool = ThreadPoolExecutor(options.identity_threads, "identity")
         self._mine = local()
@@ -110,7 +114,7 @@ class IdentityService:
         self, service: str, work: Mapping[str, Work]
     ) -> grpc.GenericRpcHandler[bytes, bytes]:
         methods = {
-            name: grpc.unary_unary_rpc_method_handler(self._method(method))
+            name: grpc.unary_unary_rpc_method_handler(self._method(f"{service}/{name}", method))
             for name, method in work.items()
         }
         return grpc.method_handlers_generic_handler(service, methods)
@@ -123,8 +127,9 @@ class IdentityService:
         wait([self._pool.submit(self._close_mine, all_here) for _ in range(threads)])
         self._pool.shutdown()
 
-    def _method(self, work: Work) -> Unary:
-        method = unary(work, self._gate, self._options.max_answer_bytes)
+    def _method(self, name: str, work: Work) -> Unary:
+        guard = Guard(self._access, name, secured=self._options.tls is not None)
+        method = unary(work, guard, self._gate, self._options.max_answer_bytes)
 
         def call(request: bytes, context: Context) -> bytes:
             return method(request, context)
@@ -133,8 +138,12 @@ class IdentityService:
         return call
 
     def _work(self, parse: Callable[[bytes], _Request], answer: _Answer[_Request]) -> Work:
-        def work(request: bytes) -> bytes | Refused:
-            outcome = answer(self._store(), parse(request))
+        def work(request: bytes, grant: Grant) -> bytes | Refused:
+            parsed = parse(request)
+            for kind, field in asked_kinds(parsed):
+                if not grant.may_ask_by(kind):
+                    return refuse("KIND_NOT_ALLOWED", field)
+            outcome = answer(self._store(), parsed)
             return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
 
         return work
@@ -157,3 +166,18 @@ class IdentityService:
         store: GraphStore | None = getattr(self._mine, "store", None)
         if store is not None:
             store.close()
+
+
+def asked_kinds(request: object) -> list[tuple[str, str]]:
+    """The kinds of the identifiers that a request names people by, each with its field's path."""
+    match request:
+        case ResolveIdentityRequest():
+            return [(request.identifier.kind, "identifier")]
+        case ExplainLinkRequest():
+            return [(request.left.kind, "left"), (request.right.kind, "right")]
+        case RecordConsentRequest():
+            return [(request.identifier.kind, "identifier")]
+        case GetConsentRequest() | ListConsentDecisionsRequest():
+            if request.subject.HasField("identifier"):
+                return [(request.subject.identifier.kind, "subject.identifier")]
+    return []

@@ -10,8 +10,10 @@ from typing import Protocol
 import grpc
 
 from identity.refused import Refused
-from profiles.serve.calls import Context, Gate, abort, outcome_of, unary
+from profiles.access import Access, Grant
+from profiles.serve.calls import Context, Gate, Judge, abort, outcome_of, unary
 from profiles.serve.errors import refuse
+from profiles.serve.guard import Guard
 from profiles.serve.options import MAX_BATCH, ServeOptions
 from profiles.serve.wire import batch_answer, stream_answer
 from profiles.v1.profile_service_pb2 import (
@@ -31,14 +33,14 @@ _NOT_READY = refuse("NOT_READY")
 class Lookups(Protocol):
     """What answers lookups. Threads share one object."""
 
-    def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
+    def get(self, request: GetProfileRequest, now_us: int, grant: Grant) -> bytes | Refused:
         """A serialized GetProfileResponse, or why there is none."""
 
-    def get_serialized(self, request: bytes, now_us: int) -> bytes | Refused:
+    def get_serialized(self, request: bytes, now_us: int, grant: Grant) -> bytes | Refused:
         """The same of a serialized request. Raises `DecodeError` when it is not one."""
 
     def get_many(
-        self, request: BatchGetProfilesRequest, now_us: int
+        self, request: BatchGetProfilesRequest, now_us: int, grant: Grant
     ) -> list[bytes | Refused] | Refused:
         """One outcome per subject, same order; or why the whole batch has none."""
 
@@ -47,12 +49,18 @@ class ProfileService:
     """The methods of ProfileService over `lookups`; `clock_us` tells microseconds since 1970."""
 
     def __init__(
-        self, lookups: Lookups, clock_us: Callable[[], int], gate: Gate, options: ServeOptions
+        self,
+        lookups: Lookups,
+        clock_us: Callable[[], int],
+        gate: Gate,
+        options: ServeOptions,
+        access: Access,
     ) -> None:
         self._lookups = lookups
         self._clock_us = clock_us
         self._gate = gate
         self._options = options
+        self._access = access
         self._slots = BoundedSemaphore(options.streams)
 
     def handlers(self, streams: ThreadPoolExecutor) -> grpc.GenericRpcHandler[bytes, bytes]:
@@ -60,47 +68,57 @@ class ProfileService:
         take none from the lookups. It needs more threads than streams are allowed, to refuse on.
         """
         size = self._options.max_answer_bytes
+        may_stream = self._guard("StreamProfiles")
 
         def stream(requests: Iterator[bytes], context: Context) -> Iterator[bytes]:
-            return self._stream(requests, context)
+            return self._stream(requests, context, may_stream)
 
         stream.experimental_thread_pool = streams  # type: ignore[attr-defined]  # grpc reads it
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
                 "GetProfile": grpc.unary_unary_rpc_method_handler(
-                    unary(self.get, self._gate, size)
+                    unary(self.get, self._guard("GetProfile"), self._gate, size)
                 ),
                 "BatchGetProfiles": grpc.unary_unary_rpc_method_handler(
-                    unary(self.batch, self._gate, size)
+                    unary(self.batch, self._guard("BatchGetProfiles"), self._gate, size)
                 ),
                 "StreamProfiles": grpc.stream_stream_rpc_method_handler(stream),
             },
         )
 
-    def get(self, request: bytes) -> bytes | Refused:
-        """GetProfile, from serialized request to serialized answer."""
-        return self._lookups.get_serialized(request, self._clock_us())
+    def _guard(self, method: str) -> Guard:
+        secured = self._options.tls is not None
+        return Guard(self._access, f"{SERVICE}/{method}", secured=secured)
 
-    def batch(self, request: bytes) -> bytes | Refused:
+    def get(self, request: bytes, grant: Grant) -> bytes | Refused:
+        """GetProfile, from serialized request to serialized answer."""
+        return self._lookups.get_serialized(request, self._clock_us(), grant)
+
+    def batch(self, request: bytes, grant: Grant) -> bytes | Refused:
         """BatchGetProfiles, from serialized request to serialized answer."""
         parsed = BatchGetProfilesRequest.FromString(request)
         if len(parsed.subjects) > MAX_BATCH:
             return _BATCH_TOO_LARGE
-        outcomes = self._lookups.get_many(parsed, self._clock_us())
+        outcomes = self._lookups.get_many(parsed, self._clock_us(), grant)
         return outcomes if isinstance(outcomes, Refused) else batch_answer(outcomes)
 
-    def streamed(self, request: bytes) -> bytes | Refused:
+    def streamed(self, request: bytes, grant: Grant) -> bytes | Refused:
         """One lookup of a stream, from serialized request to serialized GetProfileResponse."""
         parsed = StreamProfilesRequest.FromString(request)
-        return self._lookups.get(parsed.lookup, self._clock_us())
+        return self._lookups.get(parsed.lookup, self._clock_us(), grant)
 
-    def _stream(self, requests: Iterator[bytes], context: Context) -> Iterator[bytes]:
+    def _stream(self, requests: Iterator[bytes], context: Context, judge: Judge) -> Iterator[bytes]:
+        grant = judge(context)
+        if isinstance(grant, Refused):
+            abort(context, grant)
         if not self._slots.acquire(blocking=False):
             abort(context, _TOO_MANY_STREAMS)
         try:
             for request in requests:
                 open_now = self._gate.is_open
-                yield stream_answer(outcome_of(self.streamed, request) if open_now else _NOT_READY)
+                yield stream_answer(
+                    outcome_of(self.streamed, request, grant) if open_now else _NOT_READY
+                )
         finally:
             self._slots.release()

@@ -18,6 +18,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from profiles.access import Access
 from profiles.serve import profile_service
 from profiles.serve.calls import Gate
 from profiles.serve.identity_service import IdentityService, IdentitySource
@@ -53,14 +54,15 @@ class ProfileServer:
         lookups: Lookups,
         identity: IdentitySource | None = None,
         *,
+        access: Access,
         clock_us: Callable[[], int] = _now_us,
         ready: bool = False,
     ) -> None:
         assert not options.verify(), options.verify()
         self._options = options
         self._gate = Gate(is_open=ready)
-        self._profiles = ProfileService(lookups, clock_us, self._gate, options)
-        self._identity = None if identity is None else IdentityService(identity, options)
+        self._profiles = ProfileService(lookups, clock_us, self._gate, options, access)
+        self._identity = None if identity is None else IdentityService(identity, options, access)
         self._health = health.HealthServicer()
         self._lookup_threads = ThreadPoolExecutor(options.threads, "lookup")
         # Two more than there may be streams: one too many is refused on a thread as well.

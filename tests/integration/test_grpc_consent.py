@@ -31,6 +31,7 @@ from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
 from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 from tests.support.grpc_calls import serving, told
+from tests.support.rights import ACCESS, EVERYTHING, limited
 from tests.support.served import NOW_US, Served, signal, viewed
 
 EMAIL = SubjectIdentifier(kind="email", value="ann@posteo.net")
@@ -44,6 +45,7 @@ class Desk:
     served: Served
     consent: ConsentServiceStub
     profiles: ProfileServiceStub
+    source: IdentitySource
 
     def record(self, *purposes: str, granted: bool, at_us: int = 0, signal_id: str = "") -> bool:
         """Record a decision of Ann's; whether it was known."""
@@ -91,9 +93,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         ConsentSource(answers, open_recorder),  # type: ignore[arg-type]  # the store it opens
     )
     options = ServeOptions(address="127.0.0.1:0")
-    server = ProfileServer(options, served.lookup, source, clock_us=served.clock_us, ready=True)
+    server = ProfileServer(
+        options, served.lookup, source, access=ACCESS, clock_us=served.clock_us, ready=True
+    )
     with serving(server) as channel:
-        yield Desk(served, ConsentServiceStub(channel), ProfileServiceStub(channel))
+        yield Desk(served, ConsentServiceStub(channel), ProfileServiceStub(channel), source)
     served.close()
 
 
@@ -224,8 +228,30 @@ def test_a_server_without_consents_serves_none(tmp_path: Path) -> None:
     source = IdentitySource(
         lambda: MemoryGraphStore(served.graph), IdentityAnswers(served.policy, served.naming)
     )
-    server = ProfileServer(ServeOptions(address="127.0.0.1:0"), served.lookup, source)
+    server = ProfileServer(
+        ServeOptions(address="127.0.0.1:0"), served.lookup, source, access=ACCESS
+    )
     with serving(server) as channel:
         error = told(lambda: ConsentServiceStub(channel).GetConsent(GetConsentRequest()))
     assert error.code is grpc.StatusCode.UNIMPLEMENTED
     served.close()
+
+
+def test_a_caller_asks_only_by_the_kinds_it_may(desk: Desk) -> None:
+    """Identifiers of other kinds are refused with their field, whoever they stand for."""
+    grant = EVERYTHING._replace(kinds=frozenset({"login"}))
+    access = limited(grant, "reads consent", "decides on consent")
+    server = ProfileServer(
+        ServeOptions(address="127.0.0.1:0"), desk.served.lookup, desk.source, access=access
+    )
+    with serving(server) as channel:
+        stub = ConsentServiceStub(channel)
+        error = told(lambda: stub.GetConsent(GetConsentRequest(subject=ANN)))
+        assert (error.reason, error.field) == ("KIND_NOT_ALLOWED", "subject.identifier")
+        error = told(lambda: stub.RecordConsent(RecordConsentRequest(identifier=EMAIL)))
+        assert (error.reason, error.field) == ("KIND_NOT_ALLOWED", "identifier")
+        login = Subject(identifier=SubjectIdentifier(kind="login", value="ann"))
+        assert stub.GetConsent(GetConsentRequest(subject=login)).states
+        profiles = ProfileServiceStub(channel)
+        denied = told(lambda: profiles.GetProfile(GetProfileRequest(subject=ANN)))
+        assert denied.reason == "NOT_ALLOWED"

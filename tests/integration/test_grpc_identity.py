@@ -29,11 +29,13 @@ from identity.v1.identity_service_pb2 import (
     ResolveIdentityRequest,
 )
 from identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from profiles.access import Grant
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions
 from profiles.serve.profile_service import Lookups
 from profiles.serve.server import ProfileServer
 from tests.support.grpc_calls import raw_method, serving, told
+from tests.support.rights import ACCESS
 from tests.support.store_driver import Consumer, lease_of
 
 POLICY = identity_policy.parse(
@@ -104,7 +106,7 @@ _BASE32 = str.maketrans("0123456789", "abcdefghij")
 
 def _server(open_store: Callable[[], GraphStore], lookups: Lookups) -> ProfileServer:
     source = IdentitySource(open_store, IdentityAnswers(POLICY, NAMING))
-    return ProfileServer(PORTS, lookups, source)
+    return ProfileServer(PORTS, lookups, source, access=ACCESS)
 
 
 @dataclass
@@ -118,9 +120,9 @@ class Asked:
 class NoLookups:
     """IdentityService asks for no profile; this says so if it ever does."""
 
-    def get(self, request: object, now_us: int) -> Never:
+    def get(self, request: object, now_us: int, grant: Grant) -> Never:
         """Never asked."""
-        raise AssertionError(request, now_us)
+        raise AssertionError(request, now_us, grant)
 
     get_serialized = get_many = get
 

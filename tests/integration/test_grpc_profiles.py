@@ -23,6 +23,7 @@ from profiles.v1.profile_service_pb2 import (
 )
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 from tests.support.grpc_calls import raw_method, serving, told
+from tests.support.rights import ACCESS
 from tests.support.served import MAX_SILENCE_MS, Served, decided, signal, viewed
 
 EMAIL = ("email", "ann@posteo.net")
@@ -54,7 +55,11 @@ def asked(tmp_path: Path) -> Iterator[Asked]:
         signal(BOB, **viewed("garden/roses")),
     )
     server = ProfileServer(
-        ServeOptions(address="127.0.0.1:0"), served.lookup, clock_us=served.clock_us, ready=True
+        ServeOptions(address="127.0.0.1:0"),
+        served.lookup,
+        access=ACCESS,
+        clock_us=served.clock_us,
+        ready=True,
     )
     with serving(server) as channel:
         yield Asked(served, channel, ProfileServiceStub(channel))

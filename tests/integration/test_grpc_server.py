@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from identity.engines.memory import MemoryGraphStore
 from identity.refused import Refused
 from identity.serve import IdentityAnswers
+from profiles.access import Grant
 from profiles.lookup import Lookup
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions, TlsFiles
@@ -31,6 +32,7 @@ from profiles.v1.profile_service_pb2 import (
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 from tests.support.certificates import Authority
 from tests.support.grpc_calls import serving, told
+from tests.support.rights import ACCESS, BEARER, CERTIFIED
 from tests.support.served import Served, signal
 
 OPTIONS = ServeOptions(address="127.0.0.1:0")
@@ -55,7 +57,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def _server(
     served: Served, options: ServeOptions = OPTIONS, *, ready: bool = True
 ) -> ProfileServer:
-    return ProfileServer(options, served.lookup, clock_us=served.clock_us, ready=ready)
+    return ProfileServer(
+        options, served.lookup, access=ACCESS, clock_us=served.clock_us, ready=ready
+    )
 
 
 class Held(Lookup):
@@ -67,12 +71,12 @@ class Held(Lookup):
         self.begun = threading.Semaphore(0)
         self.count = 0
 
-    def get(self, request: GetProfileRequest, now_us: int) -> bytes | Refused:
+    def get(self, request: GetProfileRequest, now_us: int, grant: Grant) -> bytes | Refused:
         """The real answer, later."""
         self.count += 1
         self.begun.release()
         assert self.go.wait(SOON_S)
-        return self._real.get(request, now_us)
+        return self._real.get(request, now_us, grant)
 
 
 def _health(channel: grpc.Channel, service: str = "") -> int:
@@ -108,7 +112,7 @@ def test_health_of_identity_is_its_own(served: Served) -> None:
     source = IdentitySource(
         lambda: MemoryGraphStore(served.graph), IdentityAnswers(served.policy, served.naming)
     )
-    with serving(ProfileServer(OPTIONS, served.lookup, source)) as channel:
+    with serving(ProfileServer(OPTIONS, served.lookup, source, access=ACCESS)) as channel:
         assert _health(channel, "identity.v1.IdentityService") == SERVING
     with serving(_server(served)) as channel:
         refused = told(lambda: _health(channel, "identity.v1.IdentityService"))
@@ -181,7 +185,7 @@ def test_one_stream_too_many_is_refused_and_takes_no_lookups_thread(served: Serv
 def test_more_calls_than_allowed_are_refused(served: Served) -> None:
     """With every place taken the next call is RESOURCE_EXHAUSTED at once, not put in a queue."""
     held = Held(served)
-    server = ProfileServer(replace(OPTIONS, max_calls=1), held, ready=True)
+    server = ProfileServer(replace(OPTIONS, max_calls=1), held, access=ACCESS, ready=True)
     with serving(server) as channel:
         get = ProfileServiceStub(channel).GetProfile
         first = get.future(REQUEST)
@@ -194,7 +198,7 @@ def test_more_calls_than_allowed_are_refused(served: Served) -> None:
 def test_a_call_that_ran_out_of_time_in_the_queue_is_never_begun(served: Served) -> None:
     """One thread, held up: the call behind it passes its deadline and never reaches the lookups."""
     held = Held(served)
-    server = ProfileServer(replace(OPTIONS, threads=1), held, ready=True)
+    server = ProfileServer(replace(OPTIONS, threads=1), held, access=ACCESS, ready=True)
     with serving(server) as channel:
         get = ProfileServiceStub(channel).GetProfile
         first = get.future(REQUEST)
@@ -213,7 +217,7 @@ def test_a_call_that_ran_out_of_time_in_the_queue_is_never_begun(served: Served)
 def test_a_stop_lets_calls_under_way_end(served: Served) -> None:
     """Health turns, new calls are refused, the one that was begun is answered, then all ends."""
     held = Held(served)
-    server = ProfileServer(OPTIONS, held, ready=True)
+    server = ProfileServer(OPTIONS, held, access=ACCESS, ready=True)
     with serving(server) as channel:
         get = ProfileServiceStub(channel).GetProfile
         watch = _health_stub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -292,9 +296,11 @@ def test_a_unix_socket_serves(served: Served, tmp_path: Path) -> None:
         server.stop(0.1)
 
 
-def _over_tls(port: int, credentials: grpc.ChannelCredentials) -> GetProfileResponse:
+def _over_tls(
+    port: int, credentials: grpc.ChannelCredentials, shown: tuple[tuple[str, str], ...] = BEARER
+) -> GetProfileResponse:
     with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-        return ProfileServiceStub(channel).GetProfile(REQUEST, timeout=SOON_S)
+        return ProfileServiceStub(channel).GetProfile(REQUEST, timeout=SOON_S, metadata=shown)
 
 
 def _refused_over_tls(port: int, credentials: grpc.ChannelCredentials) -> None:
@@ -309,7 +315,9 @@ def test_tls_serves_those_who_trust_the_certificate(served: Served, tmp_path: Pa
     server = _server(served, replace(OPTIONS, tls=TlsFiles(certificate, key)))
     port = server.start()
     try:
-        assert _over_tls(port, grpc.ssl_channel_credentials(authority.pem)).person_id
+        trusting = grpc.ssl_channel_credentials(authority.pem)
+        assert _over_tls(port, trusting).person_id
+        assert told(lambda: _over_tls(port, trusting, ())).reason == "CALLER_UNKNOWN"
         _refused_over_tls(port, grpc.ssl_channel_credentials(Authority("theirs").pem))
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             get = ProfileServiceStub(channel).GetProfile
@@ -327,9 +335,10 @@ def test_mtls_serves_only_callers_that_the_authority_signed(served: Served, tmp_
     server = _server(served, replace(OPTIONS, tls=TlsFiles(certificate, key, client_ca)))
     port = server.start()
     try:
-        assert _over_tls(
-            port, grpc.ssl_channel_credentials(ours.pem, *ours.issue("caller"))
-        ).version
+        by_name = grpc.ssl_channel_credentials(ours.pem, *ours.issue(CERTIFIED))
+        assert _over_tls(port, by_name, ()).version
+        stranger = grpc.ssl_channel_credentials(ours.pem, *ours.issue("stranger"))
+        assert told(lambda: _over_tls(port, stranger, ())).reason == "CALLER_UNKNOWN"
         _refused_over_tls(port, grpc.ssl_channel_credentials(ours.pem))
         _refused_over_tls(port, grpc.ssl_channel_credentials(ours.pem, *theirs.issue("caller")))
     finally:

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1. `pem` is its own certificate."""
+    """Signs certificates for 127.0.0.1 and a name. `pem` is its own certificate."""
 
     def __init__(self, name: str) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -25,7 +25,8 @@ class Authority:
     def issue(self, name: str) -> tuple[bytes, bytes]:
         """A private key and its certificate, both PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        names = x509.SubjectAlternativeName([here, x509.DNSName(name)])
         builder = _builder(_named(name), self._name, key.public_key()).add_extension(names, False)
         certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
         return _key_pem(key), certificate

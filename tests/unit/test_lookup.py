@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from identity.model import PersonEvidence
 from identity.refused import Refused
+from profiles.access import Grant
 from profiles.build import LAYOUT, Builder
 from profiles.feed import Group
 from profiles.lookup import Lookup
@@ -40,6 +41,7 @@ from tests.support.profile_parts import (
     profile_policy,
     sample,
 )
+from tests.support.rights import EVERYTHING
 
 NOW_MS = 1_800_000_000_000
 MAX_SILENCE_MS = 60_000
@@ -69,10 +71,10 @@ class Replica:
 
     def ask(self, request: GetProfileRequest, at_ms: int = NOW_MS) -> GetProfileResponse | Refused:
         """Ask, and read the answer as a client would."""
-        answer = self.lookup.get(request, at_ms * 1_000)
+        answer = self.lookup.get(request, at_ms * 1_000, EVERYTHING)
         serialized = request.SerializeToString()
         for _ in range(2):
-            assert self.lookup.get_serialized(serialized, at_ms * 1_000) == answer
+            assert self.lookup.get_serialized(serialized, at_ms * 1_000, EVERYTHING) == answer
         return answer if isinstance(answer, Refused) else GetProfileResponse.FromString(answer)
 
     def answer(
@@ -302,14 +304,16 @@ def test_a_batch_answers_in_order_each_for_itself(replica: Replica) -> None:
     """Every subject has its outcome in its place, the same as asked alone."""
     subjects = [by_id("nobody"), by_identifier("email", "ada"), Subject(), by_id("ada")]
     batch = BatchGetProfilesRequest(subjects=subjects, purposes=ALL)
-    outcomes = replica.lookup.get_many(batch, NOW_MS * 1_000)
+    outcomes = replica.lookup.get_many(batch, NOW_MS * 1_000, EVERYTHING)
     assert isinstance(outcomes, list)
     alone = [
-        replica.lookup.get(GetProfileRequest(subject=subject, purposes=ALL), NOW_MS * 1_000)
+        replica.lookup.get(
+            GetProfileRequest(subject=subject, purposes=ALL), NOW_MS * 1_000, EVERYTHING
+        )
         for subject in subjects
     ]
     assert outcomes == alone
-    assert replica.lookup.get_many(BatchGetProfilesRequest(), NOW_MS * 1_000) == []
+    assert replica.lookup.get_many(BatchGetProfilesRequest(), NOW_MS * 1_000, EVERYTHING) == []
 
 
 @pytest.mark.parametrize(
@@ -324,7 +328,7 @@ def test_a_batch_that_cannot_be_answered_at_all(
     replica: Replica, request_: BatchGetProfilesRequest, reason: str
 ) -> None:
     """What is wrong with the whole batch is told once."""
-    refused = replica.lookup.get_many(request_, (NOW_MS + 2_000) * 1_000)
+    refused = replica.lookup.get_many(request_, (NOW_MS + 2_000) * 1_000, EVERYTHING)
     assert isinstance(refused, Refused)
     assert refused.reason == reason
 
@@ -336,10 +340,10 @@ def test_a_request_in_an_unusual_shape_is_read_as_protobuf_says(replica: Replica
     first, second = ada.SerializeToString(), bob.SerializeToString()
     for serialized in (second + mine + first, mine + first, first + mine, mine + second + first):
         for _ in range(2):
-            answer = replica.lookup.get_serialized(serialized, NOW_MS * 1_000)
+            answer = replica.lookup.get_serialized(serialized, NOW_MS * 1_000, EVERYTHING)
             assert isinstance(answer, bytes)
             assert GetProfileResponse.FromString(answer) == replica.answer(*ALL)
-    refused = replica.lookup.get_serialized(first + mine + second, NOW_MS * 1_000)
+    refused = replica.lookup.get_serialized(first + mine + second, NOW_MS * 1_000, EVERYTHING)
     assert isinstance(refused, Refused)
     assert refused.reason == "PROFILE_NOT_FOUND"
 
@@ -348,7 +352,46 @@ def test_a_request_in_an_unusual_shape_is_read_as_protobuf_says(replica: Replica
 def test_bytes_that_are_no_request_are_told(replica: Replica, cut: bytes) -> None:
     """Cut or meaningless bytes raise what the service turns into a refusal."""
     with pytest.raises(DecodeError):
-        replica.lookup.get_serialized(cut, NOW_MS * 1_000)
+        replica.lookup.get_serialized(cut, NOW_MS * 1_000, EVERYTHING)
     whole = GetProfileRequest(subject=by_id("ada")).SerializeToString()
     with pytest.raises(DecodeError):
-        replica.lookup.get_serialized(whole + b"\x12\xff", NOW_MS * 1_000)
+        replica.lookup.get_serialized(whole + b"\x12\xff", NOW_MS * 1_000, EVERYTHING)
+
+
+def test_a_caller_sees_the_fields_and_names_the_purposes_that_it_may(replica: Replica) -> None:
+    """Caller x purpose x field: what it may not see is withheld like anything else, by name."""
+
+    def answer(grant: Grant, *purposes: str) -> GetProfileResponse:
+        request = GetProfileRequest(subject=by_id("ada"), purposes=purposes)
+        found = replica.lookup.get(request, NOW_MS * 1_000, grant)
+        serialized = request.SerializeToString()
+        for _ in range(2):
+            assert replica.lookup.get_serialized(serialized, NOW_MS * 1_000, grant) == found
+        assert isinstance(found, bytes)
+        return GetProfileResponse.FromString(found)
+
+    policy = profile_policy().purposes
+    service, marketing = policy.bits(["service"]), policy.bits(["marketing"])
+    assert service is not None
+    assert marketing is not None
+    devices = EVERYTHING._replace(fields=1 << FIELDS["devices"])
+    assert names(answer(devices, *ALL).profile) == {"devices"}
+    assert set(answer(devices, *ALL).withheld) == set(FIELDS) - {"devices"}
+    only_service = EVERYTHING._replace(purposes=service)
+    assert answer(only_service, *ALL).profile == answer(EVERYTHING, "service").profile
+    only_marketing = EVERYTHING._replace(purposes=marketing)
+    assert not names(answer(only_marketing, "service").profile)
+    nothing = EVERYTHING._replace(fields=0, purposes=0)
+    assert not names(answer(nothing, *ALL).profile)
+    assert set(answer(nothing, *ALL).withheld) == set(FIELDS)
+
+
+def test_not_found_and_denied_look_the_same(replica: Replica) -> None:
+    """Who may not ask by a kind of identifier is told the same about Ada as about nobody."""
+    by_login = EVERYTHING._replace(kinds=frozenset({"login"}))
+    for name in ("ada", "nobody"):
+        request = GetProfileRequest(subject=by_identifier("email", name), purposes=ALL)
+        found = replica.lookup.get(request, NOW_MS * 1_000, by_login)
+        assert found == Refused(5, "PROFILE_NOT_FOUND")
+    request = GetProfileRequest(subject=by_identifier("login", "ada"), purposes=ALL)
+    assert isinstance(replica.lookup.get(request, NOW_MS * 1_000, by_login), bytes)

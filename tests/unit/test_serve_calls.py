@@ -10,8 +10,10 @@ from google.protobuf.message import DecodeError
 
 from identity.refused import Refused
 from identity.store import StoreUnavailable
-from profiles.serve.calls import Gate, outcome_of, unary
+from profiles.access import Grant
+from profiles.serve.calls import Gate, Judge, outcome_of, unary
 from profiles.serve.errors import refuse
+from tests.support.rights import EVERYTHING
 
 NO_DEADLINE_S = 9.2e18
 
@@ -39,14 +41,20 @@ class Call:
         raise Ended(status)
 
 
-def _answer(remaining_s: float, *, is_open: bool = True) -> tuple[bytes, list[bytes]]:
+def _let_in(_: object) -> Grant | Refused:
+    return EVERYTHING
+
+
+def _answer(
+    remaining_s: float, *, is_open: bool = True, judge: Judge = _let_in
+) -> tuple[bytes, list[bytes]]:
     begun: list[bytes] = []
 
-    def work(request: bytes) -> bytes:
+    def work(request: bytes, _: Grant) -> bytes:
         begun.append(request)
         return b"answer"
 
-    method = unary(work, Gate(is_open=is_open), 1_024)
+    method = unary(work, judge, Gate(is_open=is_open), 1_024)
     try:
         return method(b"request", Call(remaining_s)), begun  # type: ignore[arg-type]
     except Ended as ended:
@@ -69,13 +77,23 @@ def test_a_closed_gate_lets_nothing_through() -> None:
     assert _answer(10.0, is_open=False) == (b"UNAVAILABLE", [])
 
 
+def test_who_may_not_call_learns_nothing_else() -> None:
+    """Not even whether the server is ready; no work is begun."""
+
+    def keep_out(_: object) -> Grant | Refused:
+        return refuse("CALLER_UNKNOWN")
+
+    for is_open in (True, False):
+        assert _answer(10.0, is_open=is_open, judge=keep_out) == (b"UNAUTHENTICATED", [])
+
+
 def test_an_answer_that_is_too_large_is_not_sent() -> None:
     """It is refused with a reason; one of just the size goes out."""
     call = Call(10.0)
     gate = Gate(is_open=True)
-    assert unary(lambda _: bytes(1_024), gate, 1_024)(b"", call) == bytes(1_024)  # type: ignore[arg-type]
+    assert unary(lambda _, __: bytes(1_024), _let_in, gate, 1_024)(b"", call) == bytes(1_024)  # type: ignore[arg-type]
     with pytest.raises(Ended) as ended:
-        unary(lambda _: bytes(1_025), gate, 1_024)(b"", call)  # type: ignore[arg-type]
+        unary(lambda _, __: bytes(1_025), _let_in, gate, 1_024)(b"", call)  # type: ignore[arg-type]
     assert ended.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -90,7 +108,7 @@ def test_an_answer_that_is_too_large_is_not_sent() -> None:
 def test_whatever_work_raises_becomes_a_refusal(error: Exception, reason: str) -> None:
     """Exceptions never leave; each has its reason."""
 
-    def work(_request: bytes) -> bytes | Refused:
+    def work(_request: bytes, _grant: Grant) -> bytes | Refused:
         raise error
 
-    assert outcome_of(work, b"") == refuse(reason)
+    assert outcome_of(work, b"", EVERYTHING) == refuse(reason)

@@ -1,0 +1,196 @@
+"""Who may call what: callers and their rights, from the policy's `[callers.NAME]`, default deny.
+
+A right is caller x method x purpose x field. It is compiled into masks when the
+policy is loaded, so that a lookup checks it by two ANDs. What is finer than a
+field is told apart by purpose: an attribute for one caller alone serves a
+purpose that this caller alone may name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from profiles.purposes import FIELDS, PurposePolicy
+
+ALL: Final = "*"
+LOCAL: Final = "local"
+"""The caller who shows neither certificate nor token, to a server that serves in the clear."""
+METHODS: Final[Mapping[str, str]] = {
+    "profiles.v1.ProfileService/GetProfile": "reads profiles",
+    "profiles.v1.ProfileService/BatchGetProfiles": "reads profiles",
+    "profiles.v1.ProfileService/StreamProfiles": "reads profiles",
+    "profiles.v1.ConsentService/GetConsent": "reads consent",
+    "profiles.v1.ConsentService/ListConsentDecisions": "reads consent",
+    "profiles.v1.ConsentService/RecordConsent": "decides on consent",
+    "identity.v1.IdentityService/ResolveIdentity": "reads identity",
+    "identity.v1.IdentityService/ExplainLink": "reads identity",
+    "identity.v1.IdentityService/GetLineage": "reads identity",
+}
+"""Every method that is served, and what who may call it can do. A method that is not here cannot
+be served."""
+RIGHTS: Final = tuple(dict.fromkeys(METHODS.values()))
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class Grant(NamedTuple):
+    """What a caller may see in one method's answers.
+
+    - `fields`: bits of Profile's fields; `purposes`: bits of purposes it may name.
+    - `kinds`: kinds of identifiers it may ask by; None: all.
+    """
+
+    caller: str
+    fields: int
+    purposes: int
+    kinds: frozenset[str] | None
+
+    def may_ask_by(self, kind: str) -> bool:
+        """Whether the caller may name people by identifiers of this kind."""
+        return self.kinds is None or kind in self.kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One caller: how it is known, and its rights.
+
+    - `certificate`: a name in its client certificate; `token_sha256`: the digest
+      of the token it sends. `local` has neither.
+    - `may`: rights of `RIGHTS`, each for all its methods.
+    """
+
+    name: str
+    grant: Grant
+    may: frozenset[str]
+    certificate: str = ""
+    token_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All callers. One who is not here may call nothing."""
+
+    callers: tuple[Caller, ...] = ()
+    by_certificate: Mapping[bytes, Caller] = field(init=False)
+    by_token: Mapping[bytes, Caller] = field(init=False)
+    local: Caller | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = {one.certificate.encode(): one for one in self.callers if one.certificate}
+        held = {bytes.fromhex(one.token_sha256): one for one in self.callers if one.token_sha256}
+        local = next((one for one in self.callers if one.name == LOCAL), None)
+        object.__setattr__(self, "by_certificate", named)
+        object.__setattr__(self, "by_token", held)
+        object.__setattr__(self, "local", local)
+
+    def grant(self, caller: Caller | None, method: str) -> Grant | None:
+        """What a caller may see in a method's answers; None: it may not call it."""
+        if caller is None or METHODS[method] not in caller.may:
+            return None
+        return caller.grant
+
+
+def unlimited(policy: PurposePolicy) -> Access:
+    """Access for a caller of the same process: everything, for who shows neither certificate nor
+    token. Consent holds all the same.
+    """
+    grant = Grant(LOCAL, _fields((ALL,)), _purposes(policy, (ALL,)), None)
+    return Access((Caller(LOCAL, grant, frozenset(RIGHTS)),))
+
+
+def verify(document: Mapping[str, Any]) -> list[str]:
+    """Every problem of the document's callers, each naming its key; [] when sound."""
+    callers = document.get("callers", {})
+    if not isinstance(callers, Mapping):
+        return ["callers: must be tables, for example [callers.engine]"]
+    purposes = document.get("purposes", {})
+    known = {
+        "may": RIGHTS,
+        "purposes": tuple(purposes) if isinstance(purposes, Mapping) else (),
+        "fields": tuple(FIELDS),
+        "kinds": None,
+    }
+    problems = []
+    shown: dict[object, str] = {}
+    for name, body in callers.items():
+        where = f"callers.{name}"
+        if not isinstance(body, Mapping):
+            problems.append(f"{where}: must be a table with certificate or token_sha256, and may")
+            continue
+        for key, value in body.items():
+            if key in ("certificate", "token_sha256"):
+                problems += _shown_problems(f"{where}.{key}", key, value)
+            elif key in known:
+                problems += _list_problems(f"{where}.{key}", value, known[key])
+            else:
+                keys = ", ".join(("certificate", "token_sha256", *known))
+                problems.append(f"{where}.{key}: unknown; known are {keys}")
+        problems += _identity_problems(where, str(name), body, shown)
+    return problems
+
+
+def _shown_problems(where: str, key: str, value: object) -> list[str]:
+    if key == "token_sha256":
+        if isinstance(value, str) and _DIGEST.fullmatch(value):
+            return []
+        return [f"{where}: must be the SHA-256 of the token, 64 hexadecimal digits"]
+    return [] if isinstance(value, str) and value else [f"{where}: must be a name"]
+
+
+def _identity_problems(
+    where: str, name: str, body: Mapping[str, Any], shown: dict[object, str]
+) -> list[str]:
+    ways = [key for key in ("certificate", "token_sha256") if key in body]
+    if name == LOCAL:
+        return [f"{where}.{way}: leave it out: local is who shows neither" for way in ways]
+    if len(ways) != 1:
+        return [f"{where}: say how it is known: certificate or token_sha256, one of them"]
+    taken = shown.setdefault(str(body[ways[0]]), name)
+    return [] if taken == name else [f"{where}.{ways[0]}: the same as that of callers.{taken}"]
+
+
+def _list_problems(where: str, value: object, known: tuple[str, ...] | None) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return [f'{where}: must be a list of names, or ["{ALL}"] for all']
+    if known is None:
+        return []
+    return [
+        f"{where}: {one!r} is none; there are {', '.join(known)}"
+        for one in value
+        if one != ALL and one not in known
+    ]
+
+
+def parse(document: Mapping[str, Any], policy: PurposePolicy) -> Access:
+    """The callers of a document in which `verify` found nothing."""
+    callers = document.get("callers", {})
+    return Access(tuple(_caller(name, body, policy) for name, body in callers.items()))
+
+
+def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller:
+    kinds = body.get("kinds", ())
+    may = body.get("may", ())
+    return Caller(
+        name,
+        Grant(
+            name,
+            _fields(body.get("fields", ())),
+            _purposes(policy, body.get("purposes", ())),
+            None if ALL in kinds else frozenset(kinds),
+        ),
+        frozenset(RIGHTS if ALL in may else may),
+        body.get("certificate", ""),
+        body.get("token_sha256", ""),
+    )
+
+
+def _fields(names: Iterable[str]) -> int:
+    wanted = FIELDS if ALL in names else names
+    return sum(1 << FIELDS[name] for name in set(wanted))
+
+
+def _purposes(policy: PurposePolicy, names: Iterable[str]) -> int:
+    wanted = policy.by_name if ALL in names else names
+    return sum(policy.by_name[name].bit for name in set(wanted))

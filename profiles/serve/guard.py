@@ -1,0 +1,84 @@
+"""Who calls, by certificate or token, and whether they may: looked at before any work is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import cast
+
+import grpc
+
+from identity.refused import Refused
+from profiles.access import METHODS, Access, Caller, Grant
+from profiles.serve.errors import refuse
+
+_UNKNOWN = refuse("CALLER_UNKNOWN")
+_NOT_ALLOWED = refuse("NOT_ALLOWED")
+_BEARER = "Bearer "
+_TOKENS_KEPT = 4_096
+_COMMON_NAME = "x509_common_name"
+
+
+class Guard:
+    """Lets callers through to one method, or refuses them; compiled when the server is made.
+
+    `secured`: the server serves over TLS, so that who shows nothing is nobody.
+    A token is sent as the metadata `authorization: Bearer TOKEN`; who sends one
+    that is not known is refused, whatever certificate they have.
+    """
+
+    __slots__ = ("_access", "_grants", "_local", "_reads_tokens", "_secured", "_tokens")
+
+    def __init__(self, access: Access, method: str, *, secured: bool) -> None:
+        assert method in METHODS, f"{method} has no access rule: add it to profiles.access.METHODS"
+        self._access = access
+        self._secured = secured
+        self._grants: dict[str, Grant] = {}
+        for caller in access.callers:
+            grant = access.grant(caller, method)
+            if grant is not None:
+                self._grants[caller.name] = grant
+        self._reads_tokens = bool(access.by_token)
+        self._tokens: dict[str, Caller | None] = {}
+        local = None if secured else access.local
+        self._local = self._judged(local)
+
+    def __call__(self, context: grpc.ServicerContext) -> Grant | Refused:
+        """What the caller may see, or why it may not call."""
+        if self._reads_tokens:
+            for key, value in context.invocation_metadata():
+                if key == "authorization":
+                    return self._judged(self._held(value))
+        if self._secured:
+            return self._judged(self._certified(context))
+        return self._local
+
+    def _judged(self, caller: Caller | None) -> Grant | Refused:
+        if caller is None:
+            return _UNKNOWN
+        return self._grants.get(caller.name, _NOT_ALLOWED)
+
+    def _held(self, value: str | bytes) -> Caller | None:
+        text = value if isinstance(value, str) else value.decode("ascii", "replace")
+        if text not in self._tokens:
+            if len(self._tokens) >= _TOKENS_KEPT:
+                self._tokens.clear()
+            digest = sha256(text.removeprefix(_BEARER).encode()).digest()
+            bearer = text.startswith(_BEARER)
+            self._tokens[text] = self._access.by_token.get(digest) if bearer else None
+        return self._tokens[text]
+
+    def _certified(self, context: grpc.ServicerContext) -> Caller | None:
+        named = self._access.by_certificate
+        # The alternative names; all that a certificate says takes gRPC several times as long.
+        for name in context.peer_identities() or ():
+            caller = named.get(name)
+            if caller is not None:
+                return caller
+        # A list of bytes each, whatever the stubs say.
+        shown = cast("Mapping[str, list[bytes]]", context.auth_context())
+        for name in shown.get(_COMMON_NAME, ()):
+            caller = named.get(name)
+            if caller is not None:
+                return caller
+        return None
