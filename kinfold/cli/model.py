@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from identity.matching.devices.training import TooFewDevices
 from identity.matching.recalibration import TooFewAnswers
 from identity.matching.training import TooLittle
 from kinfold.cli import model_making, model_trying
@@ -16,8 +17,9 @@ from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json
 from kinfold.evaluate.reading import NotEvaluable
 from kinfold.modelling.card import card_json
 from kinfold.modelling.card_text import card_lines
+from kinfold.modelling.devices import device_json, device_lines
 from kinfold.modelling.groups import NoGroups
-from kinfold.models import KINDS, RECORDS, Kept, ModelUnknown
+from kinfold.models import DEVICES, KINDS, RECORDS, Kept, ModelUnknown
 
 _EXAMPLES = """  kinfold model train people.csv --group gender
   kinfold model show
@@ -63,9 +65,16 @@ def _add_making(parts: Subparsers) -> None:
         parts, "train", "learn a model without answers", model_making.train,
         "  kinfold model train people.csv --group gender\n"
         "  kinfold model train people.csv --map kontakt=email --map ref=other:reference\n"
-        "  kinfold model train --from-graph\n",
+        "  kinfold model train --from-graph\n"
+        "  kinfold model train --devices events.jsonl.gz --about devices.jsonl\n",
     )  # fmt: skip
     add_source(train)
+    train.add_argument(
+        "--devices", metavar="EVENTS", type=Path, help="instead of FILE: what devices did"
+    )
+    train.add_argument(
+        "--about", metavar="DEVICES", type=Path, help="with --devices: what they say of themselves"
+    )
     train.add_argument("--group", metavar="COLUMN", help="tell rates by the groups in a column")
     train.add_argument("--name", help="what to call the model (default: the data's name)")
     train.add_argument("--seed", type=int, default=_SEED, help="the same seed, the same model")
@@ -148,6 +157,8 @@ def _run(args: argparse.Namespace, act: Act) -> int:
         return fail(str(error), f"kinfold model {args.what} --help", ASKED_WRONGLY)
     except TooLittle as error:
         return fail(str(error), "give two records or more", ASKED_WRONGLY)
+    except TooFewDevices as error:
+        return fail(str(error), "give devices of two types or more", ASKED_WRONGLY)
     except TooFewAnswers as error:
         return fail(str(error), "decide more cases, or give more labels", ASKED_WRONGLY)
     except ModelUnknown as error:
@@ -186,12 +197,15 @@ def _kept_json(own: Kept) -> dict[str, Any]:
 
 def _show(args: argparse.Namespace, desk: Desk) -> int:
     pin = desk.named(args.model)
-    told = card_json(pin, desk.models.load(RECORDS, pin), desk.models.card(pin))
-    active = desk.models.active(RECORDS) == pin
+    kind = desk.models.kind_of(pin)
+    model, card = desk.models.load(kind, pin), desk.models.card(pin)
+    active = desk.models.active(kind) == pin
+    as_json, as_lines = (device_json, device_lines) if kind is DEVICES else (card_json, card_lines)
+    told = as_json(pin, model, card)
     if args.json:
         print_json({**told, "active": active})
     else:
-        print("\n".join(card_lines(told, active=active)))
+        print("\n".join(as_lines(told, active=active)))
     return OK
 
 

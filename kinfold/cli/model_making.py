@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from itertools import count
 
+from identity.matching.devices.linking import link
+from identity.matching.devices.training import train as train_devices
 from kinfold.cli.model_desk import Desk, source_of, today
 from kinfold.cli.output import OK, print_json, progress
+from kinfold.evaluate.devices_reading import read_devices
 from kinfold.evaluate.reading import NotEvaluable
+from kinfold.modelling.devices import device_card
 from kinfold.modelling.resolving import resolve
 from kinfold.modelling.training import (
     Made,
@@ -17,13 +21,15 @@ from kinfold.modelling.training import (
     trained,
     with_thresholds,
 )
-from kinfold.models import RECORDS
+from kinfold.models import DEVICES, RECORDS
 
 _STEPS = 4
 
 
 def train(args: argparse.Namespace, desk: Desk) -> int:
     """Learn a model, keep it, print its fingerprint."""
+    if args.devices is not None:
+        return _train_devices(args, desk)
     source = source_of(args, desk)
     names = group_names(source, args.group)
     with progress("training", _STEPS, args.json) as advance:
@@ -47,6 +53,27 @@ def train(args: argparse.Namespace, desk: Desk) -> int:
             advance=advance,
         )
     return _keep(args, desk, made)
+
+
+def _train_devices(args: argparse.Namespace, desk: Desk) -> int:
+    if args.about is None or args.file or args.from_graph or args.group:
+        raise NotEvaluable("--devices EVENTS goes with --about DEVICES, and with no other data")
+    with progress("reading", None, args.json):
+        found = read_devices(args.devices, args.about).devices()
+    with progress("training", None, args.json):
+        name = args.name or args.devices.name
+        model = train_devices(found, name=name, seed=args.seed, key=desk.key)
+        linked = link(found, model, desk.key)
+    card = device_card(model, found, linked, data=args.devices.name, date=today(args))
+    pin = desk.models.save(DEVICES, model, card)
+    if args.json:
+        print_json({"model": pin, "card": card})
+        return OK
+    told = card["linked"]
+    print(f"model {pin}")
+    print(f"{len(found):,} devices: {told['link']:,} pairs to link, {told['people']:,} people")
+    _print_next(pin)
+    return OK
 
 
 def calibrate(args: argparse.Namespace, desk: Desk) -> int:
@@ -85,6 +112,10 @@ def _keep(args: argparse.Namespace, desk: Desk, made: Made) -> int:
     for name, figure in made.card["calibration"].items():
         if isinstance(figure, float):
             print(f"{name.replace('_', ' ')} {figure}")
-    print(f"see it with: kinfold model show {pin[:8]}; put it in force with: kinfold model"
-          f" activate {pin[:8]}")  # fmt: skip
+    _print_next(pin)
     return OK
+
+
+def _print_next(pin: str) -> None:
+    show, activate = f"kinfold model show {pin[:8]}", f"kinfold model activate {pin[:8]}"
+    print(f"see it with: {show}; put it in force with: {activate}")

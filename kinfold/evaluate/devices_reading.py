@@ -6,7 +6,7 @@ import csv
 import gzip
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,6 +72,14 @@ def read(events: Path, about: Path, truth: Path) -> Study:
     Answers about devices without any event are kept: no link can find them,
     so they count as missed.
     """
+    study = read_devices(events, about)
+    types = dict(study.types)
+    owners = _owners(truth, types)
+    return replace(study, types=types, owners=owners)
+
+
+def read_devices(events: Path, about: Path) -> Study:
+    """The study without its answers; raises NotEvaluable with the file and line that is wrong."""
     known: dict[str, Mapping[str, object]] = {}
     types: dict[str, str] = {}
     for place, row in _rows(about):
@@ -83,8 +91,7 @@ def read(events: Path, about: Path, truth: Path) -> Study:
         key = _text(row, "device", place)
         types.setdefault(key, _type(row))
         sightings[key] += _sightings(row, place)
-    owners = _owners(truth, types)
-    return Study(types, dict(sorted(sightings.items())), known, owners)
+    return Study(types, dict(sorted(sightings.items())), known, {})
 
 
 def _type(row: Mapping[str, object]) -> str:

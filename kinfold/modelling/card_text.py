@@ -18,10 +18,11 @@ def card_lines(card: Mapping[str, Any], *, active: bool) -> list[str]:
         lines += _origin(card, told)
     lines += ["", *_parameters(card), "", *_blocking(card)]
     if told:
-        lines += ["", *_quality(told), "", *_calibration(card, told)]
+        lines += ["", *quality_lines(told["at_thresholds"]), *_histogram(told)]
+        lines += ["", *_calibration(card, told)]
         if told.get("groups"):
             lines += ["", *_groups(told["groups"])]
-        lines += ["", "known limits", *_wrapped(told["limits"])]
+        lines += ["", "known limits", *wrapped(told["limits"])]
     return lines
 
 
@@ -35,7 +36,7 @@ def _origin(card: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     )
     return [
         f"{told['made_by']} on {told['date']} from {data['name']}, seed {card['seed']}",
-        *_wrapped([f"{data['records']:,} records: {held}"], mark=""),
+        *wrapped([f"{data['records']:,} records: {held}"], mark=""),
         f"{people}; {found['alone']:,} records alone",
         f"{found['pairs']:,} pairs scored: {verdicts}",
     ]
@@ -78,17 +79,21 @@ def _blocking(card: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _quality(told: Mapping[str, Any]) -> list[str]:
-    lines = [
+def quality_lines(at_thresholds: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Expected precision and recall by threshold."""
+    return [
         "estimated from its own probabilities",
         f"  {'probability':>12}{'pairs':>12}{'precision':>12}{'recall':>12}",
+        *(
+            f"  {own['probability']:>12}{own['pairs']:>12,}{own['precision']:>12.4f}"
+            f"{own['recall']:>12.4f}"
+            for own in at_thresholds
+        ),
     ]
-    lines += [
-        f"  {own['probability']:>12}{own['pairs']:>12,}{own['precision']:>12.4f}"
-        f"{own['recall']:>12.4f}"
-        for own in told["at_thresholds"]
-    ]
-    lines.append("scored pairs by match weight")
+
+
+def _histogram(told: Mapping[str, Any]) -> list[str]:
+    lines = ["scored pairs by match weight"]
     most = max((own["pairs"] for own in told["histogram"]), default=1) or 1
     for own in told["histogram"]:
         begin = "under -20" if own["from_bits"] is None else f"from {own['from_bits']:+d}"
@@ -106,7 +111,7 @@ def _calibration(card: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     lines += [f"  {name.replace('_', ' ')} {figure}" for name, figure in own.items()]
     points = [f"{at['bits']:+.1f} bits {chance(at['probability'])}" for at in
               card["calibration_points"]]  # fmt: skip
-    return lines + _wrapped([", ".join(points)], mark="")
+    return lines + wrapped([", ".join(points)], mark="")
 
 
 def _groups(groups: Mapping[str, Any]) -> list[str]:
@@ -125,7 +130,8 @@ def _groups(groups: Mapping[str, Any]) -> list[str]:
     return [*lines, f"  {fit('furthest apart', 26)}{'':>9}{apart}"]
 
 
-def _wrapped(sentences: Iterable[str], mark: str = "- ", width: int = 80) -> list[str]:
+def wrapped(sentences: Iterable[str], mark: str = "- ", width: int = 80) -> list[str]:
+    """Sentences in lines, indented by two, each begun with a mark."""
     lines = []
     for said in sentences:
         line = f"  {mark}"
