@@ -5,13 +5,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from identity.matching.drawing import WIDTH, svg
 from identity.matching.model import APART_MBITS
 from identity.matching.score import Bar
-from identity.matching.waterfall import cells, chance, sentence, terminal, waterfall_json
+from identity.matching.waterfall import cells, chance, cut, sentence, terminal, waterfall_json
 
 SVG = "{http://www.w3.org/2000/svg}"
 BARS = [
@@ -23,6 +23,8 @@ BARS = [
     Bar("other:nationality", "different", -500),
 ]
 APART = [*BARS, Bar("suffix", "held apart", APART_MBITS)]
+BARS_LEFT, BARS_RIGHT = 360, WIDTH - 90
+"""Where labels end and where bits begin, in pixels."""
 TEXT = st.text(max_size=60)
 WEIGHTS = st.integers(-40_000, 40_000) | st.just(APART_MBITS)
 ANY_BARS = st.lists(st.builds(Bar, TEXT, TEXT, WEIGHTS), max_size=40)
@@ -106,6 +108,17 @@ def test_no_line_is_wider_than_the_terminal(bars: list[Bar], width: int) -> None
     assert not any("\n" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"), [("abc", 3), ("東京", 4), ("é", 1), ("e\u0301", 1), ("a\u200bb", 2)]
+)
+def test_letters_take_the_columns_they_take(text: str, columns: int) -> None:
+    """Wide letters take two columns, marks on a letter none; a cut is marked and fits."""
+    assert cells(text) == columns
+    assert cut(text, columns) == text
+    assert cut(text * 40, 9).endswith("…")
+    assert cells(cut(text * 40, 9)) in (8, 9)
+
+
 @given(bars=st.lists(st.builds(Bar, st.just("city"), st.just("same"), WEIGHTS), max_size=40))
 def test_bars_stand_on_their_own_side(bars: list[Bar]) -> None:
     """A bar for is drawn full, a bar against light: never by colour."""
@@ -120,6 +133,7 @@ def drawn(bars: list[Bar], title: str = "Why") -> ET.Element:
 
 
 @given(bars=ANY_BARS, title=st.text(max_size=200))
+@example(bars=[Bar("", "", 40_000), Bar("", "", 1)], title="a bar too short to see, at the edge")
 def test_the_drawing_is_xml_and_stays_inside(bars: list[Bar], title: str) -> None:
     """Any words and any number of bars give XML whose shapes lie within its frame."""
     root = drawn(bars, title)
@@ -130,6 +144,9 @@ def test_the_drawing_is_xml_and_stays_inside(bars: list[Bar], title: str) -> Non
         assert x >= 0
         assert x + float(shape.attrib["width"]) <= width
         assert y + float(shape.attrib["height"]) <= height
+        if shape.get("class") != "paper":
+            assert x >= BARS_LEFT
+            assert x + float(shape.attrib["width"]) <= BARS_RIGHT
     for text in root.iter(f"{SVG}text"):
         assert 0 < float(text.attrib["x"]) < width
         assert 0 < float(text.attrib["y"]) < height
