@@ -81,6 +81,13 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class StatisticsSettings:
+    """What of the figures may be seen."""
+
+    minimum: int = _setting(20, "fewest people behind any number that is told", 3)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, one part per concern."""
 
@@ -89,6 +96,7 @@ class Settings:
     ingest: IngestSettings = field(default_factory=IngestSettings)
     pulsar: PulsarSettings = field(default_factory=PulsarSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
 
     @property
     def home_dir(self) -> Path:
@@ -102,6 +110,7 @@ PARTS: Mapping[str, type[Any]] = {
     "ingest": IngestSettings,
     "pulsar": PulsarSettings,
     "serve": ServeSettings,
+    "statistics": StatisticsSettings,
 }
 
 

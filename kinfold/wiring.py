@@ -146,12 +146,17 @@ def open_store(settings: Settings, *, patience_s: float = 30.0) -> GraphStore:
         return SqliteGraphStore(Path(path) if path else home / "graph.sqlite3")
     from identity.engines.neo4j.store import Neo4jGraphStore  # noqa: PLC0415
 
-    auth = (settings.graph.user, _password(settings))
+    auth = (settings.graph.user, store_password(settings))
     url, database = settings.graph.url, settings.graph.database
     return Neo4jGraphStore(url, auth, database, patience_s=patience_s)
 
 
-def _password(settings: Settings) -> str:
+def store_password(settings: Settings) -> str:
+    """The password for Neo4j, from its file where one is named.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
     path = settings.graph.password_file
     if not path:
         return settings.graph.password

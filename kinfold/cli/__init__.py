@@ -33,6 +33,8 @@ VERBS = {
     "consent": "kinfold.cli.consent",
     "dead-letters": "kinfold.cli.dead_letters",
     "evaluate": "kinfold.cli.evaluate",
+    "stats": "kinfold.cli.stats",
+    "export": "kinfold.cli.export",
     "expire": "kinfold.cli.expire",
     "doctor": "kinfold.cli.doctor",
 }

@@ -30,7 +30,8 @@ class Spec:
     """A figure's definition: what `id` means, how it is counted, what is counted, and by what.
 
     `open`: names of parts come from signals, so a rare one may name somebody;
-    `closed_groups`: names of groups do not.
+    `closed_groups`: names of groups do not. `order`: parts in the order in
+    which they are told; others follow by number, then name.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Spec:
     part: str = ""
     open: bool = False
     closed_groups: bool = True
+    order: tuple[str, ...] = ()
 
 
 CELLS: dict[str, Any] = {

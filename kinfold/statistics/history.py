@@ -10,6 +10,9 @@ from identity.model import DAY_US, LineageChange
 from kinfold.statistics.figure import Figure, Shape, Spec, counts, sums
 from kinfold.statistics.gathered import Gathered
 
+_LATE = ("a minute", "an hour", "a day", "a week", "more")
+_AGES = ((1, "within a day"), (7, "within 7 days"), (30, "within 30 days"),
+         (90, "within 90 days"), (365, "within a year"))  # fmt: skip
 CHANGES = Spec(
     "changes_by_week",
     "What became of people, by week",
@@ -32,6 +35,7 @@ FRESHNESS = Spec(
     Shape.PARTS,
     "people",
     part="age",
+    order=tuple(name for _, name in _AGES),
 )
 SIGNALS = Spec(
     "signals_by_source",
@@ -55,6 +59,7 @@ LATENESS = Spec(
     part="late by",
     open=True,
     closed_groups=False,
+    order=_LATE,
 )
 REPEATED = Spec(
     "repeated",
@@ -67,9 +72,6 @@ REPEATED = Spec(
     part="source",
     open=True,
 )
-_LATE = ("a minute", "an hour", "a day", "a week", "more")
-_AGES = ((1, "within a day"), (7, "within 7 days"), (30, "within 30 days"),
-         (90, "within 90 days"), (365, "within a year"))  # fmt: skip
 
 
 def figures(gathered: Gathered, as_of_us: int, minimum: int) -> Iterator[Figure]:

@@ -63,6 +63,7 @@ SPREADS = Spec(
     Shape.SPREAD,
     "a person",
     group="of",
+    order=("p50", "p99", "max"),
 )
 MATCH = Spec(
     "match_rate",
@@ -106,6 +107,15 @@ KNOWN = Spec(
     Shape.PARTS,
     "people",
     part="known",
+    order=("has an account", "has an address or record", "anonymous"),
+)
+_HOUR_US = 3_600_000_000
+_WAITS = (
+    (_HOUR_US, "within an hour"),
+    (24 * _HOUR_US, "within a day"),
+    (7 * 24 * _HOUR_US, "within a week"),
+    (30 * 24 * _HOUR_US, "within 30 days"),
+    (90 * 24 * _HOUR_US, "within 90 days"),
 )
 FIRST_LOGIN = Spec(
     "first_login",
@@ -116,6 +126,7 @@ FIRST_LOGIN = Spec(
     Shape.PARTS,
     "people",
     part="time",
+    order=(*(name for _, name in _WAITS), "later", "never"),
 )
 DEVICES = Spec(
     "cross_device",
@@ -136,14 +147,6 @@ SHARED = Spec(
     "identifiers",
     group="kind",
     part="beside too many",
-)
-_HOUR_US = 3_600_000_000
-_WAITS = (
-    (_HOUR_US, "within an hour"),
-    (24 * _HOUR_US, "within a day"),
-    (7 * 24 * _HOUR_US, "within a week"),
-    (30 * 24 * _HOUR_US, "within 30 days"),
-    (90 * 24 * _HOUR_US, "within 90 days"),
 )
 
 

@@ -23,6 +23,7 @@ would hide that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def release(
     hidden = withheld(figure.spec.shape, held, minimum)
     rows: list[tuple[str, str, int | None, str, int]] = []
     nameless: set[str] = set()
-    for cell, numbers in sorted(held.items(), key=_place):
+    for cell, numbers in sorted(held.items(), key=lambda item: _place(item[0], figure.spec)):
         if cell not in hidden:
             rows.append((*cell, *_told(figure.spec.shape, numbers, minimum)))
         elif figure.spec.open:
@@ -94,9 +95,11 @@ def release(
     return Released(figure.spec, pl.DataFrame(rows, schema=RELEASED, orient="row"), held)
 
 
-def _place(item: tuple[Cell, Held]) -> tuple[str, bool, str]:
-    (group, part), _ = item
-    return group, part != ALL, part
+def _place(cell: Cell, spec: Spec) -> tuple[str, bool, int, int, str]:
+    group, part = cell
+    told = spec.order.index(part) if part in spec.order else len(spec.order)
+    number = re.match(r"\d+", part)
+    return group, part != ALL, told, int(number.group()) if number else 0, part
 
 
 def hold(figure: Figure, earlier: Mapping[Cell, Held] | None, minimum: int) -> dict[Cell, Held]:

@@ -1,0 +1,162 @@
+"""Figures, graph and profiles of a whole cohort, as analysts take them away."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import orjson
+import polars as pl
+import pytest
+
+from kinfold.generate.spec import CohortSpec
+from kinfold.statistics.figures import SPECS
+from tests.support.cohort import lines, made, personal_values
+from tests.support.command_line import CommandLine
+
+SPEC = CohortSpec(people=250, days=4, seed=11, pace=0.4)
+READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    "parquet": pl.read_parquet,
+    "csv": pl.read_csv,
+    "json": pl.read_json,
+}
+TO = ("--recipient", "lab", "--expires", "2030-01-31")
+
+
+@pytest.fixture(scope="module")
+def cohort() -> tuple[list[dict[str, Any]], Any]:
+    """The cohort's signals and its truth."""
+    return made(SPEC)
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, cohort: Any) -> CommandLine:
+    """A home that has taken the cohort in."""
+    line = CommandLine(tmp_path_factory.mktemp("statistics"))
+    (line.folder / "signals.jsonl").write_bytes(b"".join(lines(cohort[0])))
+    line.does("ingest", "signals.jsonl", "--json")
+    return line
+
+
+def test_stats_tell_every_figure(line: CommandLine) -> None:
+    """`kinfold stats` tells each figure, in text with bars and as JSON, rounded and explained."""
+    told = line.does("stats").out
+    assert all(spec.id in told for spec in SPECS)
+    assert "█" in told
+    answer = line.does("stats", "--json").json
+    assert [one["id"] for one in answer["manifest"]["figures"]] == [spec.id for spec in SPECS]
+    assert all(
+        cell["value"] is None or cell["value"] % cell["to_nearest"] == 0 for cell in answer["cells"]
+    )
+    (everybody,) = [
+        cell["value"]
+        for cell in answer["cells"]
+        if (cell["figure"], cell["part"]) == ("people_by_kind", "all")
+    ]
+    assert everybody > 200
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+def test_export_stats_as_files(line: CommandLine, form: str) -> None:
+    """The same cells in each form, with a manifest of snapshot, policy, terms and definitions."""
+    line.does("export", "stats", "--out", f"figures-{form}", "--format", form, *TO)
+    folder = line.folder / f"figures-{form}"
+    read = READERS[form]
+    cells = read(folder / f"figures.{form}")
+    manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    assert cells["figure"].n_unique() >= len(SPECS) - 3
+    assert (manifest["recipient"], manifest["minimum_people"]) == ("lab", 20)
+    assert manifest["expires_at"] == "2030-01-31T00:00:00+00:00"
+    assert len(manifest["policy"]) == 12
+    assert manifest["snapshot"]["is_resolved"]
+    assert {one["id"] for one in manifest["figures"]} == {spec.id for spec in SPECS}
+    largest = read(folder / f"largest_people.{form}")
+    assert largest.columns == ["person_id"]
+    assert largest["person_id"].str.len_chars().unique().to_list() == [26]
+
+
+def test_nothing_personal_is_in_an_export(line: CommandLine, cohort: Any) -> None:
+    """No raw value is in figures or graph, and no token is in the figures."""
+    line.does("export", "stats", "--out", "clean", "--format", "json", *TO)
+    line.does("export", "graph", "--out", "clean-graph", *TO)
+    figures = (line.folder / "clean" / "figures.json").read_text()
+    graph = (line.folder / "clean-graph" / "graph.graphml").read_text()
+    values = {value for _, value in personal_values(cohort[0]) if len(value) > 6}
+    assert not [value for value in values if value in figures or value in graph]
+    tokens = {node.rpartition(":")[2] for node in nx.parse_graphml(graph).nodes}
+    assert len(tokens) > 500
+    assert not [token for token in tokens if token in figures]
+
+
+def test_export_graph_in_both_forms(line: CommandLine) -> None:
+    """GraphML and Parquet say the same: links between keys, and whose each key is."""
+    line.does("export", "graph", "--out", "graph-xml", "--format", "graphml", *TO)
+    line.does("export", "graph", "--out", "graph-tables", "--format", "parquet", *TO)
+    graph = nx.read_graphml(line.folder / "graph-xml" / "graph.graphml")
+    links = pl.read_parquet(line.folder / "graph-tables" / "links.parquet")
+    members = pl.read_parquet(line.folder / "graph-tables" / "members.parquet")
+    assert (links.columns, members.columns) == (["left", "right"], ["person_id", "node"])
+    edges = {frozenset(edge) for edge in graph.edges}
+    assert edges == {frozenset(pair) for pair in links.rows()} | {
+        frozenset((f"person:{person}", node)) for person, node in members.rows()
+    }
+    assert not any(data for _, data in graph.nodes(data=True))
+
+
+def exported(line: CommandLine) -> Iterator[tuple[Any, ...]]:
+    """The rows of the register."""
+    with sqlite3.connect(line.folder / ".kinfold" / "register.sqlite3") as register:
+        yield from register.execute("SELECT what, recipient, purpose, people FROM exported")
+
+
+def test_export_profiles_of_who_allows_it(line: CommandLine) -> None:
+    """Only who granted the purpose is in it, with what it covers and no token; and it is logged."""
+    line.does("export", "profiles", "--for", "analytics", "--out", "people.parquet", *TO)
+    people = pl.read_parquet(line.folder / "people.parquet")
+    assert people.height > 50
+    assert people["identifiers"].null_count() == people.height
+    assert "token" not in people.write_json()
+    for person in people["person_id"].head(3):
+        told = line.does("get", person, "--local", "--for", "analytics", "--json").json
+        assert told["person_id"] == person
+    assert ("profiles", "lab", "analytics", people.height) in set(exported(line))
+    with sqlite3.connect(line.folder / ".kinfold" / "register.sqlite3") as register:
+        listed = register.execute("SELECT person FROM exported_person").fetchall()
+    assert {person for (person,) in listed} == set(people["person_id"])
+    everybody = line.does("stats", "--figure", "people_by_kind", "--json").json["cells"]
+    assert people.height < max(cell["value"] or 0 for cell in everybody)
+
+
+def test_who_withholds_is_left_out(line: CommandLine) -> None:
+    """For a purpose that needs a yes, whoever did not say yes is not in the file."""
+    line.does("export", "profiles", "--for", "marketing", "--out", "marketing.parquet", *TO)
+    for row in pl.read_parquet(line.folder / "marketing.parquet").to_dicts():
+        states = {one["purpose"]: one.get("granted") for one in orjson.loads(row["consents"])}
+        assert states["marketing"] is True
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("stats", "--figure", "email:ann@example.org"),
+        ("stats", "--person", "7mbo5n2ecnlkdgwdmqvq4zs3ya"),
+        ("stats", "--statistics-minimum", "1"),
+        ("export", "stats", "--out", "x", "--where", "source=web"),
+        ("export", "profiles", "--for", "nothing", "--out", "x", *TO),
+        ("export", "graph", "--out", "x"),
+    ],
+)
+def test_a_filter_on_one_person_is_refused(line: CommandLine, asked: tuple[str, ...]) -> None:
+    """There is no way to ask about some people only, nor for less than the least minimum."""
+    line.fails(2, *asked)
+    assert not (line.folder / "x").exists()
+
+
+def test_nothing_is_overwritten(line: CommandLine) -> None:
+    """An export never replaces what is there."""
+    (line.folder / "taken").mkdir()
+    line.fails(2, "export", "stats", "--out", "taken")
+    assert not list(Path(line.folder / "taken").iterdir())
