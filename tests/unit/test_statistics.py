@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -159,3 +160,12 @@ def test_every_figure_is_defined_once() -> None:
     world.run([])
     ids = [figure.spec.id for figure in all_figures(world.graph)]
     assert ids == [spec.id for spec in SPECS if spec.id != "dead_letters"]
+
+
+def test_the_document_defines_every_figure() -> None:
+    """docs/statistics.md says of each figure what it means and how it is counted, word for word."""
+    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text("utf-8")
+    for spec in SPECS:
+        assert f"**`{spec.id}`**" in text
+        assert spec.meaning in text
+        assert spec.counted in text
