@@ -127,7 +127,10 @@ def _groups(groups: Mapping[str, Any]) -> list[str]:
         for own in groups["groups"]
     ]
     apart = "".join(f"{groups['apart'][rate]:>10.4f}" for rate in rates)
-    return [*lines, f"  {fit('furthest apart', 26)}{'':>9}{apart}"]
+    lines.append(f"  {fit('furthest apart', 26)}{'':>9}{apart}")
+    beyond = groups["beyond_chance"]
+    told = f"differ beyond chance: {', '.join(beyond)}" if beyond else "none beyond chance"
+    return [*lines, f"  {told} (95 % intervals of the shares)"]
 
 
 def wrapped(sentences: Iterable[str], mark: str = "- ", width: int = 80) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from identity.matching.estimates import at_threshold
 from identity.matching.model import MatchModel
@@ -16,6 +18,8 @@ LEAST = 20
 """Records that a group must have to be told of by itself."""
 MOST = 30
 """Groups in a column; one that holds more names something else than groups."""
+_Z = 1.959964
+"""Standard deviations that hold 95 % of a normal distribution."""
 OTHERS, UNSAID = "(smaller groups)", "(unsaid)"
 
 
@@ -51,6 +55,8 @@ def rates(column: str, groups: Sequence[str], resolved: Resolved, model: MatchMo
     - `expected_precision`, `expected_recall`: of the pairs linked with an end
       in the group, by the model's own probabilities.
     - `apart`: the greatest rate of a group less the least one.
+    - `beyond_chance`: rates of which the 95 % intervals (`matched_interval`,
+      `withheld_interval`; Wilson, 1927) of those two groups do not meet.
     """
     names = sorted(set(groups))
     place = {name: number for number, name in enumerate(names)}
@@ -72,17 +78,38 @@ def rates(column: str, groups: Sequence[str], resolved: Resolved, model: MatchMo
                 "records": int(own.sum()),
                 "matched": round(float(company[own].mean()), 4),
                 "withheld": round(float(withheld[own].mean()), 4),
+                "matched_interval": _interval(company[own]),
+                "withheld_interval": _interval(withheld[own]),
                 "expected_precision": expected.precision,
                 "expected_recall": expected.recall,
             }
         )
-    return {"column": column, "groups": told, "apart": _apart(told)}
+    named = [own for own in told if own["group"] not in (OTHERS, UNSAID)] or told
+    return {
+        "column": column,
+        "groups": told,
+        "apart": _apart(named),
+        "beyond_chance": [rate for rate in ("matched", "withheld") if _differs(named, rate)],
+    }
 
 
 def _apart(told: Sequence[dict[str, Any]]) -> dict[str, float]:
-    named = [own for own in told if own["group"] not in (OTHERS, UNSAID)] or told
     rates_told = ("matched", "withheld", "expected_precision", "expected_recall")
     return {
-        rate: round(max(own[rate] for own in named) - min(own[rate] for own in named), 4)
+        rate: round(max(own[rate] for own in told) - min(own[rate] for own in told), 4)
         for rate in rates_told
     }
+
+
+def _differs(told: Sequence[dict[str, Any]], rate: str) -> bool:
+    lows, highs = zip(*(own[f"{rate}_interval"] for own in told), strict=True)
+    return bool(max(lows) > min(highs))
+
+
+def _interval(found: NDArray[np.bool_]) -> list[float]:
+    """Wilson's 95 % interval of a share."""
+    count, share = len(found), float(found.mean())
+    spread = _Z * _Z / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / 4 / count)
+    return [round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4)]
