@@ -34,9 +34,12 @@ from ingest.source import (
     SourceUnavailable,
     TakenOver,
 )
+from profiles.audit import AuditUnavailable
 
 FENCED_AT_MOST = 5
 _Answer = TypeVar("_Answer")
+Audit = Callable[[Sequence[Contribution], Sequence[Outcome]], None]
+"""Logs what a commit counted (`ingest.auditing.Auditor`)."""
 
 
 class _Stopped(Exception):
@@ -93,7 +96,7 @@ class Pipeline:
 
     `now_us` gives the time, microseconds since 1970 UTC. `stop`, once set, ends
     `run` after the batch at hand. `replay` begins at the partition's beginning
-    instead of its checkpoint.
+    instead of its checkpoint. `audit` hears of every commit before it is settled.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Pipeline:
         stop: threading.Event,
         patience: Patience | None = None,
         replay: bool = False,
+        audit: Audit | None = None,
     ) -> None:
         self.partition = partition
         self.tally = Tally()
@@ -121,6 +125,7 @@ class Pipeline:
         self._stop = stop
         self._patience = patience or Patience()
         self._replay = replay
+        self._audit = audit
         self._reader: PartitionReader | None = None
         self._checkpoint = Checkpoint(partition, b"", 0)
         self._settled = b""
@@ -211,7 +216,7 @@ class Pipeline:
 
         1. Read it, and understand each signal.
         2. Commit what counts; the checkpoint moves past the batch before.
-        3. Make the dead letters durable.
+        3. Make the dead letters durable, and what was decided known to the audit log.
         4. Only now is the batch settled; the next commit says so.
         5. Let the source forget what the checkpoint has passed.
         """
@@ -230,6 +235,9 @@ class Pipeline:
         written = self._writer.take()
         if written:
             self._patiently(lambda: self._letters.keep(written))
+        audit = self._audit
+        if audit is not None:
+            self._patiently(lambda: audit(contributions, outcomes))
         self._settled = received[-1].position
         self._acknowledge()
         counts = Counter(outcomes)
@@ -301,7 +309,7 @@ class Pipeline:
                 return action()
             except PartitionTaken:
                 wait_ms = self._patience.taken_ms
-            except (StoreUnavailable, SourceUnavailable, LettersUnavailable):
+            except (StoreUnavailable, SourceUnavailable, LettersUnavailable, AuditUnavailable):
                 self.tally.retries += 1
                 wait_ms = pause_ms
                 pause_ms = min(2 * pause_ms, self._patience.retry_most_ms)

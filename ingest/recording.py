@@ -9,6 +9,7 @@ from identity.model import Contribution
 from identity.refused import Refused
 from identity.store import Batch, Fenced, GraphStore, Outcome
 from ingest.intake import Intake
+from ingest.pipeline import Audit
 from ingest.rejected import Rejected
 from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import ASSURANCE_AUTHENTICATED, Signal
@@ -61,6 +62,8 @@ class ConsentRecorder:
 
         Raises:
             StoreError: nothing was recorded.
+            AuditUnavailable: it may count already, but was not logged: record it
+                again, under the same id.
         """
         refused = self._unknown(request)
         if refused is not None:
@@ -105,8 +108,9 @@ class ConsentRecorder:
 class IntoStore:
     """Puts signals straight into a graph store: where no topic lies before it. One per thread."""
 
-    def __init__(self, store: GraphStore) -> None:
+    def __init__(self, store: GraphStore, audit: Audit) -> None:
         self._store = store
+        self._audit = audit
 
     def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
         """See `Put`. Others may record at the same time: whoever is fenced tries again."""
@@ -119,6 +123,7 @@ class IntoStore:
                 )
             except Fenced:
                 continue
+            self._audit((understood,), (outcome,))
             return outcome
         return Refused(14, "STORE_UNAVAILABLE")
 

@@ -11,6 +11,7 @@ from identity.store import Batch, Checkpoint, GraphStore, Outcome
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes
 from ingest.forms import Understanding
 from ingest.letter_writing import LetterWriter
+from ingest.pipeline import Audit
 from ingest.rejected import Rejected
 from ingest.source import Form, Received
 from profiles.sealing import Unreadable
@@ -58,12 +59,14 @@ class Resender:
         envelopes: Envelopes,
         understanding: Callable[[str], Understanding | None],
         now_us: Callable[[], int],
+        audit: Audit | None = None,
     ) -> None:
         self._store = store
         self._letters = letters
         self._envelopes = envelopes
         self._understanding = understanding
         self._now_us = now_us
+        self._audit = audit
         self._checkpoint: Checkpoint | None = None
 
     def send(self, letters: Iterable[DeadLetter]) -> Resent:
@@ -80,7 +83,10 @@ class Resender:
 
     def _send(self, letters: Sequence[DeadLetter], resent: Resent) -> None:
         read = [each for letter in letters for each in self._read(letter, resent)]
-        outcomes = self._commit([each.contribution for each in read])
+        contributions = [each.contribution for each in read]
+        outcomes = self._commit(contributions)
+        if self._audit is not None:
+            self._audit(contributions, outcomes)
         dead: dict[str, str] = {}
         replacing: list[DeadLetter] = []
         for each, outcome in zip(read, outcomes, strict=True):

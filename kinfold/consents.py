@@ -8,6 +8,7 @@ from collections.abc import Callable
 from identity.store import GraphStore
 from ingest.recording import ConsentRecorder, IntoStore, IntoTopic, Put
 from ingest.v1.signal_pb2 import Signal
+from kinfold.auditing import open_auditor
 from kinfold.clusters import cluster_of
 from kinfold.settings import Settings
 from kinfold.wiring import Policies, namer, now_us, open_builder, open_intake, open_tokens
@@ -41,7 +42,11 @@ def open_recorder(
     store: GraphStore,
 ) -> Recorder:
     """A recorder for one thread, which owns the store."""
-    put: Put = IntoTopic(_publish(settings)) if settings.pulsar.url else IntoStore(store)
+    put: Put
+    if settings.pulsar.url:
+        put = IntoTopic(_publish(settings))
+    else:
+        put = IntoStore(store, open_auditor(settings, vault))
     intake = open_intake(settings, policies, vault)
     return ConsentRecorder(intake, answers.unknown, put, lambda: secrets.token_hex(16), now_us)
 

@@ -16,6 +16,7 @@ from ingest.letter_writing import LetterWriter
 from ingest.mapping import RowMapping
 from ingest.pipeline import Pipeline
 from ingest.source import SignalSource
+from kinfold.auditing import open_auditor
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import Policies, now_us, open_intake, open_sealer
 from profiles.vault import KeyVault
@@ -105,4 +106,5 @@ class Intaking:
             now_us=now_us,
             stop=stop,
             replay=replay,
+            audit=open_auditor(self.settings, self.vault),
         )

@@ -58,6 +58,9 @@ class KeyVault(Protocol):
     def order_key(self) -> bytes:
         """The key of canonical order and of signal names; never rotates."""
 
+    def audit_key(self) -> bytes:
+        """The key of the audit log's tokens; never rotates, and opens nothing else."""
+
     def current_epoch(self) -> int:
         """The epoch under which to seal now: 1, 2, …"""
 

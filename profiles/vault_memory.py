@@ -15,6 +15,7 @@ class MemoryVault:
         self._token_keys = (random(KEY_BYTES),)
         self._order_key = random(KEY_BYTES)
         self._epochs = {1: random(KEY_BYTES)}
+        self._audit_key = random(KEY_BYTES)
 
     def token_keys(self) -> tuple[bytes, ...]:
         """See `KeyVault`."""
@@ -23,6 +24,10 @@ class MemoryVault:
     def order_key(self) -> bytes:
         """See `KeyVault`."""
         return self._order_key
+
+    def audit_key(self) -> bytes:
+        """See `KeyVault`."""
+        return self._audit_key
 
     def current_epoch(self) -> int:
         """See `KeyVault`."""

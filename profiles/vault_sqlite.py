@@ -29,7 +29,7 @@ from profiles.vault import (
 
 _NONCE_BYTES = 12
 _BUSY_S = 10.0
-_TOKEN, _ORDER, _EPOCH = "token", "order", "epoch"
+_TOKEN, _ORDER, _EPOCH, _AUDIT = "token", "order", "epoch", "audit"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
     role TEXT NOT NULL,
@@ -71,7 +71,7 @@ class SqliteVault:
         self._db.execute("PRAGMA synchronous=FULL")
         with self._writing():
             self._db.execute(_SCHEMA)
-            for role in (_TOKEN, _ORDER, _EPOCH):
+            for role in (_TOKEN, _ORDER, _EPOCH, _AUDIT):
                 if self._newest(role) is None:
                     self._add(role, 1)
 
@@ -86,6 +86,10 @@ class SqliteVault:
     def order_key(self) -> bytes:
         """See `KeyVault`."""
         return self._key(_ORDER, 1)
+
+    def audit_key(self) -> bytes:
+        """See `KeyVault`."""
+        return self._key(_AUDIT, 1)
 
     def current_epoch(self) -> int:
         """See `KeyVault`."""

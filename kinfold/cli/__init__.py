@@ -15,6 +15,7 @@ from ingest.dead_letters import LettersError
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
 from kinfold.models import ModelsError
 from kinfold.settings import SettingsError
+from profiles.audit import AuditError
 from profiles.feed import FeedError
 from profiles.read_view import ViewError
 from profiles.sealing import Unreadable
@@ -31,6 +32,7 @@ VERBS = {
     "lineage": "kinfold.cli.lineage",
     "model": "kinfold.cli.model",
     "consent": "kinfold.cli.consent",
+    "audit": "kinfold.cli.audit",
     "dead-letters": "kinfold.cli.dead_letters",
     "evaluate": "kinfold.cli.evaluate",
     "stats": "kinfold.cli.stats",
@@ -41,7 +43,7 @@ VERBS = {
 
 
 FAILURES = (
-    StoreError, VaultError, ViewError, LettersError, FeedError, ModelsError, Unreadable,
+    AuditError, StoreError, VaultError, ViewError, LettersError, FeedError, ModelsError, Unreadable,
 )  # fmt: skip
 """What any verb may meet that is nobody's mistake; the words hold no value and no driver's text."""
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes, LettersError
 from ingest.forms import Understanding
 from ingest.resending import Resender, Resent
+from kinfold.auditing import open_auditor
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, fail, print_json
 from kinfold.feeds import open_feed
@@ -139,7 +140,8 @@ def _send(
                 return None
 
         envelopes = Envelopes(open_sealer(vault), vault.order_key())
-        resent = Resender(store, letters, envelopes, understanding, now_us).send(chosen)
+        audit = open_auditor(settings, vault)
+        resent = Resender(store, letters, envelopes, understanding, now_us, audit).send(chosen)
         upkeep = open_upkeep(settings, policies, vault, store, feed)
         stack.callback(upkeep.release)
         upkeep.settle()

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from identity.refused import Refused
 from identity.store import StoreUnavailable
 from profiles.access import Grant
+from profiles.audit import AuditUnavailable
 from profiles.serve.errors import refuse, status_of
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def outcome_of(work: Work, request: bytes, grant: Grant) -> bytes | Refused:
         return work(request, grant)
     except DecodeError:
         return _MALFORMED
-    except StoreUnavailable:
+    except (StoreUnavailable, AuditUnavailable):
         return _STORE_UNAVAILABLE
     except Exception as error:  # noqa: BLE001  no failure may reach the caller in a driver's words
         _LOG.error("a call failed: %s at %s", type(error).__name__, where(error))

@@ -19,11 +19,18 @@ class KeyVaultContract:
         """Every key read once is read again, by whoever opens the vault next."""
         first = open_vault()
         epoch = first.new_epoch()
-        seen = (first.token_keys(), first.order_key(), first.epoch_key(1), first.epoch_key(epoch))
+        seen = (
+            first.token_keys(),
+            first.order_key(),
+            first.audit_key(),
+            first.epoch_key(1),
+            first.epoch_key(epoch),
+        )
         again = open_vault()
         assert seen == (
             again.token_keys(),
             again.order_key(),
+            again.audit_key(),
             again.epoch_key(1),
             again.epoch_key(epoch),
         )
@@ -62,7 +69,8 @@ class KeyVaultContract:
         """No two keys of a vault are alike, and each holds 32 bytes."""
         vault = open_vault()
         vault.new_epoch()
-        keys = [*vault.token_keys(), vault.order_key(), vault.epoch_key(1), vault.epoch_key(2)]
+        named = (vault.order_key(), vault.audit_key())
+        keys = [*vault.token_keys(), *named, vault.epoch_key(1), vault.epoch_key(2)]
         assert {len(key) for key in keys} == {KEY_BYTES}
         assert len(set(keys)) == len(keys)
 

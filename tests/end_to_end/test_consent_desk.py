@@ -43,3 +43,27 @@ def test_the_same_decision_again_is_known(tmp_path: Path) -> None:
     named = ("--signal-id", "call-1", "--at", "2026-03-01T12:00:00Z")
     assert line.does(*record, *named, "--json").json == {"signal_id": "call-1", "known": False}
     assert line.does(*record, *named).out == "known already as signal call-1; nothing changed\n"
+
+
+def test_decisions_are_in_the_audit_log_and_proved(tmp_path: Path) -> None:
+    """Shown by identifier, sound, with a proof that holds until somebody takes something out."""
+    line = CommandLine(tmp_path)
+    line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"), ANN, **VIEWED)))
+    kept = line.does("audit", "verify", "--json").json
+    assert (kept["size"], kept["sound"]) == (0, True)
+    for choice in ("--grant", "--withdraw"):
+        line.does("consent", "record", "login:ann", "--purpose", "sale", choice, *DESK)
+    entries = line.does("audit", "show", "--of", "login:ann", "--json").json_lines
+    assert [entry["what"]["purpose:sale"] for entry in entries] == [True, False]
+    assert line.does("audit", "show", "--of", ":".join(ANN)).out == "no such entries\n"
+    assert "hotline" not in line.does("audit", "show").out
+    proof = tmp_path / "proof.json"
+    proof.write_text(line.does("audit", "prove", "0").out)
+    head = line.does("audit", "verify", "--json").json
+    since = f"{head['size']}:{head['root']}"
+    line.does("consent", "record", "login:ann", "--purpose", "sale", "--grant", *DESK)
+    line.does("audit", "verify", "--since", since, "--proof", "proof.json")
+    (tmp_path / ".kinfold" / "audit.sqlite3").unlink()
+    line.does("consent", "record", "login:ann", "--purpose", "sale", "--grant", *DESK)
+    line.fails(1, "audit", "verify", "--since", since)
+    line.fails(1, "audit", "verify", "--proof", "proof.json")

@@ -85,6 +85,11 @@ def here(
              "--at", "soon"], "--at: write RFC 3339"),
         (2, ["consent", "record", "login:ann", "--purpose", "sale", "--grant", "--source", "d",
              "--signal-id", "call-1"], "DECIDED_AT_MISSING"),
+        (2, ["audit", "prove"], "INDEX: name an entry"),
+        (2, ["audit", "verify", "--since", "soon"], "--since: write SIZE:ROOT"),
+        (1, ["audit", "verify", "--since", "9:" + 64 * "0"], "does not begin with what it was"),
+        (2, ["audit", "verify", "--proof", "bad.toml"], "--proof: bad.toml is not a proof"),
+        (1, ["audit", "verify", "--proof", "none.json"], "cannot use none.json"),
         (1, ["dead-letters", "--show", "none"], "no such letter"),
         (2, ["expire", "--kind", "nose", "--before", "2026-01-01"], "invalid choice"),
         (2, ["expire", "--kind", "link", "--before", "soon"], "not a date"),
@@ -161,4 +166,4 @@ def test_a_port_that_is_taken(line: CommandLine) -> None:
 
 
 _VERBS = ("demo", "generate", "ingest", "run", "serve", "get", "explain", "lineage",
-          "consent", "dead-letters", "expire", "doctor")  # fmt: skip
+          "consent", "audit", "dead-letters", "expire", "doctor")  # fmt: skip

@@ -13,9 +13,11 @@ import pytest
 from identity.engines.memory import MemoryGraphStore
 from identity.refused import Refused
 from identity.serve import IdentityAnswers
+from ingest.auditing import Auditor
 from ingest.recording import ConsentRecorder, IntoStore, IntoTopic
 from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import Signal
+from profiles.audit_sqlite import SqliteAuditLog
 from profiles.consent_answers import ConsentAnswers
 from profiles.serve.identity_service import ConsentSource, IdentitySource
 from profiles.serve.options import ServeOptions
@@ -76,13 +78,14 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     served = Served(tmp_path)
     served.take(signal(("email", "ann@posteo.net"), ("login", "ann"), **viewed("sport")))
     numbers = itertools.count(1)
+    log = SqliteAuditLog(tmp_path / "audit.sqlite3", b"k" * 32)
     answers = ConsentAnswers(served.purposes, served.naming, served.builder.seen)
 
     def open_recorder(store: MemoryGraphStore) -> ConsentRecorder:
         return ConsentRecorder(
             served.new_intake(),
             answers.unknown,
-            IntoStore(store),
+            IntoStore(store, Auditor(log, served.clock_us)),
             lambda: f"desk-{next(numbers)}",
             served.clock_us,
         )
@@ -98,6 +101,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     )
     with serving(server) as channel:
         yield Desk(served, ConsentServiceStub(channel), ProfileServiceStub(channel), source)
+    assert len(list(log.entries())) == log.head().size
+    log.close()
     served.close()
 
 
