@@ -6,6 +6,7 @@ from pathlib import Path
 
 from identity.serve import IdentityAnswers
 from kinfold.consents import open_consents
+from kinfold.figures_served import export_stats
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import Policies, namer, open_lookup, open_store, open_tokens
 from profiles.read_view import ReadView
@@ -53,7 +54,10 @@ def open_server(
     name_of = namer(settings, policies, open_tokens(vault))
     consents = open_consents(settings, policies, vault)
     identity = IdentitySource(
-        lambda: open_store(settings), IdentityAnswers(policies.identity, name_of), consents
+        lambda: open_store(settings),
+        IdentityAnswers(policies.identity, name_of),
+        consents,
+        lambda request: export_stats(settings, request),
     )
     lookup = open_lookup(settings, policies, vault, view)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

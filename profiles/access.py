@@ -28,6 +28,7 @@ METHODS: Final[Mapping[str, str]] = {
     "identity.v1.IdentityService/ResolveIdentity": "reads identity",
     "identity.v1.IdentityService/ExplainLink": "reads identity",
     "identity.v1.IdentityService/GetLineage": "reads identity",
+    "identity.v1.IdentityService/ExportStats": "exports figures",
 }
 """Every method that is served, and what who may call it can do. A method that is not here cannot
 be served."""

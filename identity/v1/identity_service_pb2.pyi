@@ -345,3 +345,95 @@ class LineageEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LineageEntry: _TypeAlias = LineageEntry  # noqa: Y015
+
+@_typing.final
+class ExportStatsRequest(_message.Message):
+    """Asks for figures. There is no way to ask about some people only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIGURES_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    recipient: _builtins.str
+    """Who they are for, as the register and the manifest say it."""
+    @_builtins.property
+    def figures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of figures; none means all."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the recipient must have deleted them; unset: no date."""
+
+    def __init__(
+        self,
+        *,
+        figures: _abc.Iterable[_builtins.str] | None = ...,
+        recipient: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "figures", b"figures", "recipient", b"recipient"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportStatsRequest: _TypeAlias = ExportStatsRequest  # noqa: Y015
+
+@_typing.final
+class ExportStatsResponse(_message.Message):
+    """The manifest, or one figure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MANIFEST_JSON_FIELD_NUMBER: _builtins.int
+    FIGURE_FIELD_NUMBER: _builtins.int
+    manifest_json: _builtins.str
+    """Snapshot, policy, thresholds, terms, and the figures' definitions, as JSON."""
+    @_builtins.property
+    def figure(self) -> Global___ReleasedFigure:
+        """One figure."""
+
+    def __init__(
+        self,
+        *,
+        manifest_json: _builtins.str = ...,
+        figure: Global___ReleasedFigure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["figure", b"figure", "manifest_json", b"manifest_json", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figure", b"figure", "manifest_json", b"manifest_json", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["manifest_json", "figure"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExportStatsResponse: _TypeAlias = ExportStatsResponse  # noqa: Y015
+
+@_typing.final
+class ReleasedFigure(_message.Message):
+    """One figure as it may be shared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CELLS_ARROW_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id, as in the manifest."""
+    cells_arrow: _builtins.bytes
+    """Its cells in the Arrow IPC file format: group, part, value (null: withheld),
+    note, and what the value is rounded to.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        cells_arrow: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells_arrow", b"cells_arrow", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleasedFigure: _TypeAlias = ReleasedFigure  # noqa: Y015

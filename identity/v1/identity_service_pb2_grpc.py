@@ -50,6 +50,11 @@ class IdentityServiceStub(object):
                 request_serializer=identity_dot_v1_dot_identity__service__pb2.GetLineageRequest.SerializeToString,
                 response_deserializer=identity_dot_v1_dot_identity__service__pb2.GetLineageResponse.FromString,
                 _registered_method=True)
+        self.ExportStats = channel.unary_stream(
+                '/identity.v1.IdentityService/ExportStats',
+                request_serializer=identity_dot_v1_dot_identity__service__pb2.ExportStatsRequest.SerializeToString,
+                response_deserializer=identity_dot_v1_dot_identity__service__pb2.ExportStatsResponse.FromString,
+                _registered_method=True)
 
 
 class IdentityServiceServicer(object):
@@ -89,6 +94,18 @@ class IdentityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportStats(self, request, context):
+        """Hands out figures of one moment of the graph that give nobody away, and
+        enters that in the register: first the manifest, then a message per figure
+        in the order of the manifest.
+
+        Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+        UNAVAILABLE (STORE_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IdentityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -106,6 +123,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.GetLineage,
                     request_deserializer=identity_dot_v1_dot_identity__service__pb2.GetLineageRequest.FromString,
                     response_serializer=identity_dot_v1_dot_identity__service__pb2.GetLineageResponse.SerializeToString,
+            ),
+            'ExportStats': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportStats,
+                    request_deserializer=identity_dot_v1_dot_identity__service__pb2.ExportStatsRequest.FromString,
+                    response_serializer=identity_dot_v1_dot_identity__service__pb2.ExportStatsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -190,6 +212,33 @@ class IdentityService(object):
             '/identity.v1.IdentityService/GetLineage',
             identity_dot_v1_dot_identity__service__pb2.GetLineageRequest.SerializeToString,
             identity_dot_v1_dot_identity__service__pb2.GetLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/identity.v1.IdentityService/ExportStats',
+            identity_dot_v1_dot_identity__service__pb2.ExportStatsRequest.SerializeToString,
+            identity_dot_v1_dot_identity__service__pb2.ExportStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,14 @@ class IdentityServiceStub:
     Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
     DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
     """
+    ExportStats: _grpc.UnaryStreamMultiCallable[_identity_service_pb2.ExportStatsRequest, _identity_service_pb2.ExportStatsResponse]
+    """Hands out figures of one moment of the graph that give nobody away, and
+    enters that in the register: first the manifest, then a message per figure
+    in the order of the manifest.
+
+    Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+    UNAVAILABLE (STORE_UNAVAILABLE).
+    """
 
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
@@ -80,6 +88,14 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
 
     Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
     DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
+    """
+    ExportStats: _aio.UnaryStreamMultiCallable[_identity_service_pb2.ExportStatsRequest, _identity_service_pb2.ExportStatsResponse]  # type: ignore[assignment]
+    """Hands out figures of one moment of the graph that give nobody away, and
+    enters that in the register: first the manifest, then a message per figure
+    in the order of the manifest.
+
+    Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+    UNAVAILABLE (STORE_UNAVAILABLE).
     """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -122,6 +138,20 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
         DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def ExportStats(
+        self,
+        request: _identity_service_pb2.ExportStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_identity_service_pb2.ExportStatsResponse], _abc.AsyncIterator[_identity_service_pb2.ExportStatsResponse]]:
+        """Hands out figures of one moment of the graph that give nobody away, and
+        enters that in the register: first the manifest, then a message per figure
+        in the order of the manifest.
+
+        Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+        UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -62,6 +62,7 @@ REASONS: Mapping[str, Reason] = {
     ),
     "MASK_INVALID": Reason(INVALID_ARGUMENT, "the mask may name whole top-level fields of Profile"),
     "PURPOSE_UNKNOWN": Reason(INVALID_ARGUMENT, "the policy does not have this purpose"),
+    "FIGURE_UNKNOWN": Reason(INVALID_ARGUMENT, "there is no figure of this id"),
     "BATCH_TOO_LARGE": Reason(INVALID_ARGUMENT, "a batch has at most 500 lookups"),
     "PROFILE_NOT_FOUND": Reason(NOT_FOUND, "there is no profile to be seen for this subject"),
     "UNKNOWN_IDENTIFIER": Reason(NOT_FOUND, "the identifier stands for nobody"),

@@ -4,7 +4,7 @@ lookups' threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Barrier, local
@@ -19,6 +19,7 @@ from identity.store import GraphStore
 from identity.v1.identity_service_pb2 import (
     DESCRIPTOR,
     ExplainLinkRequest,
+    ExportStatsRequest,
     GetLineageRequest,
     ResolveIdentityRequest,
 )
@@ -56,6 +57,10 @@ class ConsentSource:
     open_recorder: Callable[[GraphStore], Recorder]
 
 
+Release = Callable[[ExportStatsRequest], Iterable[Message] | Refused]
+"""Hands figures out: whatever is in its answer is in the register before it returns."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentitySource:
     """Where identity is answered from. `open_store` is called once in each thread that needs it."""
@@ -63,6 +68,7 @@ class IdentitySource:
     open_store: Callable[[], GraphStore]
     answers: IdentityAnswers
     consents: ConsentSource | None = None
+    figures: Release | None = None
 
 
 class IdentityService:
@@ -94,6 +100,7 @@ class IdentityService:
                 "ExplainLink": self._work(ExplainLinkRequest.FromString, answers.explain),
                 "GetLineage": self._work(GetLineageRequest.FromString, answers.lineage),
             },
+            {} if self._source.figures is None else {"ExportStats": self._figures()},
         )
         if self._source.consents is None:
             return (identity,)
@@ -111,13 +118,38 @@ class IdentityService:
         return (identity, consent)
 
     def _handler(
-        self, service: str, work: Mapping[str, Work]
+        self,
+        service: str,
+        work: Mapping[str, Work],
+        streams: Mapping[str, grpc.RpcMethodHandler[bytes, bytes]] | None = None,
     ) -> grpc.GenericRpcHandler[bytes, bytes]:
         methods = {
             name: grpc.unary_unary_rpc_method_handler(self._method(f"{service}/{name}", method))
             for name, method in work.items()
         }
-        return grpc.method_handlers_generic_handler(service, methods)
+        return grpc.method_handlers_generic_handler(service, {**methods, **(streams or {})})
+
+    def _figures(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """ExportStats: the whole answer is made as one work, then sent piece by piece."""
+        release = self._source.figures
+        assert release is not None, "only called where figures are served"
+        guard = Guard(self._access, f"{SERVICE}/ExportStats", secured=self._options.tls is not None)
+
+        def call(request: bytes, context: Context) -> Iterator[bytes]:
+            pieces: list[bytes] = []
+
+            def work(asked: bytes, _grant: Grant) -> bytes | Refused:
+                outcome = release(ExportStatsRequest.FromString(asked))
+                if isinstance(outcome, Refused):
+                    return outcome
+                pieces.extend(piece.SerializeToString() for piece in outcome)
+                return b""
+
+            unary(work, guard, self._gate, self._options.max_answer_bytes)(request, context)
+            yield from pieces
+
+        call.experimental_thread_pool = self._pool  # type: ignore[attr-defined]  # grpc reads it
+        return grpc.unary_stream_rpc_method_handler(call)
 
     def close(self) -> None:
         """Close every thread's store in the thread that opened it, then end the threads."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import networkx as nx
 import orjson
 import polars as pl
 import pytest
 
+from identity.v1.identity_service_pb2 import ExportStatsRequest
+from identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from kinfold.generate.spec import CohortSpec
 from kinfold.statistics.figures import SPECS
 from tests.support.cohort import lines, made, personal_values
@@ -153,6 +157,30 @@ def test_a_filter_on_one_person_is_refused(line: CommandLine, asked: tuple[str, 
     """There is no way to ask about some people only, nor for less than the least minimum."""
     line.fails(2, *asked)
     assert not (line.folder / "x").exists()
+
+
+def test_export_stats_over_grpc(line: CommandLine) -> None:
+    """ExportStats streams the manifest and then each figure, the same as the command line tells."""
+    wanted = ["known", "reach"]
+    told = line.does("stats", "--figure", "known", "--figure", "reach", "--json").json
+    with line.serving() as address, grpc.insecure_channel(address) as channel:
+        stub = IdentityServiceStub(channel)
+        request = ExportStatsRequest(figures=wanted, recipient="board")
+        request.expires_at.FromJsonString("2030-01-31T00:00:00Z")
+        manifest, *figures = stub.ExportStats(request, timeout=60)
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub.ExportStats(ExportStatsRequest(figures=["ann"]), timeout=60))
+    said = orjson.loads(manifest.manifest_json)
+    assert (said["recipient"], said["expires_at"][:10]) == ("board", "2030-01-31")
+    assert [each.figure.id for each in figures] == wanted
+    cells = [
+        {"figure": each.figure.id, **cell}
+        for each in figures
+        for cell in pl.read_ipc(io.BytesIO(each.figure.cells_arrow)).to_dicts()
+    ]
+    assert cells == told["cells"]
+    assert "FIGURE_UNKNOWN" in str(refused.value.details())
+    assert ("figures", "board", "", 0) in set(exported(line))
 
 
 def test_nothing_is_overwritten(line: CommandLine) -> None:

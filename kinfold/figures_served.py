@@ -1,0 +1,56 @@
+"""ExportStats: a release of figures as messages."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import orjson
+
+from identity.refused import Refused
+from identity.store import StoreUnavailable
+from identity.v1.identity_service_pb2 import (
+    ExportStatsRequest,
+    ExportStatsResponse,
+    ReleasedFigure,
+)
+from ingest.dead_letters import LettersUnavailable
+from kinfold.register import RegisterError
+from kinfold.settings import Settings
+from profiles.serve.errors import refuse
+
+
+def export_stats(
+    settings: Settings, request: ExportStatsRequest
+) -> Iterator[ExportStatsResponse] | Refused:
+    """The manifest and each figure, once they are in the register.
+
+    Raises: StoreError, LettersError.
+    """
+    # Here, not above: a server that is never asked for figures need not load what counts them.
+    from kinfold.releasing import released  # noqa: PLC0415
+    from kinfold.statistics.exporting import Release, unknown  # noqa: PLC0415
+
+    if unknown(request.figures):
+        return refuse("FIGURE_UNKNOWN", "figures")
+
+    def pieces(release: Release) -> Iterator[ExportStatsResponse]:
+        yield ExportStatsResponse(manifest_json=orjson.dumps(release.manifest).decode())
+        for each in release.figures:
+            packed = io.BytesIO()
+            each.cells.write_ipc(packed)
+            figure = ReleasedFigure(id=each.spec.id, cells_arrow=packed.getvalue())
+            yield ExportStatsResponse(figure=figure)
+
+    try:
+        return pieces(
+            released(
+                settings,
+                recipient=request.recipient,
+                expires_us=request.expires_at.ToMicroseconds(),
+                place="gRPC",
+                only=tuple(request.figures),
+            )
+        )
+    except (RegisterError, LettersUnavailable) as failure:
+        raise StoreUnavailable("figures cannot be handed out just now") from failure
