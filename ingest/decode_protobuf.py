@@ -62,6 +62,7 @@ def _context(message: signal_pb2.Context) -> raw.Context:
         message.locale,
         message.device_type,
         message.coarse_place,
+        message.site,
     )
 
 

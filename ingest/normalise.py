@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import ua_parser
 
@@ -22,6 +23,7 @@ from ingest.v1 import signal_pb2
 
 MAX_AGENT_CHARS = 2_048
 MAX_NETWORK_CHARS = 256
+MAX_SITE_CHARS = 2_048
 DEVICE_TYPES: Final = frozenset(
     {"phone", "tablet", "desktop", "tv", "speaker", "watch", "car", "sensor", "other"}
 )
@@ -44,6 +46,7 @@ _LOCALE = re.compile(
 )
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
+_HOST = re.compile(r"[^\s/@]+")
 _PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", re.ASCII)
 _PRODUCTS: Final = (
     "Mozilla AppleWebKit KHTML Gecko Chrome Chromium CriOS Safari Mobile Version Firefox FxiOS"
@@ -106,6 +109,17 @@ def _place_cells(context: Context) -> list[str] | Rejected:
             return Rejected("context.coarse_place", "shape", "send ISO 3166-2, for example CH-ZH")
         cells.append(f"place:{context.coarse_place.strip().upper()}")
     return cells
+
+
+def site(address: str) -> str:
+    """The host of an address or host name, in lower case and without `www.`; "" without one."""
+    name = address.strip()
+    try:
+        host = urlsplit(name if "//" in name else f"//{name}").hostname or ""
+    except ValueError:
+        return ""
+    host = host.rstrip(".").removeprefix("www.")
+    return host if _HOST.fullmatch(host) is not None else ""
 
 
 def network(address: str) -> str:

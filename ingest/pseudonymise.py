@@ -11,7 +11,17 @@ from typing import Any, NamedTuple, Protocol
 import msgpack
 
 from identity import normalize
-from identity.model import Assurance, Contribution, EvidenceKind, Fact, Node, NodeKey, token_of
+from identity.model import (
+    DAY_US,
+    HOUR_US,
+    Assurance,
+    Contribution,
+    EvidenceKind,
+    Fact,
+    Node,
+    NodeKey,
+    token_of,
+)
 from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
 from ingest import consents, normalise
@@ -39,6 +49,11 @@ _BEHAVIOURS_CACHED = 16_384
 _ASSURANCES = (Assurance.NONE, Assurance.NONE, Assurance.CLAIMED, Assurance.AUTHENTICATED)
 _SUBJECT_CELLS = {DeviceSeen: ("type:device_seen",), LoggedIn: ("type:logged_in",)}
 _DIGEST_OF = b"kinfold signal"
+_DIGESTED = len(Context._fields) - 1
+"""Fields of a context in every digest; `site`, which came later, only counts where it is said."""
+_NETWORK = "network:"
+_SLOT_US = 2 * HOUR_US
+_SLOTS = DAY_US // _SLOT_US
 
 
 class Sealer(Protocol):
@@ -100,6 +115,7 @@ class Pseudonymiser:
         self._seen = lru_cache(_NODES_CACHED)(self._see)
         self._context = lru_cache(_CONTEXTS_CACHED)(self._read_context)
         self._network = lru_cache(_CONTEXTS_CACHED)(self._network_cell)
+        self._site = lru_cache(_CONTEXTS_CACHED)(self._site_cell)
         self._behaviour_cells = lru_cache(_BEHAVIOURS_CACHED)(normalise.behaviour_cells)
         self._contents: dict[type, Callable[[RawSignal, Any, int], Contribution | Rejected]] = {
             DeviceSeen: self._sighting,
@@ -113,7 +129,7 @@ class Pseudonymiser:
 
     def forget(self) -> None:
         """Empty every cache."""
-        for cached in (self._held, self._seen, self._context, self._network):
+        for cached in (self._held, self._seen, self._context, self._network, self._site):
             cached.cache_clear()
         self._behaviour_cells.cache_clear()
         normalise.agent.cache_clear()
@@ -237,7 +253,7 @@ class Pseudonymiser:
         nodes, device, blocked = seen
         if blocked:
             self.blocked.update(blocked)
-        context = () if signal.context is None else self._context(signal.context)
+        context = () if signal.context is None else self._seen_in(signal.context, signal.event_us)
         if isinstance(context, Rejected):
             return context
         first = nodes[0].key
@@ -265,7 +281,8 @@ class Pseudonymiser:
         assert event_us is not None, "validate.check comes first"
         if len(identifiers) > 1:
             identifiers = tuple(sorted(set(identifiers)))
-        said = (source, signal_id, event_us, assurance or 1, identifiers, context)
+        seen_in = context[:_DIGESTED] if context is not None and not context.site else context
+        said = (source, signal_id, event_us, assurance or 1, identifiers, seen_in)
         keyed = self._keyed.copy()
         keyed.update(self._pack((said, type(content).__name__, _digested(content))))
         most = self._sources.get(source)
@@ -335,11 +352,39 @@ class Pseudonymiser:
 
     # ---- context -----------------------------------------------------------
 
+    def _seen_in(self, said: Context, event_us: int | None) -> tuple[str, ...] | Rejected:
+        """The cells of a context.
+
+        A network also counts in its slot of two hours, of which a day has
+        twelve: devices that change networks together are known by it.
+        """
+        assert event_us is not None, "validate.check comes first"
+        # Addresses of pages are of any number: they have a cache of their own.
+        cells = self._context(said._replace(site="") if said.site else said)
+        if isinstance(cells, Rejected):
+            return cells
+        if cells and cells[0].startswith(_NETWORK):
+            slot = event_us // _SLOT_US % _SLOTS
+            cells += (f"slot:{cells[0][len(_NETWORK) :]}@{slot}",)
+        if said.site:
+            site = self._site(said.site)
+            return site if isinstance(site, Rejected) else (*cells, site)
+        return cells
+
+    def _site_cell(self, address: str) -> str | Rejected:
+        if len(address) > normalise.MAX_SITE_CHARS:
+            hint = f"send at most {normalise.MAX_SITE_CHARS} characters"
+            return Rejected("context.site", "length", hint)
+        host = normalise.site(address)
+        if not host:
+            return Rejected("context.site", "shape", "send a host name or an address with one")
+        return f"site:{token_of(self._tokens.key('site', host))}"
+
     def _read_context(self, context: Context) -> tuple[str, ...] | Rejected:
         return normalise.context_cells(context, self._network)
 
     def _network_cell(self, network: str) -> str:
-        return f"network:{token_of(self._tokens.key('network', network))}"
+        return _NETWORK + token_of(self._tokens.key("network", network))
 
 
 def _digested(content: Any) -> Any:

@@ -27,6 +27,7 @@ class Context(NamedTuple):
     locale: str = ""
     device_type: str = ""
     coarse_place: str = ""
+    site: str = ""
 
 
 class DeviceSeen(NamedTuple):

@@ -11,6 +11,8 @@ from identity.model import ActivityDay, EvidenceKind, LinkDay, NodeKey, PersonEv
 Daily = list[tuple[int, int]]
 """(day, count), in no order; a day may come more than once."""
 _TYPE = "type:"
+_OF_DEVICES = ("slot", "site")
+"""What only devices are compared by."""
 _COUNTED_FACTS = (EvidenceKind.RECORD, EvidenceKind.CONSENT)
 
 
@@ -94,6 +96,8 @@ def _fold_holder(folded: Folded, days: Mapping[int, ActivityDay]) -> Holder:
     acted = 0
     for cell, daily in cells.items():
         dimension, _, value = cell.partition(":")
+        if dimension in _OF_DEVICES:
+            continue
         if dimension == "type":
             acted += sum([n for _, n in daily])
         values = folded.daily.setdefault(dimension, {})

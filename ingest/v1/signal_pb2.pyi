@@ -275,6 +275,7 @@ class Context(_message.Message):
     LOCALE_FIELD_NUMBER: _builtins.int
     DEVICE_TYPE_FIELD_NUMBER: _builtins.int
     COARSE_PLACE_FIELD_NUMBER: _builtins.int
+    SITE_FIELD_NUMBER: _builtins.int
     user_agent: _builtins.str
     """The user agent as sent; kept as browser, system and device family."""
     network_address: _builtins.str
@@ -287,6 +288,8 @@ class Context(_message.Message):
     """phone, tablet, desktop, tv, speaker, watch, car, sensor or other."""
     coarse_place: _builtins.str
     """Country and region only, ISO 3166-2, for example `CH-ZH`; finer places belong in a record."""
+    site: _builtins.str
+    """The site that was visited, as a host name or an address; only its host is kept, as a keyed token."""
     def __init__(
         self,
         *,
@@ -296,10 +299,11 @@ class Context(_message.Message):
         locale: _builtins.str = ...,
         device_type: _builtins.str = ...,
         coarse_place: _builtins.str = ...,
+        site: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coarse_place", b"coarse_place", "device_type", b"device_type", "locale", b"locale", "network_address", b"network_address", "time_zone", b"time_zone", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coarse_place", b"coarse_place", "device_type", b"device_type", "locale", b"locale", "network_address", b"network_address", "site", b"site", "time_zone", b"time_zone", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -73,6 +73,25 @@ def test_addresses_become_networks(address: str, network: str) -> None:
     assert normalise.network(address) == network
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("News.Example", "news.example"),
+        ("https://www.news.example/anna?q=1", "news.example"),
+        ("//news.example:8443", "news.example"),
+        ("user:secret@news.example/x", "news.example"),
+        ("news.example.", "news.example"),
+        ("/only/a/path", ""),
+        ("https://", ""),
+        ("http://[broken", ""),
+        ("not a host", ""),
+    ],
+)
+def test_addresses_of_pages_become_hosts(address: str, host: str) -> None:
+    """The host alone is left, in one form; what has none is no site."""
+    assert normalise.site(address) == host
+
+
 def test_a_context_becomes_cells() -> None:
     """Every part is a cell of its dimension; the network is named by the caller's word for it."""
     assert _cells(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import msgpack
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from identity.model import Assurance, Contribution, EvidenceKind, token_of
+from identity.matching.devices.activity import device_of_activity
+from identity.model import ActivityDay, Assurance, Contribution, EvidenceKind, token_of
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.rejected import Rejected
@@ -84,8 +86,60 @@ def test_behaviour_counts_for_the_person_and_context_for_the_device() -> None:
     network = f"network:{token_of(TOKENS.key('network', '10.0.0.1'))}"
     assert cells(contribution) == {
         "login": ("type:page_view", "category:sport", "channel:web"),
-        "device": (network, "zone:Europe/Zurich"),
+        "device": (network, "zone:Europe/Zurich", f"{network.replace('network', 'slot')}@6"),
     }
+
+
+@pytest.mark.parametrize(("hour", "slot"), [(0, 0), (1, 0), (2, 1), (13, 6), (23, 11)])
+def test_a_network_counts_in_its_slot_of_two_hours(hour: int, slot: int) -> None:
+    """Of twelve slots a day, that of the event's time in UTC."""
+    event_time = f"2026-03-01T{hour:02}:59:59Z"
+    contribution = taken(context={"network_address": "10.0.0.1"}, event_time=event_time)
+    network = token_of(TOKENS.key("network", "10.0.0.1"))
+    assert cells(contribution)["device"][-1] == f"slot:{network}@{slot}"
+
+
+def test_a_site_counts_as_the_token_of_its_host() -> None:
+    """A page's address and its host name are one site; the rest of the address is not kept."""
+    expected = f"site:{token_of(TOKENS.key('site', 'news.example'))}"
+    for site in ("news.example", "https://WWW.news.example:8443/a/b?user=anna#top"):
+        contribution = taken(context={"site": site})
+        assert cells(contribution)["device"][-1] == expected
+
+
+@pytest.mark.parametrize(("site", "rule"), [("https://", "shape"), ("x" * 2_049, "length")])
+def test_a_site_without_a_host_is_refused(site: str, rule: str) -> None:
+    """The dead letter names the field and the rule, never the value."""
+    found = refused(context={"site": site})
+    assert (found.field, found.rule) == ("context.site", rule)
+
+
+def test_a_device_of_the_graph_is_made_of_what_intake_counts() -> None:
+    """Networks by day and slot, hours, sites and what a device says of itself come through."""
+    hours, said = (1, 13, 37), {"site": "news.example", "device_type": "phone", "locale": "fr-CH"}
+    days: dict[int, ActivityDay] = {}
+    for hour in hours:
+        event_time = f"2026-03-{1 + hour // 24:02}T{hour % 24:02}:00:00Z"
+        contribution = taken(context=CONTEXT | said, event_time=event_time)
+        at_us, ((_, own),) = contribution.event_us, contribution.activity
+        day = days.setdefault(contribution.day, ActivityDay(0, at_us, at_us, Counter(), Counter()))
+        days[contribution.day] = ActivityDay(
+            day.count + 1,
+            day.first_us,
+            at_us,
+            Counter(day.hours) + Counter([hour % 24]),
+            Counter(day.cells) + Counter(own),
+        )
+    device = device_of_activity("device:x", days, may_link=True)
+    network = token_of(TOKENS.key("network", "10.0.0.1"))
+    first = min(days)
+    assert device.type == "phone"
+    assert device.traits.languages == {"fr"}
+    assert device.traits.zone == "Europe/Zurich"
+    assert device.network_days == {network: {first, first + 1}}
+    assert device.slots == dict.fromkeys((first * 12, first * 12 + 6, first * 12 + 18), network)
+    assert device.hours == {first * 24 + hour for hour in hours}
+    assert device.visited[f"site:{token_of(TOKENS.key('site', 'news.example'))}"] == set(days)
 
 
 def test_one_holder_has_one_entry() -> None:
@@ -288,6 +342,12 @@ CHANGES: list[dict[str, Any]] = [
     {"source": "app"},
     {"signal_id": "s-2"},
 ]
+
+
+def test_a_context_without_a_site_has_the_digest_it_had_before_there_were_sites() -> None:
+    """Signals taken in earlier stay known when they are sent again."""
+    assert taken(context=CONTEXT).digest.hex() == "a983cac430c5d632"
+    assert taken(context=CONTEXT | {"site": "news.example"}).digest.hex() != "a983cac430c5d632"
 
 
 def test_the_digest_tells_contents_apart() -> None:
