@@ -8,7 +8,7 @@ ways round it is the same, and that it reads no third device.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -20,6 +20,8 @@ _PRIVATE = 0
 _ALONE = 0
 _CHANCES_SLOTS = 5
 _MOVES_SLOTS = 5
+_BITS = 24
+_SLOTS_A_DAY = DAY_HOURS // SLOT_HOURS
 _CHANGES_SLOTS = 10
 _TELLING_SHARE = 0.05
 _SITES = 3
@@ -54,7 +56,7 @@ def network(left: PreparedDevice, right: PreparedDevice, met: Met) -> float | No
         return float(max(_closeness(name, left, right, *levels) for name, levels in met.items()))
     if not own.keys().isdisjoint(other):
         return None
-    if len(left.device.slots.keys() & right.device.slots.keys()) < _CHANCES_SLOTS:
+    if len(left.slots.keys() & right.slots.keys()) < _CHANCES_SLOTS:
         return float(HARDLY)
     return float(NEVER)
 
@@ -90,19 +92,18 @@ def moves(left: PreparedDevice, right: PreparedDevice, _: Met) -> float | None:
     independence test with equality kernels, after Gretton et al., 2005). Told
     only if either comes back to a network often enough, and not always.
     """
-    ones, others = left.device.slots, right.device.slots
+    ones, others = left.slots, right.slots
     slots = ones.keys() & others.keys()
     if len(slots) < _MOVES_SLOTS:
         return None
-    pairs = _pairs_across_days((slot, 0) for slot in slots)
-    if not pairs:
-        return None
-    own = _pairs_across_days((slot, ones[slot]) for slot in slots)
-    other = _pairs_across_days((slot, others[slot]) for slot in slots)
-    if min(own, other, pairs - own, pairs - other) < _TELLING_SHARE * pairs:
+    days = [slot // _SLOTS_A_DAY for slot in slots]
+    pairs = _pairs([0] * len(days), days)
+    lefts, rights = [ones[slot] for slot in slots], [others[slot] for slot in slots]
+    own, other = _pairs(lefts, days), _pairs(rights, days)
+    if not pairs or min(own, other, pairs - own, pairs - other) < _TELLING_SHARE * pairs:
         return None
     spread = (own - own * own / pairs) * (other - other * other / pairs)
-    both = _pairs_across_days((slot, (ones[slot], others[slot])) for slot in slots)
+    both = _pairs([one << _BITS | two for one, two in zip(lefts, rights, strict=True)], days)
     return (both - own * other / pairs) / sqrt(spread) * sqrt(len(slots))
 
 
@@ -114,7 +115,7 @@ def changes(left: PreparedDevice, right: PreparedDevice, _: Met) -> float | None
     correlation of the two answers, times the root of their number. Addresses
     that a home is given anew, and a laptop that travels with its phone, show in it.
     """
-    ones, others = left.device.slots, right.device.slots
+    ones, others = left.slots, right.slots
     shared = ones.keys() & others.keys()
     told = lefts = rights = both = 0
     for slot in shared:
@@ -128,18 +129,11 @@ def changes(left: PreparedDevice, right: PreparedDevice, _: Met) -> float | None
     return (told * both - lefts * rights) / sqrt(spread) * sqrt(told)
 
 
-def _pairs_across_days(labels: Iterable[tuple[int, Hashable]]) -> int:
+def _pairs(labels: Sequence[int], days: Sequence[int]) -> int:
     """Pairs of slots with one label, without those of one day."""
-    all_days: Counter[Hashable] = Counter()
-    one_day: Counter[Hashable] = Counter()
-    for slot, label in labels:
-        all_days[label] += 1
-        one_day[label, slot * SLOT_HOURS // DAY_HOURS] += 1
-    return _pairs(all_days) - _pairs(one_day)
-
-
-def _pairs(counts: Counter[Hashable]) -> int:
-    return sum(count * (count - 1) // 2 for count in counts.values())
+    whole = Counter(labels).values()
+    one_day = Counter([n << _BITS | day for n, day in zip(labels, days, strict=True)]).values()
+    return (sum([n * n for n in whole]) - sum([n * n for n in one_day])) // 2
 
 
 def sites(left: PreparedDevice, right: PreparedDevice, _: Met) -> float | None:

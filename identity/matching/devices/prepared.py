@@ -42,6 +42,8 @@ class PreparedDevice:
     - `keys`: its blocking keys, as (number of the rule, text); none when it
       may not be linked.
     - `counted`: those of them whose block's size is evidence.
+    - `slots`: per slot the number of the network used most in it; numbers are the
+      device's own.
     - `rarity`, `length`, `open_sites`: what its sites weigh, the square of their
       length, and how many are known to be visited by several types of devices.
     - `active`: its active hours as bits, from `first_hour` on.
@@ -52,6 +54,7 @@ class PreparedDevice:
     keys: tuple[BlockKey, ...] = field(repr=False)
     counted: frozenset[BlockKey] = field(repr=False)
     online_days: int
+    slots: Mapping[int, int] = field(repr=False)
     rarity: Mapping[str, Rarity] = field(repr=False)
     length: float
     open_sites: int
@@ -73,6 +76,8 @@ def prepare(
         for name in device.visited
     }
     traits = device.traits
+    used = sorted({*device.network_days, *device.slots.values()})
+    numbers = {name: number for number, name in enumerate(used)}
     first, last = min(device.hours, default=0), max(device.hours, default=0)
     counts = [0] * DAY_HOURS
     active = bytearray((last - first >> 3) + 1)
@@ -84,6 +89,7 @@ def prepare(
         keys=tuple(keys),
         counted=frozenset(own for own in keys if rules[own[0]].rule in (NETWORK, NETWORK_DAY)),
         online_days=len({day for days in device.network_days.values() for day in days}),
+        slots={slot: numbers[name] for slot, name in device.slots.items()},
         rarity=rarity,
         length=_length(device, rarity),
         open_sites=sum(own.types > 1 for own in rarity.values()),
