@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from identity.store import GraphStore
 from ingest.recording import ConsentRecorder, IntoStore, IntoTopic, Put
+from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import Signal
 from kinfold.auditing import open_auditor
 from kinfold.clusters import cluster_of
@@ -52,17 +53,22 @@ def open_recorder(
 
 
 def _publish(settings: Settings) -> Callable[[Signal], None]:
+    """Publishes to the signals topic; connects with the first signal, and anew after a failure."""
     # Here, not above: a driver that is not asked for need not be loaded.
     from ingest.publish import SignalPublisher  # noqa: PLC0415
 
     cluster = cluster_of(settings)
     assert cluster is not None, "only called where Pulsar is set"
+    held: list[SignalPublisher] = []
 
     def publish(signal: Signal) -> None:
-        publisher = SignalPublisher(cluster, settings.pulsar.topic, linger_ms=0)
+        if not held:
+            publisher = SignalPublisher(cluster, settings.pulsar.topic, linger_ms=0)
+            held.append(publisher)
         try:
-            publisher.publish([signal])
-        finally:
-            publisher.close()
+            held[0].publish([signal])
+        except SourceUnavailable:
+            held.pop().close()
+            raise
 
     return publish
