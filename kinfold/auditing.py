@@ -1,10 +1,14 @@
-"""The audit log of this home, and who writes to it."""
+"""The audit log of this home, and what is written to it."""
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from ingest.auditing import Auditor
+from kinfold.register import Exported
 from kinfold.settings import Settings
-from kinfold.wiring import made_home, now_us
+from kinfold.wiring import made_home, now_us, open_vault
+from profiles.audit import Event, Kind
 from profiles.audit_sqlite import SqliteAuditLog
 from profiles.vault import KeyVault
 
@@ -16,6 +20,32 @@ def open_audit(settings: Settings, vault: KeyVault) -> SqliteAuditLog:
         AuditError: it cannot be used; the words say why.
     """
     return SqliteAuditLog(made_home(settings) / "audit.sqlite3", vault.audit_key())
+
+
+def log_export(settings: Settings, number: int, export: Exported) -> None:
+    """Log an export; the recipient, who may be a person, as a token.
+
+    Raises:
+        AuditError, VaultError: it was not logged, and nothing may be handed out.
+    """
+    event = Event(
+        Kind.EXPORT,
+        f"{number}:{export.at_us}",
+        now_us(),
+        "export",
+        (f"recipient:{export.recipient}",),
+        {
+            "what": export.what,
+            "purpose": export.purpose,
+            "people": export.people,
+            "expires_us": export.expires_us,
+        },
+    )
+    with (
+        closing(open_vault(settings)) as vault,
+        closing(open_audit(settings, vault)) as log,
+    ):
+        log.append([event])
 
 
 def open_auditor(settings: Settings, vault: KeyVault) -> Auditor:

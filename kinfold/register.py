@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +73,13 @@ class Exported:
 class Register:
     """The register in the file at `path`, which is made with mode 0600 when it is missing.
 
+    `tell` hears of every export, with its number, before it is written down for good.
+
     Raises: RegisterError, from every call.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[int, Exported], None] | None = None) -> None:
+        self._tell = tell
         with _told():
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
@@ -148,6 +151,8 @@ class Register:
             self._db.executemany(
                 "INSERT INTO exported_person VALUES (?, ?)", ((one, number) for one in people)
             )
+        if self._tell is not None:
+            self._tell(number, export)
         return number
 
     def exports(self, person: PersonId | None = None) -> list[Exported]:

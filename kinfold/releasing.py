@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from identity.snapshot import Snapshots
+from kinfold.auditing import log_export
 from kinfold.letters import open_letters
 from kinfold.register import Register
 from kinfold.settings import Settings
@@ -37,11 +38,14 @@ def open_snapshots(settings: Settings) -> Snapshots:
 
 
 def open_register(settings: Settings) -> Register:
-    """The register of exports in the home folder.
+    """The register of exports in the home folder; every one is in the audit log, too.
 
     Raises: RegisterError.
     """
-    return Register(made_home(settings) / "register.sqlite3")
+    return Register(
+        made_home(settings) / "register.sqlite3",
+        lambda number, export: log_export(settings, number, export),
+    )
 
 
 def policy_version(settings: Settings) -> str:

@@ -45,6 +45,19 @@ def test_the_same_decision_again_is_known(tmp_path: Path) -> None:
     assert line.does(*record, *named).out == "known already as signal call-1; nothing changed\n"
 
 
+def test_an_export_is_in_the_audit_log(tmp_path: Path) -> None:
+    """What was handed out, for which purpose and how many people, and to whom as a token alone."""
+    line = CommandLine(tmp_path)
+    line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"), **VIEWED)))
+    to = ("--recipient", "the lab of Ann", "--expires", "2099-01-31")
+    line.does("export", "profiles", "--for", "analytics", "--out", "people.parquet", *to)
+    (entry,) = line.does("audit", "show", "--kind", "export", "--json").json_lines
+    assert (entry["what"]["what"], entry["what"]["purpose"]) == ("profiles", "analytics")
+    assert entry["what"]["people"] == 1
+    assert len(entry["about"]) == 1
+    assert "Ann" not in line.does("audit", "show").out
+
+
 def test_decisions_are_in_the_audit_log_and_proved(tmp_path: Path) -> None:
     """Shown by identifier, sound, with a proof that holds until somebody takes something out."""
     line = CommandLine(tmp_path)

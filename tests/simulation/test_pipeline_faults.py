@@ -15,7 +15,9 @@ import orjson
 import pytest
 
 from identity.engines.sqlite import SqliteGraphStore
+from identity.model import Contribution
 from identity.store import Batch, Fenced, GraphStore, Outcome, StoreUnavailable
+from ingest.auditing import Auditor
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes, LettersUnavailable
 from ingest.dead_letters_file import FileLetters
 from ingest.forms import Signals
@@ -23,6 +25,8 @@ from ingest.letter_writing import LetterWriter
 from ingest.pipeline import Patience, Pipeline, Step
 from ingest.source import ReadLimits, TakenOver
 from ingest.source_files import FileSource
+from profiles.audit import AuditUnavailable
+from profiles.audit_sqlite import SqliteAuditLog
 from tests.support.cohort import TINY, lines, made
 from tests.support.end_state import EndState, end_state, inputs, resolve_all
 from tests.support.intaking import NOW_US, ORDER_KEY, intake, line, policy, sealer
@@ -96,13 +100,31 @@ class ShakyLetters:
         self._fate.meets(lambda: self._letters.keep(letters), LettersUnavailable("shaken"))
 
 
+class ShakyAudit:
+    """A real audit log, likewise."""
+
+    def __init__(self, folder: Path, fate: Fate) -> None:
+        self._auditor = Auditor(audit_log(folder), lambda: NOW_US)
+        self._fate = fate
+
+    def __call__(self, contributions: Sequence[Contribution], outcomes: Sequence[Outcome]) -> None:
+        """As the auditor's, or a failure."""
+        self._fate.meets(lambda: self._auditor(contributions, outcomes), AuditUnavailable("shaken"))
+
+
+def audit_log(folder: Path) -> SqliteAuditLog:
+    """The audit log of a folder."""
+    return SqliteAuditLog(folder / "audit.db", b"a key of the log's own, 32 bytes")
+
+
 @dataclass(frozen=True)
 class Run:
-    """What a run ended in."""
+    """What a run ended in; `logged` is every decision in the audit log."""
 
     people: EndState
     letters: dict[str, tuple[str, bytes]]
     totals: Any
+    logged: list[bytes]
 
 
 def envelopes() -> Envelopes:
@@ -151,7 +173,12 @@ def ended(folder: Path) -> Run:
     store = SqliteGraphStore(folder / "graph.db")
     letters = FileLetters(folder / "letters.db")
     resolve_all(store, policy())
-    run = Run(end_state(store), inputs(letters.all(), envelopes()), store.totals().signals)
+    log = audit_log(folder)
+    assert log.damaged_at() is None
+    logged = sorted(log.entries())
+    log.close()
+    found = inputs(letters.all(), envelopes())
+    run = Run(end_state(store), found, store.totals().signals, logged)
     store.close()
     letters.close()
     return run
@@ -162,7 +189,8 @@ def undisturbed(signals: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """What the signals come to when nothing happens."""
     folder = tmp_path_factory.mktemp("undisturbed")
     store, letters = SqliteGraphStore(folder / "graph.db"), FileLetters(folder / "letters.db")
-    pipeline(signals, store, letters).run()
+    audit = ShakyAudit(folder, Fate(0, share=0.0))
+    pipeline(signals, store, letters, audit=audit).run()
     store.close()
     letters.close()
     return ended(folder)
@@ -180,9 +208,12 @@ def assert_same(run: Run, undisturbed: Run) -> None:
 
 
 def test_the_undisturbed_run_has_what_the_others_are_to_keep(undisturbed: Run) -> None:
-    """The yardstick has people, letters of rejected lines, and letters of contents outdone."""
+    """The yardstick has people, decisions in the log, letters of rejected lines and of contents
+    outdone.
+    """
     reasons = [reason for reason, _ in undisturbed.letters.values()]
     assert len(undisturbed.people) > 20
+    assert len(undisturbed.logged) > 10
     assert reasons.count("json") == 25
     assert reasons.count("outdone") > 5
 
@@ -202,7 +233,9 @@ def test_whatever_fails_or_dies_the_end_is_the_same(
         )
         shaky = cast("GraphStore", ShakyStore(store, fate))
         try:
-            pipeline(signals, shaky, cast("DeadLetters", ShakyLetters(letters, fate))).run()
+            audit = ShakyAudit(tmp_path, fate)
+            told = cast("DeadLetters", ShakyLetters(letters, fate))
+            pipeline(signals, shaky, told, audit=audit).run()
             done = True
         except Killed:
             pass
@@ -210,7 +243,9 @@ def test_whatever_fails_or_dies_the_end_is_the_same(
             store.close()
             letters.close()
     assert fate.kills + fate.failures > 3
-    assert_same(ended(tmp_path), undisturbed)
+    run = ended(tmp_path)
+    assert_same(run, undisturbed)
+    assert run.logged == undisturbed.logged
 
 
 def test_a_replay_from_the_beginning_changes_nothing(
