@@ -26,6 +26,7 @@ from identity.matching.devices.score import UNTOLD, DeviceScorer
 _MOST_PAIRS = 40_000
 _ROUNDS = 40
 _GUESS_PAIRS = 3.0
+_REACH_PAIRS = 12.0
 _HALF_PAIR = 0.5
 _PROMISE = 0.9
 _LEAST = 0.5
@@ -208,13 +209,13 @@ def _by_reach(alike: Floats, u: Floats, guess: float) -> Floats:
 
     A pair that chance puts among the closest share p of all is, if it matches,
     there with probability p ** reach (Lehmann, 1953): 1 when the comparison
-    tells nothing. The guess is worth three pairs.
+    tells nothing. The guess is worth twelve pairs.
     """
     beyond = np.append(np.cumsum(u[::-1])[::-1], 0.0)
     powers = beyond[None, :] ** _REACHES[:, None]
     shares = np.maximum(powers[:, :-1] - powers[:, 1:], 1e-12)
     expected = beyond**guess
-    counts = alike + _GUESS_PAIRS * (expected[:-1] - expected[1:])
+    counts = alike + _REACH_PAIRS * (expected[:-1] - expected[1:])
     best = int(np.argmax(np.log(shares) @ counts))
     return np.asarray(np.log2(shares[best] / u))
 
