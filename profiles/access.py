@@ -101,6 +101,11 @@ def unlimited(policy: PurposePolicy) -> Access:
     return Access((Caller(LOCAL, grant, frozenset(RIGHTS)),))
 
 
+def reachable(access: Access, *, secured: bool) -> bool:
+    """Whether anybody at all may call anything, of a server over TLS or in the clear."""
+    return any(caller.may and (caller.name != LOCAL or not secured) for caller in access.callers)
+
+
 def verify(document: Mapping[str, Any]) -> list[str]:
     """Every problem of the document's callers, each naming its key; [] when sound."""
     callers = document.get("callers", {})

@@ -29,6 +29,12 @@ def fail(error: str, hint: str, code: int = FAILED) -> int:
     return code
 
 
+def warn(warning: str, hint: str) -> None:
+    """Print what is probably not meant, and the way out; the verb goes on."""
+    print(f"warning: {warning}", file=sys.stderr)
+    print(f"hint: {hint}", file=sys.stderr)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value on a line of its own."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() + "\n")

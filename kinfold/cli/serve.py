@@ -8,10 +8,11 @@ from contextlib import ExitStack, closing
 
 from ingest.consumer import stopping_on_signals
 from kinfold.cli.options import Subparsers, settings_of, verb
-from kinfold.cli.output import OK, fail
+from kinfold.cli.output import OK, fail, warn
 from kinfold.feeds import keep_fresh
 from kinfold.serving import open_server
 from kinfold.wiring import open_policies, open_vault, open_view
+from profiles.access import reachable
 from profiles.serve.server import CannotServe
 
 _EXAMPLES = """  kinfold serve
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
             return fail(str(error), "is another server running? choose with --serve-listen")
         stack.callback(server.stop)
         host = settings.serve.listen.rpartition(":")[0]
+        if not reachable(policies.access, secured=bool(settings.serve.tls_certificate)):
+            warn("the policy lets nobody call", "name callers under [callers] of the policy")
         print(f"listening on {host}:{port}; building the read view", flush=True)
         stack.enter_context(stopping_on_signals(stop))
         stack.enter_context(keep_fresh(settings, policies, vault, view))

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.descriptor import FileDescriptor
 
 from identity.refused import Refused
-from profiles.access import LOCAL, METHODS, RIGHTS, Access, parse, unlimited, verify
+from profiles.access import LOCAL, METHODS, RIGHTS, Access, parse, reachable, unlimited, verify
 from profiles.purposes import FIELDS
 from profiles.serve.guard import Guard
 from tests.support.profile_parts import POLICY, profile_policy
@@ -184,5 +184,9 @@ def test_default_deny() -> None:
     """A policy without callers lets nobody do anything."""
     for method in METHODS:
         assert judged(parse({}, PURPOSES), method, Call(), secured=False) == "CALLER_UNKNOWN"
+    assert not reachable(parse({}, PURPOSES), secured=False)
+    assert not reachable(unlimited(PURPOSES), secured=True)
+    assert reachable(unlimited(PURPOSES), secured=False)
+    assert reachable(parse(document(ENGINE), PURPOSES), secured=True)
     assert parse({"callers": {LOCAL: {}}}, PURPOSES).callers[0].may == frozenset()
     assert set(METHODS.values()) == set(RIGHTS)
