@@ -18,6 +18,9 @@ NodeKey = str
 """``kind:token``. The token is 22 characters of base64url (16 bytes of a keyed hash).
 A kind may itself hold a colon (``external:crm``); a record's kind is ``record``."""
 
+BlockKey = int
+"""63 bits: a keyed hash of a model's blocking rule and value, the rule's number in the low 8."""
+
 PersonId = str
 """26 characters of lower-case base32: 128 random bits."""
 
@@ -148,6 +151,15 @@ class KeptFact:
     source: str
     assurance: Assurance
     fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEvidence:
+    """What a node holds of its own: facts by signal and activity by day."""
+
+    node: Node
+    facts: tuple[KeptFact, ...]
+    activity: Mapping[int, ActivityDay]
 
 
 class Tie(NamedTuple):

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from identity.limits import is_shared
+from identity.matching.index import MatchIndex
 from identity.model import Decision, NodeKey, NodeView, PersonId
 from identity.policy import IdentityPolicy
-from identity.resolve import Basis, Link, in_force, link_of, order_digest
+from identity.resolve import Basis, Link, Scored, in_force, link_of, order_digest
 from identity.store import GraphStore
 
 
@@ -25,12 +26,14 @@ class Neighbourhood:
     - `shared`: the flag by present evidence, for every node of `views`.
     - `decisions`: those in force with an end in `views`.
     - `held`: every person with a member here, with all members.
+    - `scores`: per node that a model compares, all its scored links, to whomever.
     """
 
     views: dict[NodeKey, NodeView] = field(default_factory=dict)
     shared: dict[NodeKey, bool] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     held: dict[PersonId, frozenset[NodeKey]] = field(default_factory=dict)
+    scores: dict[NodeKey, Mapping[NodeKey, int]] = field(default_factory=dict)
 
     def flips(self) -> dict[NodeKey, bool]:
         """Nodes whose shared flag is no longer what the last resolution said."""
@@ -49,6 +52,28 @@ class Neighbourhood:
                         yield link
         yield from self._decided_links()
 
+    def scored(self, index: MatchIndex) -> list[Scored]:
+        """What each comparer of an index says of the nodes here."""
+        inside = {
+            key: {other: mbits for other, mbits in links.items() if other in self.scores}
+            for key, links in self.scores.items()
+        }
+        orders = {key: self.views[key].order for key in inside}
+        found = []
+        for comparer in index.comparers:
+            own = {key: links for key, links in inside.items() if index.comparer(key) is comparer}
+            if own:
+                found.append(Scored(comparer, own, orders))
+        return found
+
+    def scored_links(self) -> Iterator[Link]:
+        """Every positive scored link inside the neighbourhood."""
+        for key, links in self.scores.items():
+            for other, mbits in links.items():
+                if mbits > 0 and key < other and other in self.scores:
+                    digest = order_digest(self.views[key].order, self.views[other].order)
+                    yield Link(key, other, Basis.SCORED, mbits, digest)
+
     def _decided_links(self) -> Iterator[Link]:
         for decision in self.decisions:
             low, high = sorted((decision.left, decision.right))
@@ -57,8 +82,15 @@ class Neighbourhood:
                 yield Link(low, high, Basis.DECIDED, decision.decided_us, digest)
 
 
-def gather(store: GraphStore, policy: IdentityPolicy, changed: set[NodeKey]) -> Neighbourhood:
+def gather(
+    store: GraphStore,
+    policy: IdentityPolicy,
+    changed: set[NodeKey],
+    index: MatchIndex | None = None,
+) -> Neighbourhood:
     """The neighbourhood of nodes whose links, decisions or existence changed.
+
+    Over positive scored links too, where there is an index of them.
 
     Whole people come along, so that no id is given away while some of its
     members are out of sight.
@@ -76,6 +108,8 @@ def gather(store: GraphStore, policy: IdentityPolicy, changed: set[NodeKey]) -> 
         wanted = _linked(area, views.values(), policy)
         wanted |= {end for d in in_force(found) if d.same for end in (d.left, d.right)}
         wanted |= _fellows(store, area, frontier, views)
+        if index is not None:
+            wanted |= _alike(index, area, views)
         frontier = wanted - asked
     area.decisions = in_force(decisions)
     return area
@@ -104,6 +138,16 @@ def _linked(area: Neighbourhood, views: Iterable[NodeView], policy: IdentityPoli
             if flipped or link_of(view, tie, shared, other_shared, policy) is not None:
                 wanted.add(tie.other)
     return wanted
+
+
+def _alike(index: MatchIndex, area: Neighbourhood, views: Iterable[NodeKey]) -> set[NodeKey]:
+    """Nodes one positive scored link away."""
+    compared = [key for key in views if index.comparer(key) is not None]
+    if not compared:
+        return set()
+    found = index.links(compared)
+    area.scores.update((key, dict(links)) for key, links in found.items())
+    return {other for links in found.values() for other, mbits in links.items() if mbits > 0}
 
 
 def _fellows(

@@ -1,18 +1,20 @@
 """People as a pure function of the evidence: admissible links, and how they are clustered.
 
-`partition` takes links in one canonical order and joins their ends unless a
-limit or a decision of staff forbids it. Its result on a connected component
+`partition` takes exact links in one canonical order and joins their ends unless
+a limit, a contradiction or a decision of staff forbids it; then it joins whom
+the match models say are one, under the same limits. Its result on a connected component
 depends on that component alone, so recomputing the components that a change
 touches gives what a rebuild gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
 
+from identity.matching.comparing import Comparer
 from identity.model import RECORD_KIND, Decision, NodeKey, NodeView, Tie, kind_of
 from identity.policy import IdentityPolicy
 
@@ -46,10 +48,9 @@ class Link:
     def order(self) -> tuple[int, int, int, NodeKey, NodeKey]:
         """Canonical order: decisions and authenticated joins, then weight, then digest.
 
-        Observed and scored links stand in one row: only their weight counts.
+        Scored links come last: by then the evidence of whole people is at hand.
         """
-        tier = min(int(self.basis), int(Basis.OBSERVED))
-        return (tier, -self.weight, self.digest, self.low, self.high)
+        return (int(self.basis), -self.weight, self.digest, self.low, self.high)
 
 
 def order_digest(left: int, right: int) -> int:
@@ -118,38 +119,91 @@ def apart_of(decisions: Iterable[Decision]) -> dict[NodeKey, frozenset[NodeKey]]
     return {key: frozenset(others) for key, others in apart.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one comparer says of the nodes in a neighbourhood: every link, positive or not."""
+
+    comparer: Comparer
+    links: Mapping[NodeKey, Mapping[NodeKey, int]]
+    orders: Mapping[NodeKey, int]
+
+    def contrary(self) -> dict[NodeKey, frozenset[NodeKey]]:
+        """Per node those that contradict it."""
+        contradicts = self.comparer.contradicts
+        found = {}
+        for key, links in self.links.items():
+            against = frozenset(other for other, mbits in links.items() if contradicts(mbits))
+            if against:
+                found[key] = against
+        return found
+
+
 @dataclass(slots=True)
 class _Cluster:
+    """`apart` are nodes that staff hold apart from it, `contrary` those that contradict it."""
+
     members: list[NodeKey]
     apart: set[NodeKey]
     counts: dict[str, int]
+    contrary: set[NodeKey] = field(default_factory=set)
 
 
 def partition(
-    nodes: Iterable[NodeKey], links: Iterable[Link], apart: Apart, policy: IdentityPolicy
+    nodes: Iterable[NodeKey],
+    links: Iterable[Link],
+    apart: Apart,
+    policy: IdentityPolicy,
+    scored: Sequence[Scored] = (),
 ) -> list[frozenset[NodeKey]]:
     """Cluster nodes into people.
 
-    1. Take links in canonical order.
+    1. Take exact links in canonical order.
     2. Skip a link whose clusters staff holds apart, at any two members.
-    3. Skip an observed or scored link that would give the person more values
-       of a kind than `max_per_person`.
+    3. Skip an observed link that would give the person more values of a kind
+       than `max_per_person`, or two members that contradict each other.
     4. Join the ends of all others.
+    5. Let each comparer in turn join clusters by the scored links between all
+       their members, as far as 2 and 3 allow.
 
     Links to nodes outside `nodes` are left out. Depends on no order of its inputs.
     """
     home = {key: _cluster(key, apart, policy) for key in nodes}
+    for own in scored:
+        for key, against in own.contrary().items():
+            if key in home:
+                home[key].contrary |= against
     for link in sorted(links, key=lambda link: link.order):
         left, right = home.get(link.low), home.get(link.high)
         if left is None or right is None or left is right:
             continue
         if held_apart(left.members, left.apart, right.members, right.apart):
             continue
-        if link.basis >= Basis.OBSERVED and _over_limit(left, right, policy):
+        if link.basis >= Basis.OBSERVED and _forbidden(left, right, policy):
             continue
         _join(left, right, home)
+    for own in scored:
+        _group(home, own, policy)
     people = {id(cluster): cluster for cluster in home.values()}
     return [frozenset(cluster.members) for cluster in people.values()]
+
+
+def _group(home: dict[NodeKey, _Cluster], scored: Scored, policy: IdentityPolicy) -> None:
+    """Join clusters as a comparer says."""
+    members = [key for key in scored.links if key in home]
+    together: dict[int, list[NodeKey]] = {}
+    for key in members:
+        together.setdefault(id(home[key]), []).append(key)
+
+    def join(one: NodeKey, other: NodeKey) -> bool:
+        left, right = home[one], home[other]
+        apart = held_apart(left.members, left.apart, right.members, right.apart)
+        if apart or _forbidden(left, right, policy):
+            return False
+        _join(left, right, home)
+        return True
+
+    joined = [group for group in together.values() if len(group) > 1]
+    scored.comparer.group(members, scored.links, scored.orders.__getitem__, joined, join)
 
 
 def _cluster(key: NodeKey, apart: Apart, policy: IdentityPolicy) -> _Cluster:
@@ -168,7 +222,10 @@ def held_apart(
     return not (left_apart.isdisjoint(right) and right_apart.isdisjoint(left))
 
 
-def _over_limit(left: _Cluster, right: _Cluster, policy: IdentityPolicy) -> bool:
+def _forbidden(left: _Cluster, right: _Cluster, policy: IdentityPolicy) -> bool:
+    """Whether two clusters contradict each other, or would have too many values of a kind."""
+    if held_apart(left.members, left.contrary, right.members, right.contrary):
+        return True
     for kind_name, count in right.counts.items():
         kind = policy.kind(kind_name)
         own = left.counts.get(kind_name, 0)
@@ -184,6 +241,7 @@ def _join(left: _Cluster, right: _Cluster, home: dict[NodeKey, _Cluster]) -> Non
         left, right = right, left
     left.members += right.members
     left.apart |= right.apart
+    left.contrary |= right.contrary
     for kind_name, count in right.counts.items():
         left.counts[kind_name] = left.counts.get(kind_name, 0) + count
     for key in right.members:

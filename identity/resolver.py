@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from identity.lineage import Assignment, assign
+from identity.matching.comparing import Comparer
+from identity.matching.index import NOTHING, MatchIndex, kinds_of
 from identity.model import Changed, LineageChange, Mark, NodeKey, OutboxEntry, PersonId
 from identity.neighbourhood import Neighbourhood, gather
 from identity.policy import IdentityPolicy
 from identity.resolve import apart_of, partition
-from identity.store import GraphStore, Lease, Resolution
+from identity.store import GraphStore, Lease, Matching, Resolution, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +33,58 @@ class Drained:
 
 
 class Resolver:
-    """Drains marks of one store under one policy.
+    """Drains marks of one store under one policy and, where there are any, match models.
 
     `new_id` gives a new person id at each call; it must never repeat one.
+    `comparers` bring a model each; see `use`.
     """
 
     def __init__(
-        self, store: GraphStore, policy: IdentityPolicy, new_id: Callable[[], PersonId]
+        self,
+        store: GraphStore,
+        policy: IdentityPolicy,
+        new_id: Callable[[], PersonId],
+        comparers: Sequence[Comparer] = (),
     ) -> None:
         self._store = store
         self._policy = policy
         self._new_id = new_id
+        self.use(comparers)
+
+    def use(self, comparers: Sequence[Comparer]) -> None:
+        """Match by other models from now on.
+
+        Before the next marks are drained the index is made anew, with people
+        as they were; then whoever differs under the new models is resolved.
+        """
+        self._index = MatchIndex(self._store, comparers)
+        self._lease: Lease | None = None
 
     def drain(self, lease: Lease, now_us: int, limit: int = 5_000) -> Drained | None:
         """Resolve at most `limit` marks in one resolution; None when there are none.
 
         1. Read the marks.
-        2. Gather the neighbourhood of those that concern identity.
-        3. Cluster it and give the blocks their ids.
-        4. Commit people, ids, outbox and cleared marks together.
+        2. Weigh whatever is marked and compared anew.
+        3. Gather the neighbourhood of what concerns identity.
+        4. Cluster it and give the blocks their ids.
+        5. Commit people, ids, outbox, index and cleared marks together.
 
         Raises `Fenced` when the lease was taken over and `StoreUnavailable`
         when the store stayed out of reach; either way nothing was written.
         """
-        marks = self._store.marks(limit)
-        if not marks:
-            return None
-        area = gather(self._store, self._policy, _concerning_identity(marks))
+        try:
+            if lease != self._lease:
+                self._catch_up(lease, limit)
+            marks = self._store.marks(limit)
+            return self._resolve(lease, marks, now_us) if marks else None
+        except StoreError:
+            self._lease = None
+            raise
+
+    def _resolve(self, lease: Lease, marks: Sequence[Mark], now_us: int) -> Drained:
+        updated = self._index.update(mark.key for mark in marks) if self._index.model else NOTHING
+        changed = _concerning_identity(marks) | updated.touched
+        area = gather(self._store, self._policy, changed, self._index)
         assignment = self._cluster(area, now_us)
         self._publish_marked(area, assignment, marks)
         resolution = Resolution(
@@ -66,13 +93,40 @@ class Resolver:
             lineage=assignment.entries,
             outbox=assignment.outbox,
             cleared=marks,
+            matching=updated.matching,
         )
         number = self._store.commit_resolution(lease, resolution)
         return _drained(number, resolution, area)
 
+    def _catch_up(self, lease: Lease, limit: int) -> None:
+        """Make the index one of the present models, with a mark on all that it changed.
+
+        Cut short, it begins again: what is done already changes nothing.
+        """
+        # Whoever held the lease in between may have changed the index.
+        self._index.forget()
+        former = self._store.model()
+        if former != self._index.model:
+            for kind in sorted({*self._index.kinds, *kinds_of(former)}):
+                self._index_anew(lease, kind, limit)
+            self._write(lease, Matching(model=self._index.model))
+        self._lease = lease
+
+    def _index_anew(self, lease: Lease, kind: str, limit: int) -> None:
+        after = ""
+        while keys := self._store.nodes_of(kind, after, limit):
+            after = keys[-1]
+            updated = self._index.update(keys, anew=True)
+            changed = updated.matching
+            self._write(lease, Matching(changed.keys, changed.links, sorted(updated.touched)))
+
+    def _write(self, lease: Lease, matching: Matching) -> None:
+        self._store.commit_resolution(lease, Resolution({}, {}, [], [], [], matching))
+
     def _cluster(self, area: Neighbourhood, now_us: int) -> Assignment:
         links = area.links(self._policy)
-        blocks = partition(area.views, links, apart_of(area.decisions), self._policy)
+        apart, scored = apart_of(area.decisions), area.scored(self._index)
+        blocks = partition(area.views, links, apart, self._policy, scored)
         blocks.sort(key=min)
         return assign(blocks, area.held, self._policy, self._new_id, now_us)
 

@@ -26,17 +26,19 @@ may use one store at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
 from identity.model import (
+    BlockKey,
     Contribution,
     Decision,
     EvidenceKind,
     LineageEntry,
     LinkDay,
     Mark,
+    NodeEvidence,
     NodeKey,
     NodeView,
     OutboxEntry,
@@ -116,6 +118,26 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Matching:
+    """What a resolution changes in the index that matching keeps beside the evidence.
+
+    - `keys`: node to all its block keys from now on; none takes the node out.
+    - `links`: (low key, high key) to the match weight in thousandths of a bit;
+      None where the two are no longer linked.
+    - `marked`: nodes to mark as `Changed.ADDED`.
+    - `model`: what the index is of from now on, or None while it stays what it was.
+    """
+
+    keys: Mapping[NodeKey, Sequence[BlockKey]] = field(default_factory=dict)
+    links: Mapping[tuple[NodeKey, NodeKey], int | None] = field(default_factory=dict)
+    marked: Sequence[NodeKey] = ()
+    model: str | None = None
+
+
+NO_MATCHING = Matching()
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """What one run of the resolver changes.
 
@@ -125,6 +147,8 @@ class Resolution:
     - `lineage`: entries; their `resolution` is set by the engine.
     - `outbox`: entries; their `resolution` is set by the engine.
     - `cleared`: marks as read.
+    - `matching`: what changes in the index of matching; nodes that are gone
+      must have been taken out of it.
     """
 
     people: Mapping[NodeKey, PersonId | None]
@@ -132,6 +156,7 @@ class Resolution:
     lineage: Sequence[LineageEntry]
     outbox: Sequence[OutboxEntry]
     cleared: Sequence[Mark]
+    matching: Matching = NO_MATCHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +231,34 @@ class GraphStore(Protocol):
 
         An outbox entry replaces an older one of the same person.
         """
+
+    # ---- matching --------------------------------------------------------
+
+    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own; nodes without facts or activity may be left out."""
+
+    def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
+        """At most `limit` nodes of a kind with a greater key than `after`, by key."""
+
+    def model(self) -> str:
+        """What the index of matching is of, as the last `Matching` that named it said; "" at first.
+
+        Written by `commit_resolution` alone, like the rest of the index.
+        """
+
+    def block_keys(self, keys: Iterable[NodeKey]) -> dict[NodeKey, tuple[BlockKey, ...]]:
+        """The block keys of each node in ascending order; nodes without any are left out."""
+
+    def blocks(
+        self, keys: Iterable[BlockKey], at_most: int
+    ) -> dict[BlockKey, tuple[int, tuple[NodeKey, ...]]]:
+        """Size and members of each block, members by key; empty blocks are left out.
+
+        Of a block with more than `at_most` members the size alone is read.
+        """
+
+    def scored(self, keys: Iterable[NodeKey]) -> dict[NodeKey, dict[NodeKey, int]]:
+        """The scored links of each node: other end to match weight; nodes without are left out."""
 
     # ---- the feeder ------------------------------------------------------
 

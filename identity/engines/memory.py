@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from threading import RLock
 
 from identity.engines.memory_evidence import Evidence, changes, derive
+from identity.engines.memory_matching import MatchingState
 from identity.evidence import Known, expire, settle
 from identity.model import (
+    BlockKey,
     Changed,
     Decision,
     EvidenceKind,
@@ -21,6 +23,7 @@ from identity.model import (
     LineageEntry,
     LinkDay,
     Mark,
+    NodeEvidence,
     NodeKey,
     NodeView,
     OutboxEntry,
@@ -50,6 +53,7 @@ class MemoryGraph:
     lineage: list[LineageEntry] = field(default_factory=list)
     stands_for: dict[PersonId, PersonId | None] = field(default_factory=dict)
     outbox: dict[PersonId, OutboxEntry] = field(default_factory=dict)
+    matching: MatchingState = field(default_factory=MatchingState)
 
     def remember(self, known: Mapping[int, Known], forgotten: Iterable[int] = ()) -> None:
         """Replace what is known of some signals, and mark every node whose evidence changed."""
@@ -59,9 +63,13 @@ class MemoryGraph:
         before, self.evidence = self.evidence, derive(self.known.values(), self.horizons)
         for key, changed in changes(before, self.evidence).items():
             if key in self.evidence.nodes or key in before.nodes or key in self.people:
-                self.markings += 1
-                _, so_far = self.marks.get(key, (0, Changed(0)))
-                self.marks[key] = (self.markings, so_far | changed)
+                self.mark(key, changed)
+
+    def mark(self, key: NodeKey, changed: Changed) -> None:
+        """Mark a node once more."""
+        self.markings += 1
+        _, so_far = self.marks.get(key, (0, Changed(0)))
+        self.marks[key] = (self.markings, so_far | changed)
 
 
 class MemoryGraphStore:
@@ -197,6 +205,10 @@ class MemoryGraphStore:
             for mark in resolution.cleared:
                 if graph.marks.get(mark.key, (0, 0))[0] == mark.count:
                     del graph.marks[mark.key]
+            graph.matching.apply(resolution.matching)
+            for key in resolution.matching.marked:
+                if key in graph.evidence.nodes or key in graph.people:
+                    graph.mark(key, Changed.ADDED)
             return graph.resolution
 
     def _assign(self, resolution: Resolution) -> None:
@@ -212,6 +224,43 @@ class MemoryGraphStore:
             else:
                 graph.shared.discard(key)
         graph.shared.intersection_update(graph.evidence.nodes.keys() | graph.people.keys())
+
+    # ---- matching --------------------------------------------------------
+
+    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own."""
+        with self._graph.lock:
+            return self._graph.evidence.at_nodes(keys)
+
+    def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
+        """At most `limit` nodes of a kind with a greater key than `after`, by key."""
+        with self._graph.lock:
+            nodes = self._graph.evidence.nodes
+            return sorted(key for key in nodes if kind_of(key) == kind and key > after)[:limit]
+
+    def model(self) -> str:
+        """What the index of matching is of."""
+        with self._graph.lock:
+            return self._graph.matching.model
+
+    def block_keys(self, keys: Iterable[NodeKey]) -> dict[NodeKey, tuple[BlockKey, ...]]:
+        """The block keys of each node in ascending order."""
+        with self._graph.lock:
+            known = self._graph.matching.keys
+            return {key: known[key] for key in keys if key in known}
+
+    def blocks(
+        self, keys: Iterable[BlockKey], at_most: int
+    ) -> dict[BlockKey, tuple[int, tuple[NodeKey, ...]]]:
+        """Size and members of each block; of larger ones than `at_most` the size alone."""
+        with self._graph.lock:
+            return self._graph.matching.members(keys, at_most)
+
+    def scored(self, keys: Iterable[NodeKey]) -> dict[NodeKey, dict[NodeKey, int]]:
+        """The scored links of each node."""
+        with self._graph.lock:
+            links = self._graph.matching.links
+            return {key: dict(links[key]) for key in keys if links.get(key)}
 
     # ---- the feeder ------------------------------------------------------
 

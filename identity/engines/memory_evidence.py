@@ -18,6 +18,7 @@ from identity.model import (
     KeptFact,
     LinkDay,
     Node,
+    NodeEvidence,
     NodeKey,
     PersonEvidence,
     PersonId,
@@ -62,6 +63,18 @@ class Evidence:
                 )
             )
         return tuple(ties)
+
+    def at_nodes(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own, for nodes that have evidence."""
+        return {
+            key: NodeEvidence(
+                self.nodes[key],
+                tuple(fact for _, fact in sorted(self.facts.get(key, {}).items())),
+                self.activity.get(key, {}),
+            )
+            for key in keys
+            if key in self.nodes
+        }
 
     def of_person(self, person: PersonId, keys: AbstractSet[NodeKey]) -> PersonEvidence:
         """All evidence among the nodes of one person."""

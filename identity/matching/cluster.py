@@ -7,7 +7,7 @@ fall to the order digest of the two groups' least members.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import TypeVar
 
 from identity.matching.model import HELD_APART_MBITS, Clustering
@@ -23,13 +23,17 @@ def clusters(
     links: Links[Key],
     order: Callable[[Key], int],
     rules: Clustering,
+    joined: Iterable[Collection[Key]] = (),
+    join: Callable[[Key, Key], bool] | None = None,
 ) -> list[frozenset[Key]]:
     """Group the members of a component.
 
-    1. Every member is a group. Two groups' weight is the average over all
-       pairs across them; a pair without a link counts `missing_mbits`.
+    1. Every member is a group, those in one of `joined` are one. Two groups'
+       weight is the average over all pairs across them; a pair without a link
+       counts `missing_mbits`.
     2. The two groups of the largest weight join, if some link between them is
-       positive, none is held apart, and the weight is above `stop_mbits`.
+       positive, none is held apart, the weight is above `stop_mbits`, and
+       `join`, called with the least member of each, does not say False.
     3. Repeat until no two can.
 
     `links[a][b]` and `links[b][a]` are the same number of thousandths of a bit.
@@ -41,16 +45,27 @@ def clusters(
         {place[other]: mbits for other, mbits in links.get(key, {}).items() if other in place}
         for key in ranked
     ]
-    groups = _Groups(rows, rules)
+    groups = _Groups(rows, rules, _told(ranked, join))
+    for group in joined:
+        first, *others = sorted(place[key] for key in group)
+        for other in others:
+            groups.merge(first, other)
     groups.run()
     return [frozenset(ranked[number] for number in group) for group in groups.members if group]
+
+
+def _told(ranked: list[Key], join: Callable[[Key, Key], bool] | None) -> Callable[[int, int], bool]:
+    return lambda left, right: join is None or join(ranked[left], ranked[right])
 
 
 class _Groups:
     """Groups by the number of their least member."""
 
-    def __init__(self, rows: list[dict[int, int]], rules: Clustering) -> None:
+    def __init__(
+        self, rows: list[dict[int, int]], rules: Clustering, may_join: Callable[[int, int], bool]
+    ) -> None:
         self.rules = rules
+        self.may_join = may_join
         self.members: list[list[int]] = [[number] for number in range(len(rows))]
         cap, floor = rules.cap_mbits, rules.floor_mbits
         missing = rules.missing_mbits
@@ -65,6 +80,7 @@ class _Groups:
         self.heap: list[tuple[int, int, int]] = []
 
     def run(self) -> None:
+        self.heap.clear()
         for number, others in enumerate(self.positive):
             for other in others:
                 if other > number:
@@ -72,8 +88,9 @@ class _Groups:
         heapq.heapify(self.heap)
         while self.heap:
             weight, left, right = heapq.heappop(self.heap)
-            if self._weight(left, right) == -weight:
-                self._join(left, right)
+            # What forbids two groups to join forbids whatever they grow into.
+            if self._weight(left, right) == -weight and self.may_join(left, right):
+                self.merge(left, right)
 
     def _weight(self, left: int, right: int) -> int | None:
         """Average weight in 2**-20 of a thousandth of a bit; None when either is gone."""
@@ -89,12 +106,13 @@ class _Groups:
         if weight is not None and weight > self.rules.stop_mbits * _SCALE:
             self.heap.append((-weight, low, high))
 
-    def _join(self, left: int, right: int) -> None:
-        """The group of the lesser number stays."""
+    def merge(self, left: int, right: int) -> None:
+        """Make two groups one; the group of the lesser number stays."""
         self.members[left] += self.members[right]
         self.members[right] = []
         row, gone = self.beyond[left], self.beyond[right]
-        del row[right], gone[left]
+        row.pop(right, None)
+        gone.pop(left, None)
         for other, beyond in gone.items():
             row[other] = row.get(other, 0) + beyond
             theirs = self.beyond[other]

@@ -8,10 +8,12 @@ from itertools import count
 from identity.model import Contribution, EvidenceKind, NodeKey, PersonId
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, GraphStore, Lease
-from tests.support import histories, oracle
+from tests.support import histories, match_world, oracle
 from tests.support.histories import Drain, Horizon, Step
 
 POLICY = histories.policy()
+BOUND = 3
+"""Blocks of matching with more records than this are too full; small worlds get there."""
 
 
 class World:
@@ -20,7 +22,8 @@ class World:
     def __init__(self, store: GraphStore) -> None:
         ids = count()
         self.store = store
-        self.resolver = Resolver(store, POLICY, lambda: f"{next(ids):026d}")
+        comparers = [match_world.comparer(BOUND)]
+        self.resolver = Resolver(store, POLICY, lambda: f"{next(ids):026d}", comparers)
         self.arrived: list[Contribution] = []
         self.horizons: dict[EvidenceKind, int] = {}
         self.checkpoint: Checkpoint = store.claim("p0")
@@ -59,7 +62,7 @@ class World:
 
     def expected(self) -> set[frozenset[NodeKey]]:
         """The people by definition."""
-        return oracle.people(self.arrived, self.horizons, POLICY)
+        return oracle.people(self.arrived, self.horizons, POLICY, BOUND)
 
 
 def check_rebuild(world: World, steps: Iterable[Step]) -> None:

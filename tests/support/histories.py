@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from identity.model import (
     NodeKey,
 )
 from identity.policy import IdentityPolicy, KindPolicy
+from tests.support import match_world
 
 PRIORITY = {"customer_id": 90, "login": 80, "email": 60, "device": 20, "cookie": 10}
 VALUES_PER_KIND = 4
@@ -74,25 +76,33 @@ def _ordered(nodes: list[Node]) -> tuple[Node, ...]:
     return tuple(sorted(nodes, key=place))
 
 
+MIXED = ("seen", "seen", "seen", "seen", "record", "decision", "retract")
+RECORDS = ("record",) * 9 + ("seen", "decision", "retract")
+"""What signals are: of everything some, or mostly records, so that blocks fill up."""
+
+
 @st.composite
-def contributions(draw: st.DrawFn, signals: int = 12) -> Contribution:
+def contributions(draw: st.DrawFn, signals: int = 12, kinds: Sequence[str] = MIXED) -> Contribution:
     """One contribution; few signal ids, so that duplicates, conflicts and retractions meet."""
     signal = draw(st.integers(1, signals))
     event_us = draw(st.integers(0, 8)) * DAY_US + draw(st.integers(0, 3)) * 3_600_000_000
     published_us = event_us + draw(st.sampled_from([0, 2 * DAY_US, 30 * DAY_US]))
     source = draw(st.sampled_from(["web", "crm"]))
     assurance = draw(st.sampled_from([Assurance.NONE, Assurance.AUTHENTICATED]))
-    what = draw(st.sampled_from(["seen", "seen", "seen", "seen", "record", "decision", "retract"]))
+    what = draw(st.sampled_from(kinds))
     nodes: tuple[Node, ...] = ()
     activity: tuple[tuple[NodeKey, tuple[str, ...]], ...] = ()
     fact: Fact | None = None
     retracts: int | None = None
     if what in ("seen", "record"):
-        chosen = draw(st.lists(st.sampled_from(WORLD), min_size=1, max_size=3, unique=True))
+        # Records are joined by their scores where no identifier stands beside them.
+        least, most = (0, draw(st.sampled_from([0, 0, 2]))) if what == "record" else (1, 3)
+        chosen = draw(st.lists(st.sampled_from(WORLD), min_size=least, max_size=most, unique=True))
         if what == "record":
             asserted = record_node(signal)
             chosen.append(asserted)
-            fact = Fact(EvidenceKind.RECORD, (asserted.key,), b"sealed")
+            said = match_world.payload(draw(st.sampled_from(match_world.RECORDS)))
+            fact = Fact(EvidenceKind.RECORD, (asserted.key,), said)
         nodes = _ordered(chosen)
         category = draw(st.sampled_from(["sport", "music"]))
         activity = ((nodes[0].key, (f"category:{category}", "channel:web")),)
@@ -129,12 +139,18 @@ Step = tuple[Contribution, ...] | Drain | Horizon
 
 def histories(max_steps: int = 8) -> st.SearchStrategy[list[Step]]:
     """Batches of contributions with drains between them, in any order."""
-    batch = st.lists(contributions(), min_size=1, max_size=6).map(tuple)
     drain = st.builds(Drain, st.sampled_from([1, 2, 1000]))
-    return st.lists(st.one_of(batch, batch, drain), min_size=1, max_size=max_steps)
+    mixed = st.lists(contributions(), min_size=1, max_size=6).map(tuple)
+    records = st.lists(contributions(18, RECORDS), min_size=2, max_size=8).map(tuple)
+    return st.one_of(
+        st.lists(st.one_of(mixed, mixed, drain), min_size=1, max_size=max_steps),
+        st.lists(st.one_of(records, records, drain), min_size=2, max_size=max_steps),
+    )
 
 
 def horizons() -> st.SearchStrategy[Horizon]:
     """A move of one kind's horizon within the days of `contributions`."""
-    kinds = st.sampled_from([EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.DECISION])
+    kinds = st.sampled_from(
+        [EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.DECISION, EvidenceKind.RECORD]
+    )
     return st.builds(Horizon, kinds, st.integers(1, 6))

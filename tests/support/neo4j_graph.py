@@ -6,7 +6,10 @@ from neo4j import Driver
 
 RESET = (
     "MATCH (n) WHERE NOT n:Migration AND NOT n:Graph AND NOT n:Lease DETACH DELETE n",
-    "MATCH (l:Lease) SET l.owner = '', l.epoch = 0, l.until_ms = 0, l.resolutions = 0",
+    (
+        "MATCH (l:Lease) "
+        "SET l.owner = '', l.epoch = 0, l.until_ms = 0, l.resolutions = 0, l.model = ''"
+    ),
 )
 
 

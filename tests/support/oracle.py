@@ -17,6 +17,8 @@ from identity.model import (
 )
 from identity.policy import IdentityPolicy
 from identity.resolve import order_digest
+from tests.support import oracle_matching
+from tests.support.oracle_matching import Scores
 
 Horizons = Mapping[EvidenceKind, int]
 Pair = tuple[NodeKey, NodeKey]
@@ -61,6 +63,7 @@ class Evidence:
         self.orders: dict[NodeKey, int] = {}
         self.nodes: set[NodeKey] = set()
         self.decisions: list[Contribution] = []
+        self.records: dict[NodeKey, bytes] = {}
         for contribution in live(arrived, horizons):
             self._add(contribution, horizons)
 
@@ -85,13 +88,22 @@ class Evidence:
                 self.decisions.append(contribution)
             else:
                 self.nodes |= set(fact.subjects)
+            if fact.kind is EvidenceKind.RECORD:
+                self.records[fact.subjects[0]] = fact.payload
 
 
 def people(
-    arrived: Iterable[Contribution], horizons: Horizons, policy: IdentityPolicy
+    arrived: Iterable[Contribution],
+    horizons: Horizons,
+    policy: IdentityPolicy,
+    bound: int | None = None,
 ) -> set[frozenset[NodeKey]]:
-    """The partition by definition: components of admissible links, clustered by brute force."""
+    """The partition by definition: components of admissible links, clustered by brute force.
+
+    `bound` is that of the blocks of `match_world`'s model; None: nothing is matched.
+    """
     evidence = Evidence(arrived, horizons)
+    scores = Scores({}, 0) if bound is None else Scores(evidence.records, bound)
     shared = {key for key in evidence.nodes if _is_shared(key, evidence, policy)}
     same, apart = _decided(evidence)
     graph: nx.Graph[NodeKey] = nx.Graph()
@@ -104,9 +116,21 @@ def people(
         if set(pair) <= evidence.nodes:
             digest = order_digest(*(evidence.orders[key] for key in pair))
             graph.add_edge(*pair, rank=(1, -decided_us, digest, *pair))
+    exact = graph.copy()
+    graph.add_edges_from(scores.positive())
     found: set[frozenset[NodeKey]] = set()
     for component in nx.connected_components(graph):
-        found |= _cluster(graph.subgraph(component), apart, policy)
+        clusters = _cluster(exact.subgraph(component), apart, scores.contrary(), policy)
+        found |= oracle_matching.grouped(
+            clusters,
+            scores,
+            evidence.orders,
+            lambda left, right: (
+                _held_apart(left, right, apart)
+                or _held_apart(left, right, scores.contrary())
+                or _too_many(left, right, policy)
+            ),
+        )
     return found
 
 
@@ -162,21 +186,23 @@ def _decided(evidence: Evidence) -> tuple[dict[Pair, int], set[Pair]]:
 
 
 def _cluster(
-    graph: nx.Graph[NodeKey], apart: set[Pair], policy: IdentityPolicy
-) -> set[frozenset[NodeKey]]:
+    graph: nx.Graph[NodeKey], apart: set[Pair], contrary: set[Pair], policy: IdentityPolicy
+) -> list[set[NodeKey]]:
     clusters: list[set[NodeKey]] = [{key} for key in graph.nodes]
     edges = [(data["rank"], low, high) for low, high, data in graph.edges(data=True)]
     for rank, low, high in sorted(edges):
         left = next(c for c in clusters if low in c)
         right = next(c for c in clusters if high in c)
-        if left is right or any(
-            set(pair) <= left | right and _across(pair, left) for pair in apart
-        ):
+        if left is right or _held_apart(left, right, apart):
             continue
-        if rank[0] == 3 and _too_many(left, right, policy):
+        if rank[0] == 3 and (_too_many(left, right, policy) or _held_apart(left, right, contrary)):
             continue
         clusters = [c for c in clusters if c is not left and c is not right] + [left | right]
-    return {frozenset(cluster) for cluster in clusters}
+    return clusters
+
+
+def _held_apart(left: set[NodeKey], right: set[NodeKey], apart: Iterable[Pair]) -> bool:
+    return any(set(pair) <= left | right and _across(pair, left) for pair in apart)
 
 
 def _across(pair: Pair, left: set[NodeKey]) -> bool:

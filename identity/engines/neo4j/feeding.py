@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.engines.neo4j.packing import activity_days, link_days, unpack_signal
+from identity.engines.neo4j.packing import activity_days, kept, link_days, unpack_signal
 from identity.engines.neo4j.people import find_people
 from identity.engines.neo4j.resolving import hold, lock_lease
-from identity.evidence import Known
 from identity.model import (
     ActivityDay,
     KeptFact,
@@ -123,7 +122,7 @@ def _evidence(tx: Tx, people: list[PersonId]) -> dict[PersonId, PersonEvidence]:
         found[person].activity.setdefault(key, {}).update(activity_days([packed]))
     for person, signal, body in _of_nodes(tx, _FACTS, facts):
         if signal not in found[person].facts:
-            found[person].facts[signal] = _kept(signal, unpack_signal(signal, body))
+            found[person].facts[signal] = kept(signal, unpack_signal(signal, body))
     return {person: _person(person, gathered) for person, gathered in found.items()}
 
 
@@ -162,18 +161,3 @@ def _key(node: Node) -> NodeKey:
 
 def _pair(link: tuple[NodeKey, NodeKey, tuple[LinkDay, ...]]) -> tuple[NodeKey, NodeKey]:
     return link[:2]
-
-
-def _kept(signal: int, known: Known) -> KeptFact:
-    content = known.live
-    assert content is not None
-    assert content.fact is not None
-    return KeptFact(
-        signal=signal,
-        digest=content.digest,
-        event_us=content.event_us,
-        published_us=content.published_us,
-        source=content.source,
-        assurance=content.assurance,
-        fact=content.fact,
-    )

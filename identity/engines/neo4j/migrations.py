@@ -71,6 +71,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             ),
         ),
     ),
+    Migration(4, "blocks of matching are found by key", schema=(_unique("Block", "key"),)),
 )
 
 

@@ -17,6 +17,7 @@ from identity.model import (
     Contribution,
     EvidenceKind,
     Fact,
+    KeptFact,
     LinkDay,
     Node,
 )
@@ -184,3 +185,19 @@ def moment(at_us: int) -> tuple[int, int]:
     """Seconds and nanoseconds, as Cypher's datetime() takes them."""
     second, rest_us = divmod(at_us, 1_000_000)
     return second, rest_us * 1_000
+
+
+def kept(signal: int, known: Known) -> KeptFact:
+    """The fact of a signal whose content counts."""
+    content = known.live
+    assert content is not None
+    assert content.fact is not None
+    return KeptFact(
+        signal=signal,
+        digest=content.digest,
+        event_us=content.event_us,
+        published_us=content.published_us,
+        source=content.source,
+        assurance=content.assurance,
+        fact=content.fact,
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from identity.engines.neo4j import people
+from identity.engines.neo4j import matching, people
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.nodes import BITS, REASONS, find, lock
 from identity.engines.neo4j.packing import link_days, unpack_signal
 from identity.model import Assurance, Changed, Decision, Mark, NodeKey, NodeView, PersonId, Tie
-from identity.store import Fenced, Lease, Resolution
+from identity.store import NO_MATCHING, Fenced, Lease, Resolution
 
 
 def acquire_lease(connection: Connection, owner: str, now_ms: int, lease_ms: int) -> Lease | None:
@@ -172,13 +172,14 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
     2. Clear marks that are still as they were read.
     3. Write lineage, give nodes to people, flag the shared.
     4. Write the outbox.
-    5. Drop nodes without evidence that are nobody's.
+    5. Change the index of matching.
+    6. Drop nodes without evidence that are nobody's.
     """
     cleared = {mark.key: mark.count for mark in resolution.cleared}
     held = lock(
         tx,
-        {*cleared, *resolution.people, *resolution.shared},
-        "coalesce(n.mark, 0), n.person, n:Bare",
+        {*cleared, *resolution.people, *resolution.shared, *matching.named(resolution.matching)},
+        "coalesce(n.mark, 0), n.person, n:Bare, n.blocks",
     )
     done = [
         node[0] for key, node in held.items() if key in cleared and node[1] >> BITS == cleared[key]
@@ -195,12 +196,15 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
     people.assign(tx, assigned, {node[0] for node in held.values() if node[2] is not None})
     _flag(tx, {held[key][0]: flag for key, flag in resolution.shared.items() if key in held})
     people.write_outbox(tx, resolution.outbox, number)
+    if resolution.matching is not NO_MATCHING:
+        indexed = {key: (node[0], node[4]) for key, node in held.items()}
+        matching.write(tx, indexed, resolution.matching)
     _drop(tx, held, resolution.people)
     tx.run("MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number", number=number)
 
 
 Held = Mapping[NodeKey, Sequence[Any]]
-"""Node id, mark, person, and whether it has no evidence."""
+"""Node id, mark, person, whether it has no evidence, and its block keys."""
 
 
 def _flag(tx: Tx, shared: Mapping[int, bool]) -> None:
@@ -215,7 +219,7 @@ def _flag(tx: Tx, shared: Mapping[int, bool]) -> None:
 def _drop(tx: Tx, held: Held, assigned: Mapping[NodeKey, PersonId | None]) -> None:
     ids = [
         node_id
-        for key, (node_id, _, person, bare) in held.items()
+        for key, (node_id, _, person, bare, _) in held.items()
         if bare and assigned.get(key, person) is None
     ]
     if ids:

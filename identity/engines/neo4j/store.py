@@ -8,6 +8,8 @@ How it reads in Neo4j's own browser:
     (:Identifier)-[:ACTIVE_IN]->(:Activity {month, signals, first_seen, last_seen})
     (:Signal:Purchase {id, seen})-[:ABOUT {at}]->(:Identifier)
     (:Signal:Decision {left, right, same, seen})
+    (:Record {blocks})-[:IN_BLOCK]->(:Block {key})
+    (:Record)-[:SCORED {mbits}]->(:Record)
     (:Person:Former)-[:MERGED_INTO {resolution, at}]->(:Person)
     (:Person)-[:SPLIT_FROM {resolution, at}]->(:Person)
 
@@ -22,16 +24,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from identity.engines.neo4j import consuming, expiring, feeding, reading, resolving
+from identity.engines.neo4j import consuming, expiring, feeding, matching, reading, resolving
 from identity.engines.neo4j import people as persons
 from identity.engines.neo4j.connection import Connection
 from identity.engines.neo4j.migrations import migrate
 from identity.model import (
+    BlockKey,
     Decision,
     EvidenceKind,
     LineageEntry,
     LinkDay,
     Mark,
+    NodeEvidence,
     NodeKey,
     NodeView,
     OutboxEntry,
@@ -118,6 +122,34 @@ class Neo4jGraphStore:
     def commit_resolution(self, lease: Lease, resolution: Resolution) -> int:
         """Write a resolution in one transaction and return its number, else `Fenced`."""
         return resolving.commit_resolution(self._connection, lease, resolution)
+
+    # ---- matching --------------------------------------------------------
+
+    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own."""
+        return matching.evidence_at(self._connection, keys)
+
+    def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
+        """At most `limit` nodes of a kind with a greater key than `after`, by key."""
+        return matching.nodes_of(self._connection, kind, after, limit)
+
+    def model(self) -> str:
+        """What the index of matching is of."""
+        return matching.model(self._connection)
+
+    def block_keys(self, keys: Iterable[NodeKey]) -> dict[NodeKey, tuple[BlockKey, ...]]:
+        """The block keys of each node in ascending order."""
+        return matching.block_keys(self._connection, keys)
+
+    def blocks(
+        self, keys: Iterable[BlockKey], at_most: int
+    ) -> dict[BlockKey, tuple[int, tuple[NodeKey, ...]]]:
+        """Size and members of each block; of larger ones than `at_most` the size alone."""
+        return matching.blocks(self._connection, keys, at_most)
+
+    def scored(self, keys: Iterable[NodeKey]) -> dict[NodeKey, dict[NodeKey, int]]:
+        """The scored links of each node."""
+        return matching.scored(self._connection, keys)
 
     # ---- the feeder ------------------------------------------------------
 

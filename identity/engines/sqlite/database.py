@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from identity.engines.sqlite.schema import APPLICATION_ID, TABLES, VERSION
+from identity.engines.sqlite.schema import APPLICATION_ID, STEPS, VERSION
 from identity.store import StoreDamaged, StoreUnavailable
 
 PAGE_BYTES = 4096
@@ -68,13 +68,13 @@ class Database:
             "temp_store = MEMORY",
         ):
             sql.execute(f"PRAGMA {pragma}")
-        if self._version() == 0:
+        if self._version() < VERSION:
             sql.execute("BEGIN IMMEDIATE")
-            if self._version() == 0:
-                for statement in TABLES.split(";\n"):
+            for step in STEPS[self._version() :]:
+                for statement in step.split(";\n"):
                     sql.execute(statement)
-                sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                sql.execute(f"PRAGMA user_version = {VERSION}")
+            sql.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            sql.execute(f"PRAGMA user_version = {VERSION}")
             sql.execute("COMMIT")
         if self._version() != VERSION:
             raise StoreDamaged("the graph's file was written by a later version")

@@ -14,6 +14,7 @@ from identity.model import (
     KeptFact,
     LinkDay,
     Node,
+    NodeEvidence,
     NodeKey,
     OutboxEntry,
     PersonEvidence,
@@ -36,6 +37,8 @@ _NODES = """
 SELECT person.name, node.id, node.key, node.digest, node.sealed
 FROM person JOIN node ON node.person = person.id
 WHERE person.name IN (SELECT value FROM json_each(?)) ORDER BY node.key"""
+_BY_KEY = """
+SELECT id, key, digest, sealed FROM node WHERE key IN (SELECT value FROM json_each(?))"""
 _GRAIN = """
 SELECT node, other, part, body FROM grain WHERE node IN (SELECT value FROM json_each(?))"""
 # A node that is a person of its own has no link inside it; a shared one may have thousands outside.
@@ -106,6 +109,24 @@ class Gathering:
             name: _told(name, person, facts)
             for name, person in self._people.items()
             if person.evidenced
+        }
+
+    def at_nodes(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own; of those that hold anything."""
+        for node, key, order, sealed in self._database.look_up(_BY_KEY, keys):
+            self._people[key] = self._home[node] = _Person({node: Node(key, order, sealed)})
+        for row in self._database.look_up(_GRAIN_ALONE, self._home):
+            self._sort_in(*row)
+        facts = self._facts()
+        return {
+            key: NodeEvidence(
+                node,
+                tuple(facts[signal] for signal in sorted(signal for _, signal in held.facts)),
+                held.activity.get(key, {}),
+            )
+            for key, held in self._people.items()
+            for node in held.nodes.values()
+            if held.evidenced
         }
 
     def _sort_in(self, node: int, other: int, part: int, body: bytes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.grain import FIELDS, PERIOD_DAYS, Sightings, unpack_document
+from identity.engines.sqlite.matching import write_matching
 from identity.engines.sqlite.names import Nodes
 from identity.engines.sqlite.state import State
 from identity.model import (
@@ -21,7 +22,7 @@ from identity.model import (
     PersonId,
     Tie,
 )
-from identity.store import Fenced, Lease, Resolution
+from identity.store import NO_MATCHING, Fenced, Lease, Resolution
 
 _MARKS = """
 SELECT node.key, mark.count, mark.changed, node.shared
@@ -202,7 +203,8 @@ class Resolving:
         1. Give people and nodes their ids.
         2. Assign nodes, set their flags.
         3. Write lineage and outbox.
-        4. Clear marks; drop nodes that have neither person nor evidence.
+        4. Clear marks.
+        5. Change the index of matching; drop nodes that have neither person nor evidence.
         """
         database = self._database
         (number,) = database.execute(
@@ -217,6 +219,8 @@ class Resolving:
             "DELETE FROM mark WHERE node = ? AND count = ?",
             sorted((ids[mark.key], mark.count) for mark in resolution.cleared if mark.key in ids),
         )
+        if resolution.matching is not NO_MATCHING:
+            write_matching(database, self._nodes, self._state, resolution.matching)
         doubtful = {mark.key for mark in resolution.cleared if mark.changed & Changed.REMOVED}
         doubtful |= {key for key, person in resolution.people.items() if person is None}
         self._drop(sorted(ids[key] for key in doubtful if key in ids))

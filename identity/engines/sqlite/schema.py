@@ -15,12 +15,15 @@ and whether the sealed value is missing, without the row.
 few pages however many signals are remembered, and a day expires in one piece.
 A signal has one row, at the day of the content that counts, or at `NO_DAY`
 while only its retraction is known.
+
+`block` has the members of each block of matching side by side, `matched` the
+block keys of each node (8 bytes each), `scored` each scored link from both ends.
 """
 
 from __future__ import annotations
 
 APPLICATION_ID = 0x6B696E66
-VERSION = 1
+VERSION = 2
 NO_DAY = -(2**31)
 
 TABLES = """
@@ -106,3 +109,22 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_by_resolution ON outbox (resolution);
 """
+
+MATCHING = """
+ALTER TABLE state ADD COLUMN model TEXT NOT NULL DEFAULT '';
+CREATE TABLE block (
+    key INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    PRIMARY KEY (key, node)
+) WITHOUT ROWID;
+CREATE TABLE matched (node INTEGER PRIMARY KEY, keys BLOB NOT NULL);
+CREATE TABLE scored (
+    node INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    mbits INTEGER NOT NULL,
+    PRIMARY KEY (node, other)
+) WITHOUT ROWID;
+"""
+
+STEPS = (TABLES, MATCHING)
+"""What leads from each version of the file to the next; a file has `user_version` of them."""

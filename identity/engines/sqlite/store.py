@@ -17,6 +17,14 @@ from identity.engines.sqlite.feeding import (
     read_outbox,
     read_totals,
 )
+from identity.engines.sqlite.matching import (
+    read_block_keys,
+    read_blocks,
+    read_evidence_at,
+    read_model,
+    read_nodes_of,
+    read_scored,
+)
 from identity.engines.sqlite.names import Names, Nodes
 from identity.engines.sqlite.people import (
     Resolving,
@@ -33,12 +41,14 @@ from identity.engines.sqlite.remembered import Remembered
 from identity.engines.sqlite.state import State, read_horizons, read_state, write_state
 from identity.evidence import Known, expire, settle
 from identity.model import (
+    BlockKey,
     Contribution,
     Decision,
     EvidenceKind,
     LineageEntry,
     LinkDay,
     Mark,
+    NodeEvidence,
     NodeKey,
     NodeView,
     OutboxEntry,
@@ -232,6 +242,40 @@ class SqliteGraphStore:
         with self._writing() as state:
             hold(self._database, lease)
             return Resolving(self._database, self._nodes, state).apply(resolution)
+
+    # ---- matching --------------------------------------------------------
+
+    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own; of those that hold anything."""
+        with self._reading() as database:
+            return read_evidence_at(database, self._names, self._remembered(), keys)
+
+    def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
+        """At most `limit` nodes of a kind with a greater key than `after`, by key."""
+        with self._reading() as database:
+            return read_nodes_of(database, kind, after, limit)
+
+    def model(self) -> str:
+        """What the index of matching is of."""
+        with self._reading() as database:
+            return read_model(database)
+
+    def block_keys(self, keys: Iterable[NodeKey]) -> dict[NodeKey, tuple[BlockKey, ...]]:
+        """The block keys of each node in ascending order."""
+        with self._reading() as database:
+            return read_block_keys(database, keys)
+
+    def blocks(
+        self, keys: Iterable[BlockKey], at_most: int
+    ) -> dict[BlockKey, tuple[int, tuple[NodeKey, ...]]]:
+        """Size and members of each block; of larger ones than `at_most` the size alone."""
+        with self._reading() as database:
+            return read_blocks(database, keys, at_most)
+
+    def scored(self, keys: Iterable[NodeKey]) -> dict[NodeKey, dict[NodeKey, int]]:
+        """The scored links of each node."""
+        with self._reading() as database:
+            return read_scored(database, keys)
 
     # ---- the feeder ------------------------------------------------------
 

@@ -1,0 +1,78 @@
+"""What compares nodes of the graph: the seam between a match model and the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from identity.matching.score import Bar
+from identity.model import BlockKey, NodeEvidence, NodeKey
+
+RULE_BITS = 8
+"""A block key ends in so many bits with the number of its blocking rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A node ready to be compared under one model.
+
+    `digest` tells its evidence from any other's; `keys` are its blocks;
+    `prepared` is the comparer's own.
+    """
+
+    digest: bytes
+    keys: tuple[BlockKey, ...]
+    prepared: Any
+
+
+class Comparer(Protocol):
+    """Compares nodes of some kinds under one frozen model.
+
+    Pure: an item depends on its node's evidence and the model, a match weight
+    on two items and the model, whichever comes first.
+    """
+
+    @property
+    def model(self) -> str:
+        """The fingerprint of the model."""
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """The kinds of nodes that it compares, with one another."""
+
+    @property
+    def bounds(self) -> Mapping[int, int]:
+        """By number of blocking rule: of a block with more members no two are compared.
+
+        No two comparers of one index have a number in common.
+        """
+
+    def prepare(self, evidence: NodeEvidence) -> Item | None:
+        """The node as it is compared; None when it holds nothing to compare."""
+
+    def weigh(self, item: Item, others: Sequence[Item]) -> list[int]:
+        """The match weight with each of the others, in thousandths of a bit, prior included."""
+
+    def explain(self, left: Item, right: Item) -> list[Bar]:
+        """The waterfall behind a match weight; its bars add up to it."""
+
+    def probability(self, mbits: int) -> float:
+        """The calibrated probability of a match weight."""
+
+    def contradicts(self, mbits: int) -> bool:
+        """Whether a pair of this weight is held apart, whatever speaks for it."""
+
+    def group(
+        self,
+        members: Iterable[NodeKey],
+        links: Mapping[NodeKey, Mapping[NodeKey, int]],
+        order: Callable[[NodeKey], int],
+        joined: Iterable[Collection[NodeKey]],
+        join: Callable[[NodeKey, NodeKey], bool],
+    ) -> None:
+        """Say which groups of members are one person, by calling `join` with a member of each.
+
+        Groups begin as `joined`; `join` answers whether it joined them or
+        something forbids it. The calls depend on no order of the inputs.
+        """
