@@ -11,6 +11,7 @@ from tests.contracts.engine import Engine
 from tests.contracts.graph_store_counting import CountingContract
 from tests.contracts.graph_store_evidence import EvidenceContract
 from tests.contracts.graph_store_marks import MarksContract
+from tests.contracts.graph_store_matching import MatchingContract
 from tests.contracts.graph_store_owners import OwnersContract
 from tests.contracts.graph_store_people import PeopleContract
 
@@ -18,6 +19,11 @@ __all__ = ["Engine", "GraphStoreContract"]
 
 
 class GraphStoreContract(
-    CountingContract, EvidenceContract, MarksContract, OwnersContract, PeopleContract
+    CountingContract,
+    EvidenceContract,
+    MarksContract,
+    MatchingContract,
+    OwnersContract,
+    PeopleContract,
 ):
     """Every promise of the port."""
