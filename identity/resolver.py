@@ -36,7 +36,8 @@ class Resolver:
     """Drains marks of one store under one policy and, where there are any, match models.
 
     `new_id` gives a new person id at each call; it must never repeat one.
-    `comparers` bring a model each; see `use`.
+    `comparers` bring a model each; see `use`. `index` is what they make of the
+    store's evidence, for readers that leave it as it is.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Resolver:
         Before the next marks are drained the index is made anew, with people
         as they were; then whoever differs under the new models is resolved.
         """
-        self._index = MatchIndex(self._store, comparers)
+        self.index = MatchIndex(self._store, comparers)
         self._lease: Lease | None = None
 
     def drain(self, lease: Lease, now_us: int, limit: int = 5_000) -> Drained | None:
@@ -82,9 +83,9 @@ class Resolver:
             raise
 
     def _resolve(self, lease: Lease, marks: Sequence[Mark], now_us: int) -> Drained:
-        updated = self._index.update(mark.key for mark in marks) if self._index.model else NOTHING
+        updated = self.index.update(mark.key for mark in marks) if self.index.model else NOTHING
         changed = _concerning_identity(marks) | updated.touched
-        area = gather(self._store, self._policy, changed, self._index)
+        area = gather(self._store, self._policy, changed, self.index)
         assignment = self._cluster(area, now_us)
         self._publish_marked(area, assignment, marks)
         resolution = Resolution(
@@ -104,19 +105,19 @@ class Resolver:
         Cut short, it begins again: what is done already changes nothing.
         """
         # Whoever held the lease in between may have changed the index.
-        self._index.forget()
+        self.index.forget()
         former = self._store.model()
-        if former != self._index.model:
-            for kind in sorted({*self._index.kinds, *kinds_of(former)}):
-                self._index_anew(lease, kind, limit)
-            self._write(lease, Matching(model=self._index.model))
+        if former != self.index.model:
+            for kind in sorted({*self.index.kinds, *kinds_of(former)}):
+                self.index_anew(lease, kind, limit)
+            self._write(lease, Matching(model=self.index.model))
         self._lease = lease
 
     def _index_anew(self, lease: Lease, kind: str, limit: int) -> None:
         after = ""
         while keys := self._store.nodes_of(kind, after, limit):
             after = keys[-1]
-            updated = self._index.update(keys, anew=True)
+            updated = self.index.update(keys, anew=True)
             changed = updated.matching
             self._write(lease, Matching(changed.keys, changed.links, sorted(updated.touched)))
 
@@ -125,7 +126,7 @@ class Resolver:
 
     def _cluster(self, area: Neighbourhood, now_us: int) -> Assignment:
         links = area.links(self._policy)
-        apart, scored = apart_of(area.decisions), area.scored(self._index)
+        apart, scored = apart_of(area.decisions), area.scored(self.index)
         blocks = partition(area.views, links, apart, self._policy, scored)
         blocks.sort(key=min)
         return assign(blocks, area.held, self._policy, self._new_id, now_us)

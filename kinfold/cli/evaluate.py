@@ -9,8 +9,9 @@ from typing import Any
 from identity.matching.training import TooLittle
 from kinfold.cli.options import Subparsers, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
-from kinfold.evaluate import devices, people
+from kinfold.evaluate import devices, people, streaming
 from kinfold.evaluate.reading import NotEvaluable, read
+from kinfold.wiring import open_tokens
 
 _EXAMPLES = """  kinfold evaluate people.csv --labels cluster
   kinfold evaluate people.csv --map kontakt=email --map ref=other:reference --labels id --json
@@ -61,15 +62,17 @@ def run(args: argparse.Namespace) -> int:
     try:
         answered = read(args.file, mapped, args.labels)
         with progress("training", None, args.json) as advance:
-            model, key, train_s = people.train_on(
-                answered.records, args.seed, step=lambda _: advance(0)
+            vault = streaming.keys_of(args.seed)
+            key = open_tokens(vault).matching_key()
+            model, train_s = people.train_on(
+                answered.records, args.seed, key, step=lambda _: advance(0)
             )
     except NotEvaluable as error:
         return fail(str(error), "kinfold evaluate --help", ASKED_WRONGLY)
     except TooLittle as error:
         return fail(str(error), "give a file of two records or more", ASKED_WRONGLY)
     with progress("matching", len(answered.records), args.json) as advance:
-        streamed = people.stream(answered.records, model, key, advance)
+        streamed = streaming.stream(answered.records, model, vault, advance)
     figures = people.report(streamed, model, answered.labels(), train_s)
     if args.json:
         print_json(figures)

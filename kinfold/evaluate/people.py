@@ -7,84 +7,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from identity.matching.matcher import Matcher
 from identity.matching.model import MatchModel, fingerprint, uncalibrated
-from identity.matching.score import Scorer
 from identity.matching.training import train
 from kinfold.evaluate import metrics
-
-Advance = Callable[[int, int | None], None]
-
-
-@dataclass(slots=True)
-class Streamed:
-    """What streaming a file record by record gave; times in milliseconds, churn in records."""
-
-    matcher: Matcher
-    latency_ms: list[float]
-    churn: list[int]
-    stream_s: float
+from kinfold.evaluate.streaming import Streamed
 
 
 def train_on(
-    records: Sequence[Mapping[str, str]], seed: int, step: Callable[[str], None]
-) -> tuple[MatchModel, bytes, float]:
-    """A model of the records, the key of its tokens, and the seconds it took."""
-    key = blake2b(f"evaluate {seed}".encode(), digest_size=16).digest()
+    records: Sequence[Mapping[str, str]], seed: int, key: bytes, step: Callable[[str], None]
+) -> tuple[MatchModel, float]:
+    """A model of the records, its terms keyed with `key`, and the seconds it took."""
     start = time.perf_counter()
     model = train(records, name="evaluation", seed=seed, key=key, step=step)
-    return model, key, time.perf_counter() - start
-
-
-def stream(
-    records: Sequence[Mapping[str, str]],
-    model: MatchModel,
-    key: bytes,
-    advance: Callable[[int], None],
-) -> Streamed:
-    """Give the records to a matcher one at a time, in the file's order."""
-    matcher = Matcher(Scorer(model, key), order=lambda record: order_of(key, record))
-    latency_ms, churn = [], []
-    start = time.perf_counter()
-    for number, record in enumerate(records):
-        began = time.perf_counter()
-        changes = matcher.update({str(number): record})
-        latency_ms.append((time.perf_counter() - began) * 1000)
-        churn.append(moved(changes.before, changes.after, str(number)))
-        if number % 100 == 0:
-            advance(number)
-    return Streamed(matcher, latency_ms, churn, time.perf_counter() - start)
-
-
-def order_of(key: bytes, record: str) -> int:
-    """The record's 63-bit order digest."""
-    return int.from_bytes(blake2b(record.encode(), key=key, digest_size=8).digest()) >> 1
-
-
-def moved(before: Sequence[frozenset[str]], after: Sequence[frozenset[str]], new: str) -> int:
-    """Existing records whose company among existing records is no longer what it was."""
-    company = {record: person for person in before for record in person}
-    return sum(
-        1
-        for person in after
-        for record in person
-        if record != new and company.get(record, frozenset()) != person - {new}
-    )
+    return model, time.perf_counter() - start
 
 
 def report(
     streamed: Streamed, model: MatchModel, labels: Sequence[str], train_s: float
 ) -> dict[str, Any]:
     """Every figure, against the labels: read here, for the first time."""
-    matcher = streamed.matcher
-    found = [min(matcher.person(str(number))) for number in range(len(labels))]
-    mbits, matches = _scored(matcher, labels)
+    found = streamed.people
+    mbits, matches = _scored(streamed, labels)
     probabilities = np.array([model.probability(int(m)) for m in mbits])
     raw = np.array([uncalibrated(int(m)) for m in mbits])
     true = metrics.pair_count(labels)
@@ -93,6 +40,7 @@ def report(
     error, unsure = metrics.calibration_error(probabilities, matches)
     figures: dict[str, Any] = {
         "records": len(labels),
+        "refused": streamed.refused,
         "people": len(set(found)),
         "true_people": len(set(labels)),
         "blocking_recall": _r(float(matches.sum()) / true if true else 1.0),
@@ -128,16 +76,11 @@ def speeds(streamed: Streamed, train_s: float) -> dict[str, Any]:
     }
 
 
-def _scored(matcher: Matcher, labels: Sequence[str]) -> tuple[metrics.Floats, metrics.Flags]:
-    """Match weight and truth of every scored pair, each pair once."""
-    mbits: list[int] = []
-    matches: list[bool] = []
-    for number, label in enumerate(labels):
-        for other, weight in matcher.links(str(number)).items():
-            if int(other) < number:
-                mbits.append(weight)
-                matches.append(labels[int(other)] == label)
-    return np.array(mbits, dtype=np.float64), np.array(matches, dtype=np.bool_)
+def _scored(streamed: Streamed, labels: Sequence[str]) -> tuple[metrics.Floats, metrics.Flags]:
+    """Match weight and truth of every scored pair."""
+    mbits = np.fromiter(streamed.links.values(), dtype=np.float64, count=len(streamed.links))
+    matches = [labels[low] == labels[high] for low, high in streamed.links]
+    return mbits, np.array(matches, dtype=np.bool_)
 
 
 def _r(value: float) -> float:
