@@ -53,8 +53,7 @@ class RecordComparer:
 
     def weigh(self, item: Item, others: Sequence[Item]) -> list[int]:
         """As the port says."""
-        weigh, mine = self._scorer.weigh, item.prepared
-        return [weigh(mine, other.prepared) for other in others]
+        return self._scorer.weigh_many(item.prepared, [other.prepared for other in others])
 
     def explain(self, left: Item, right: Item) -> list[Bar]:
         """As the port says."""
