@@ -109,7 +109,7 @@ class Resolver:
         former = self._store.model()
         if former != self.index.model:
             for kind in sorted({*self.index.kinds, *kinds_of(former)}):
-                self.index_anew(lease, kind, limit)
+                self._index_anew(lease, kind, limit)
             self._write(lease, Matching(model=self.index.model))
         self._lease = lease
 

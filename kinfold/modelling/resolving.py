@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from identity.matching.bulk import Floats, Ints
 from identity.matching.matcher import Matcher
 from identity.matching.model import HELD_APART_MBITS, MatchModel
 from identity.matching.score import Scorer
-from kinfold.evaluate.people import order_of
 
 _BATCH = 250
 
@@ -83,6 +83,11 @@ def resolve(
         probability=_probabilities(model, table[:, 2]),
         person=_people(matcher, len(records)),
     )
+
+
+def order_of(key: bytes, record: str) -> int:
+    """The record's 63-bit order digest."""
+    return int.from_bytes(blake2b(record.encode(), key=key, digest_size=8).digest()) >> 1
 
 
 def _probabilities(model: MatchModel, mbits: Ints) -> Floats:

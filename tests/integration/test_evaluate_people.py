@@ -14,7 +14,7 @@ from identity.matching.model import MatchModel
 from identity.matching.score import Scorer
 from identity.matching.training import train
 from kinfold.cli import main
-from kinfold.evaluate.people import order_of
+from kinfold.modelling.resolving import order_of
 
 KEY = b"a key of a test!"
 DATA = Path(os.environ.get("KINFOLD_DATA", Path(__file__).parents[3] / "shared" / "data"))

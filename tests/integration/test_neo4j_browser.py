@@ -125,7 +125,12 @@ def test_former_people_lead_to_present_ones(graph: Driver) -> None:
 
 def test_schema_is_versioned_and_constrained(graph: Driver) -> None:
     """Migrations are numbered nodes, and keys are unique by constraint."""
-    assert ask(graph, "MATCH (m:Migration) RETURN m.number ORDER BY m.number") == [[1], [2], [3]]
+    assert ask(graph, "MATCH (m:Migration) RETURN m.number ORDER BY m.number") == [
+        [1],
+        [2],
+        [3],
+        [4],
+    ]
     constrained = {
         (labels[0], properties[0])
         for labels, properties in ask(
@@ -146,5 +151,5 @@ def test_no_sealed_or_raw_value_is_text(graph: Driver) -> None:
     )
     assert {name for (name,) in texts} <= {
         *("key", "kind", "person", "id", "name", "month", "left", "right"),
-        *("merged_into", "partition", "owner"),
+        *("merged_into", "partition", "owner", "model"),
     }
