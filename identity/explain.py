@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from identity.limits import beside_counts, is_shared
+from identity.matching.index import MatchIndex
+from identity.matching.score import Bar
+from identity.matching.waterfall import sentence as waterfall_sentence
 from identity.model import (
     Decision,
     LinkDay,
@@ -27,7 +30,9 @@ from identity.store import GraphStore
 class Step:
     """One link of a chain, told from the end nearer to where the chain begins.
 
-    Times are None and `signals` 0 for a decision of staff.
+    Times are None and `signals` 0 for a decision of staff and a scored link. The
+    latter has `bars`, which add up to its weight, its calibrated probability,
+    and the fingerprint of the model that scored it.
     """
 
     left: NodeKey
@@ -38,6 +43,9 @@ class Step:
     signals: int
     first_us: int | None
     last_us: int | None
+    bars: tuple[Bar, ...] = ()
+    probability: float | None = None
+    model: str = ""
 
     @property
     def sentence(self) -> str:
@@ -45,6 +53,9 @@ class Step:
         left, right = name_of(self.left), name_of(self.right)
         if self.basis is Basis.DECIDED:
             return f"staff decided that {left} and {right} are one person"
+        if self.basis is Basis.SCORED:
+            why = waterfall_sentence(self.bars, self.probability or 0.0).rstrip(".")
+            return f"{left} and {right} are alike: {why[0].lower()}{why[1:]}"
         seen = "logged in together" if self.basis is Basis.AUTHENTICATED else "seen together"
         times = "once" if self.signals == 1 else f"{self.signals} times"
         return f"{left} and {right} were {seen} {times} by {', '.join(self.sources)}{self._when()}"
@@ -78,9 +89,16 @@ def _date(at_us: int) -> str:
 
 
 def explain(
-    store: GraphStore, policy: IdentityPolicy, left: NodeKey, right: NodeKey
+    store: GraphStore,
+    policy: IdentityPolicy,
+    left: NodeKey,
+    right: NodeKey,
+    index: MatchIndex | None = None,
 ) -> Explanation | None:
     """Explain two nodes from the evidence as it is now; None when either is unknown.
+
+    `index` is a fresh one of the store, under the models in force; when the
+    store was resolved under others, scored links are left out.
 
     The chain is the path between them in the tree of links that canonical
     order takes first, so no other chain has a stronger weakest link.
@@ -88,20 +106,25 @@ def explain(
     people = store.person_of((left, right))
     if left not in people or right not in people:
         return None
-    area = gather(store, policy, {left, right})
+    if index is not None and store.model() != index.model:
+        index = None
+    area = gather(store, policy, {left, right}, index)
     if people[left] == people[right]:
         members = store.members([people[left]]).get(people[left], frozenset())
-        inside = [
-            link for link in area.links(policy) if link.low in members and link.high in members
-        ]
-        return _together(store, left, right, inside)
+        links = [*area.links(policy), *area.scored_links()]
+        inside = [link for link in links if link.low in members and link.high in members]
+        return _together(store, left, right, inside, index)
     obstacles = tuple(_obstacles(store, area, policy, between=(left, right), people=people))
     sentence = f"{name_of(left)} and {name_of(right)} are two people: {'; '.join(obstacles)}."
     return Explanation(False, (), obstacles, sentence)
 
 
 def _together(
-    store: GraphStore, left: NodeKey, right: NodeKey, links: Sequence[Link]
+    store: GraphStore,
+    left: NodeKey,
+    right: NodeKey,
+    links: Sequence[Link],
+    index: MatchIndex | None,
 ) -> Explanation:
     if left == right:
         return Explanation(True, (), (), f"{name_of(left)} was asked about twice.")
@@ -109,7 +132,8 @@ def _together(
     pairs = [tuple(sorted((link.low, link.high))) for _, _, link in chain]
     days = store.link_days([(low, high) for low, high in pairs])
     steps = tuple(
-        _step(start, end, link, days.get((link.low, link.high), ())) for start, end, link in chain
+        _step(start, end, link, days.get((link.low, link.high), ()), index)
+        for start, end, link in chain
     )
     if not steps:
         return Explanation(
@@ -165,7 +189,24 @@ def _walk(
     return path[::-1]
 
 
-def _step(start: NodeKey, end: NodeKey, link: Link, days: Sequence[LinkDay]) -> Step:
+def _step(
+    start: NodeKey, end: NodeKey, link: Link, days: Sequence[LinkDay], index: MatchIndex | None
+) -> Step:
+    comparer = index.comparer(start) if index is not None else None
+    if link.basis is Basis.SCORED and index is not None and comparer is not None:
+        return Step(
+            left=start,
+            right=end,
+            basis=link.basis,
+            weight_bits=link.weight / MBITS,
+            sources=(),
+            signals=0,
+            first_us=None,
+            last_us=None,
+            bars=tuple(index.explain(start, end)),
+            probability=comparer.probability(link.weight),
+            model=comparer.model,
+        )
     return Step(
         left=start,
         right=end,

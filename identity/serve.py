@@ -7,14 +7,16 @@ the server's; here a request goes in and an answer or a refusal comes out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from identity.explain import Step, explain
+from identity.matching.comparing import Comparer
+from identity.matching.index import MatchIndex
 from identity.model import NodeKey, kind_of, token_of
-from identity.policy import IdentityPolicy
+from identity.policy import MBITS, IdentityPolicy
 from identity.refused import Refused
 from identity.store import GraphStore
 from identity.v1 import identity_service_pb2 as pb
@@ -34,11 +36,18 @@ class IdentityAnswers:
     Errors: those of the store (`identity.store.StoreError`).
     """
 
-    __slots__ = ("_name_of", "_policy")
+    __slots__ = ("_comparers", "_name_of", "_policy")
 
-    def __init__(self, policy: IdentityPolicy, name_of: NameOf) -> None:
+    def __init__(
+        self,
+        policy: IdentityPolicy,
+        name_of: NameOf,
+        comparers: Callable[[], Sequence[Comparer]] = tuple,
+    ) -> None:
+        """`comparers` gives those of the models in force."""
         self._policy = policy
         self._name_of = name_of
+        self._comparers = comparers
 
     def resolve(
         self, store: GraphStore, request: pb.ResolveIdentityRequest
@@ -68,7 +77,8 @@ class IdentityAnswers:
         right = self._name(request.right, "right")
         if isinstance(right, Refused):
             return right
-        explanation = explain(store, self._policy, left, right)
+        index = MatchIndex(store, self._comparers())
+        explanation = explain(store, self._policy, left, right, index)
         if explanation is None:
             known = store.person_of((left, right))
             return Refused(
@@ -118,6 +128,12 @@ def _step(step: Step) -> pb.LinkStep:
         sources=step.sources,
         first_seen=_timestamp(step.first_us),
         last_seen=_timestamp(step.last_us),
+        bars=[
+            pb.Bar(comparison=bar.comparison, level=bar.level, weight_bits=bar.mbits / MBITS)
+            for bar in step.bars
+        ],
+        probability=step.probability or 0.0,
+        model=step.model,
         signals=step.signals,
         sentence=step.sentence,
     )

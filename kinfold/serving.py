@@ -8,7 +8,7 @@ from identity.serve import IdentityAnswers
 from kinfold.consents import open_consents
 from kinfold.figures_served import export_stats
 from kinfold.settings import Settings, SettingsError
-from kinfold.wiring import Policies, namer, open_lookup, open_store, open_tokens
+from kinfold.wiring import Policies, namer, open_active_models, open_lookup, open_store, open_tokens
 from profiles.read_view import ReadView
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions, TlsFiles
@@ -53,11 +53,17 @@ def open_server(
     """
     name_of = namer(settings, policies, open_tokens(vault))
     consents = open_consents(settings, policies, vault)
+<<<<<<< HEAD
     identity = IdentitySource(
         lambda: open_store(settings),
         IdentityAnswers(policies.identity, name_of),
         consents,
         lambda request: export_stats(settings, request),
     )
+=======
+    models = open_active_models(settings, vault)
+    answers = IdentityAnswers(policies.identity, name_of, models.comparers)
+    identity = IdentitySource(lambda: open_store(settings), answers, consents)
+>>>>>>> 4dbae54 (Use the models in force wherever people are resolved; explain scored links; review pairs)
     lookup = open_lookup(settings, policies, vault, view)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from identity.resolver import Drained, Resolver
 from identity.store import Fenced, GraphStore, Lease, StoreUnavailable
+from kinfold.comparing import ActiveModels
+from kinfold.models import ModelsError
 from profiles.feed import FeedUnavailable
 from profiles.feeder import Feeder
 from profiles.read_view import ReadView
@@ -16,6 +18,7 @@ from profiles.read_view import ReadView
 IDLE_S = 0.01
 RETRY_S = 0.5
 BEAT_MS = 5_000
+MODELS_MS = 2_000
 EVERY_SIGNALS = 50_000
 EVERY_S = 10.0
 
@@ -44,7 +47,8 @@ class Upkeep:
 
     While another process holds the lease this one does nothing and tries again.
     `now_us` is the clock, microseconds since 1970 UTC. `view` is where a feed
-    that keeps no log ends: a view that was lost is filled again.
+    that keeps no log ends: a view that was lost is filled again. Where `models`
+    are given, others that are put in force are used within seconds.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Upkeep:
         lease_ms: int,
         now_us: Callable[[], int],
         view: ReadView | None = None,
+        models: ActiveModels | None = None,
     ) -> None:
         self.kept = Kept()
         self._store = store
@@ -66,6 +71,8 @@ class Upkeep:
         self._lease_ms = lease_ms
         self._now_us = now_us
         self._view = view
+        self._models = models
+        self._models_ms = 0
         self._lease: Lease | None = None
         self._renew_ms = 0
         self._beat_ms = 0
@@ -85,6 +92,7 @@ class Upkeep:
             if self._view is not None:
                 self._feeder.refill(lease, self._view)
                 self._view = None
+            self._renew_models()
             drained = self._resolver.drain(lease, self._now_us())
             if drained is not None:
                 self.kept.add(drained)
@@ -152,6 +160,16 @@ class Upkeep:
             self._lease = self._store.acquire_lease(self._owner, now_ms, self._lease_ms)
             self._renew_ms = now_ms + self._lease_ms // 3
         return self._lease
+
+    def _renew_models(self) -> None:
+        """Look now and then which models are in force; what cannot be read changes nothing."""
+        now_ms = self._now_us() // 1_000
+        if self._models is None or now_ms < self._models_ms:
+            return
+        self._models_ms = now_ms + MODELS_MS
+        with suppress(ModelsError):
+            if self._models.changed():
+                self._resolver.use(self._models.comparers())
 
     def _beat(self, heard: bool) -> None:
         now_ms = self._now_us() // 1_000

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from identity import policy as identity_policy
-from identity.model import NodeKey, PersonId
+from identity.model import RECORD_KIND, NodeKey, PersonId
 from identity.naming import Naming
 from identity.normalize import Unusable, identifier
 from identity.policy import IdentityPolicy
@@ -22,6 +22,7 @@ from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
+from kinfold.comparing import ActiveModels
 from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
@@ -228,16 +229,27 @@ def open_lookup(settings: Settings, policies: Policies, vault: KeyVault, view: R
 def open_upkeep(
     settings: Settings, policies: Policies, vault: KeyVault, store: GraphStore, feed: ProfileFeed
 ) -> Upkeep:
-    """Resolver and feeder over a store and a feed."""
+    """Resolver and feeder over a store and a feed, with the match models in force.
+
+    Raises:
+        ModelsError: a model in force cannot be used.
+    """
+    models = open_active_models(settings, vault)
     return Upkeep(
         store,
-        Resolver(store, policies.identity, new_person_id),
+        Resolver(store, policies.identity, new_person_id, models.comparers()),
         Feeder(store, open_builder(policies, vault), feed),
         owner=owner_name(),
         lease_ms=settings.graph.lease_ms,
         now_us=now_us,
         view=feed.view if isinstance(feed, LocalFeed) else None,
+        models=models,
     )
+
+
+def open_active_models(settings: Settings, vault: KeyVault) -> ActiveModels:
+    """The match models in force in the home folder."""
+    return ActiveModels(open_models(settings, vault), open_tokens(vault), open_sealer(vault))
 
 
 def namer(settings: Settings, policies: Policies, tokens: Tokens) -> Naming:
@@ -248,10 +260,17 @@ def namer(settings: Settings, policies: Policies, tokens: Tokens) -> Naming:
 def node_key(named: str, settings: Settings, policies: Policies, tokens: Tokens) -> NodeKey:
     """The node of an identifier named on the command line as `KIND:VALUE`.
 
+    A record is named by the signal that asserted it: `record:SOURCE:SIGNAL_ID`.
+
     Raises:
         SettingsError: the kind is unknown or the value cannot be one of its kind.
     """
     kind, _, value = named.partition(":")
+    if kind == RECORD_KIND:
+        source, _, signal_id = value.partition(":")
+        if not source or not signal_id:
+            raise SettingsError(["identifier: write a record as record:SOURCE:SIGNAL_ID"])
+        return tokens.record(source, signal_id)
     if kind == identity_policy.EXTERNAL:
         name, _, value = value.partition(":")
         kind = f"{kind}:{name}"

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"identity/v1/identity_service.proto\x12\x0bidentity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\",\n\rIdentifierRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"H\n\x16ResolveIdentityRequest\x12.\n\nidentifier\x18\x01 \x01(\x0b\x32\x1a.identity.v1.IdentifierRef\"R\n\x17ResolveIdentityResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x0e\n\x06shared\x18\x02 \x01(\x08\x12\x14\n\x0cmember_count\x18\x03 \x01(\r\"i\n\x12\x45xplainLinkRequest\x12(\n\x04left\x18\x01 \x01(\x0b\x32\x1a.identity.v1.IdentifierRef\x12)\n\x05right\x18\x02 \x01(\x0b\x32\x1a.identity.v1.IdentifierRef\"u\n\x13\x45xplainLinkResponse\x12\x13\n\x0bsame_person\x18\x01 \x01(\x08\x12$\n\x05steps\x18\x02 \x03(\x0b\x32\x15.identity.v1.LinkStep\x12\x10\n\x08sentence\x18\x03 \x01(\t\x12\x11\n\tobstacles\x18\x04 \x03(\t\"\x81\x02\n\x08LinkStep\x12\x1f\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x11.identity.v1.Node\x12\x1d\n\x02to\x18\x02 \x01(\x0b\x32\x11.identity.v1.Node\x12\r\n\x05\x62\x61sis\x18\x03 \x01(\t\x12\x13\n\x0bweight_bits\x18\x04 \x01(\x01\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12.\n\nfirst_seen\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_seen\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07signals\x18\x08 \x01(\x04\x12\x10\n\x08sentence\x18\t \x01(\t\"#\n\x04Node\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"&\n\x11GetLineageRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\"n\n\x12GetLineageResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x19\n\x11\x63urrent_person_id\x18\x02 \x01(\t\x12*\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x19.identity.v1.LineageEntry\"\x86\x01\n\x0cLineageEntry\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x17\n\x0fother_person_id\x18\x03 \x01(\t\x12\x12\n\nresolution\x18\x04 \x01(\x04\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x12\x45xportStatsRequest\x12\x0f\n\x07\x66igures\x18\x01 \x03(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x13\x45xportStatsResponse\x12\x17\n\rmanifest_json\x18\x01 \x01(\tH\x00\x12-\n\x06\x66igure\x18\x02 \x01(\x0b\x32\x1b.identity.v1.ReleasedFigureH\x00\x42\x06\n\x04part\"1\n\x0eReleasedFigure\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65lls_arrow\x18\x02 \x01(\x0c\x32\xe4\x02\n\x0fIdentityService\x12\\\n\x0fResolveIdentity\x12#.identity.v1.ResolveIdentityRequest\x1a$.identity.v1.ResolveIdentityResponse\x12P\n\x0b\x45xplainLink\x12\x1f.identity.v1.ExplainLinkRequest\x1a .identity.v1.ExplainLinkResponse\x12M\n\nGetLineage\x12\x1e.identity.v1.GetLineageRequest\x1a\x1f.identity.v1.GetLineageResponse\x12R\n\x0b\x45xportStats\x12\x1f.identity.v1.ExportStatsRequest\x1a .identity.v1.ExportStatsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"identity/v1/identity_service.proto\x12\x0bidentity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\",\n\rIdentifierRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"H\n\x16ResolveIdentityRequest\x12.\n\nidentifier\x18\x01 \x01(\x0b\x32\x1a.identity.v1.IdentifierRef\"R\n\x17ResolveIdentityResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x0e\n\x06shared\x18\x02 \x01(\x08\x12\x14\n\x0cmember_count\x18\x03 \x01(\r\"i\n\x12\x45xplainLinkRequest\x12(\n\x04left\x18\x01 \x01(\x0b\x32\x1a.identity.v1.IdentifierRef\x12)\n\x05right\x18\x02 \x01(\x0b\x32\x1a.identity.v1.IdentifierRef\"u\n\x13\x45xplainLinkResponse\x12\x13\n\x0bsame_person\x18\x01 \x01(\x08\x12$\n\x05steps\x18\x02 \x03(\x0b\x32\x15.identity.v1.LinkStep\x12\x10\n\x08sentence\x18\x03 \x01(\t\x12\x11\n\tobstacles\x18\x04 \x03(\t\"\xc5\x02\n\x08LinkStep\x12\x1f\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x11.identity.v1.Node\x12\x1d\n\x02to\x18\x02 \x01(\x0b\x32\x11.identity.v1.Node\x12\r\n\x05\x62\x61sis\x18\x03 \x01(\t\x12\x13\n\x0bweight_bits\x18\x04 \x01(\x01\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12.\n\nfirst_seen\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_seen\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07signals\x18\x08 \x01(\x04\x12\x10\n\x08sentence\x18\t \x01(\t\x12\x1e\n\x04\x62\x61rs\x18\n \x03(\x0b\x32\x10.identity.v1.Bar\x12\x13\n\x0bprobability\x18\x0b \x01(\x01\x12\r\n\x05model\x18\x0c \x01(\t\"=\n\x03\x42\x61r\x12\x12\n\ncomparison\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\t\x12\x13\n\x0bweight_bits\x18\x03 \x01(\x01\"#\n\x04Node\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"&\n\x11GetLineageRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\"n\n\x12GetLineageResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x19\n\x11\x63urrent_person_id\x18\x02 \x01(\t\x12*\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x19.identity.v1.LineageEntry\"\x86\x01\n\x0cLineageEntry\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x17\n\x0fother_person_id\x18\x03 \x01(\t\x12\x12\n\nresolution\x18\x04 \x01(\x04\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x12\x45xportStatsRequest\x12\x0f\n\x07\x66igures\x18\x01 \x03(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x13\x45xportStatsResponse\x12\x17\n\rmanifest_json\x18\x01 \x01(\tH\x00\x12-\n\x06\x66igure\x18\x02 \x01(\x0b\x32\x1b.identity.v1.ReleasedFigureH\x00\x42\x06\n\x04part\"1\n\x0eReleasedFigure\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65lls_arrow\x18\x02 \x01(\x0c\x32\xe4\x02\n\x0fIdentityService\x12\\\n\x0fResolveIdentity\x12#.identity.v1.ResolveIdentityRequest\x1a$.identity.v1.ResolveIdentityResponse\x12P\n\x0b\x45xplainLink\x12\x1f.identity.v1.ExplainLinkRequest\x1a .identity.v1.ExplainLinkResponse\x12M\n\nGetLineage\x12\x1e.identity.v1.GetLineageRequest\x1a\x1f.identity.v1.GetLineageResponse\x12R\n\x0b\x45xportStats\x12\x1f.identity.v1.ExportStatsRequest\x1a .identity.v1.ExportStatsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,21 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINLINKRESPONSE']._serialized_start=395
   _globals['_EXPLAINLINKRESPONSE']._serialized_end=512
   _globals['_LINKSTEP']._serialized_start=515
-  _globals['_LINKSTEP']._serialized_end=772
-  _globals['_NODE']._serialized_start=774
-  _globals['_NODE']._serialized_end=809
-  _globals['_GETLINEAGEREQUEST']._serialized_start=811
-  _globals['_GETLINEAGEREQUEST']._serialized_end=849
-  _globals['_GETLINEAGERESPONSE']._serialized_start=851
-  _globals['_GETLINEAGERESPONSE']._serialized_end=961
-  _globals['_LINEAGEENTRY']._serialized_start=964
-  _globals['_LINEAGEENTRY']._serialized_end=1098
-  _globals['_EXPORTSTATSREQUEST']._serialized_start=1100
-  _globals['_EXPORTSTATSREQUEST']._serialized_end=1204
-  _globals['_EXPORTSTATSRESPONSE']._serialized_start=1206
-  _globals['_EXPORTSTATSRESPONSE']._serialized_end=1307
-  _globals['_RELEASEDFIGURE']._serialized_start=1309
-  _globals['_RELEASEDFIGURE']._serialized_end=1358
-  _globals['_IDENTITYSERVICE']._serialized_start=1361
-  _globals['_IDENTITYSERVICE']._serialized_end=1717
+  _globals['_LINKSTEP']._serialized_end=840
+  _globals['_BAR']._serialized_start=842
+  _globals['_BAR']._serialized_end=903
+  _globals['_NODE']._serialized_start=905
+  _globals['_NODE']._serialized_end=940
+  _globals['_GETLINEAGEREQUEST']._serialized_start=942
+  _globals['_GETLINEAGEREQUEST']._serialized_end=980
+  _globals['_GETLINEAGERESPONSE']._serialized_start=982
+  _globals['_GETLINEAGERESPONSE']._serialized_end=1092
+  _globals['_LINEAGEENTRY']._serialized_start=1095
+  _globals['_LINEAGEENTRY']._serialized_end=1229
+  _globals['_EXPORTSTATSREQUEST']._serialized_start=1231
+  _globals['_EXPORTSTATSREQUEST']._serialized_end=1335
+  _globals['_EXPORTSTATSRESPONSE']._serialized_start=1337
+  _globals['_EXPORTSTATSRESPONSE']._serialized_end=1438
+  _globals['_RELEASEDFIGURE']._serialized_start=1440
+  _globals['_RELEASEDFIGURE']._serialized_end=1489
+  _globals['_IDENTITYSERVICE']._serialized_start=1492
+  _globals['_IDENTITYSERVICE']._serialized_end=1848
 # @@protoc_insertion_point(module_scope)

@@ -182,6 +182,9 @@ class LinkStep(_message.Message):
     LAST_SEEN_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
+    BARS_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     basis: _builtins.str
     """`observed`, `authenticated`, `decided` or `scored`."""
     weight_bits: _builtins.float
@@ -190,6 +193,10 @@ class LinkStep(_message.Message):
     """How many signals saw it."""
     sentence: _builtins.str
     """This step in words."""
+    probability: _builtins.float
+    """A scored link's calibrated probability; 0 for any other."""
+    model: _builtins.str
+    """The fingerprint of the match model that scored it."""
     @_builtins.property
     def to(self) -> Global___Node:
         """The end nearer to `right`."""
@@ -206,6 +213,10 @@ class LinkStep(_message.Message):
     def last_seen(self) -> _timestamp_pb2.Timestamp:
         """Last seen together."""
 
+    @_builtins.property
+    def bars(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bar]:
+        """A scored link's waterfall: its bars add up to its weight."""
+
     def __init__(
         self,
         *,
@@ -217,14 +228,47 @@ class LinkStep(_message.Message):
         last_seen: _timestamp_pb2.Timestamp | None = ...,
         signals: _builtins.int = ...,
         sentence: _builtins.str = ...,
+        bars: _abc.Iterable[Global___Bar] | None = ...,
+        probability: _builtins.float = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen", b"first_seen", "from", b"from", "last_seen", b"last_seen", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "first_seen", b"first_seen", "from", b"from", "last_seen", b"last_seen", "sentence", b"sentence", "signals", b"signals", "sources", b"sources", "to", b"to", "weight_bits", b"weight_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bars", b"bars", "basis", b"basis", "first_seen", b"first_seen", "from", b"from", "last_seen", b"last_seen", "model", b"model", "probability", b"probability", "sentence", b"sentence", "signals", b"signals", "sources", b"sources", "to", b"to", "weight_bits", b"weight_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LinkStep: _TypeAlias = LinkStep  # noqa: Y015
+
+@_typing.final
+class Bar(_message.Message):
+    """One step of a match weight."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    WEIGHT_BITS_FIELD_NUMBER: _builtins.int
+    comparison: _builtins.str
+    """What was compared."""
+    level: _builtins.str
+    """How far it agreed."""
+    weight_bits: _builtins.float
+    """What that adds to the match weight, in bits."""
+    def __init__(
+        self,
+        *,
+        comparison: _builtins.str = ...,
+        level: _builtins.str = ...,
+        weight_bits: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "level", b"level", "weight_bits", b"weight_bits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bar: _TypeAlias = Bar  # noqa: Y015
 
 @_typing.final
 class Node(_message.Message):

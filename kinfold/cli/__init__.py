@@ -31,6 +31,7 @@ VERBS = {
     "explain": "kinfold.cli.explain",
     "lineage": "kinfold.cli.lineage",
     "model": "kinfold.cli.model",
+    "review": "kinfold.cli.review",
     "consent": "kinfold.cli.consent",
     "audit": "kinfold.cli.audit",
     "dead-letters": "kinfold.cli.dead_letters",

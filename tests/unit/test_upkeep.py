@@ -52,7 +52,9 @@ class Bench:
         self._consumer = Consumer(self.store)
         self._ids, self._numbers, self._owners = count(), count(1), count()
 
-    def process(self, clock: Clock, feed: ProfileFeed | None = None, **more: ReadView) -> Upkeep:
+    def process(
+        self, clock: Clock, feed: ProfileFeed | None = None, view: ReadView | None = None
+    ) -> Upkeep:
         """Another process of upkeep."""
         store = MemoryGraphStore(self.graph)
         end = feed or LocalFeed(self.view, lambda: clock() // 1_000)
@@ -63,7 +65,7 @@ class Bench:
             owner=f"process-{next(self._owners)}",
             lease_ms=LEASE_MS,
             now_us=clock,
-            **more,
+            view=view,
         )
 
     def arrive(self, *logins: str) -> None:
