@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from identity.engines.neo4j.store import Neo4jGraphStore
 from identity.model import Contribution
 from identity.store import GraphStore
-from tests.contracts import people
+from tests.contracts import matching, people
 from tests.support import histories
 from tests.support.histories import Horizon, Step
 from tests.support.neo4j_graph import empty
@@ -92,3 +93,25 @@ def test_every_id_resolves(fresh: Fresh, steps: list[Step]) -> None:
 def test_order_does_not_matter(fresh: Fresh, contributions: list[Contribution]) -> None:
     """Four orders and batchings give the same people."""
     people.check_orders_agree(fresh, contributions, orders=4)
+
+
+def test_ten_orders_of_records_give_the_same_people(fresh: Fresh) -> None:
+    """Records one at a time, in batches, all at once."""
+    matching.check_orders(fresh, records=40, orders=10)
+
+
+def test_two_consumers_give_the_same_people(fresh: Fresh, neo4j_server: Neo4jServer) -> None:
+    """Two consumers at once, while the resolver resolves."""
+    with ExitStack() as opened:
+
+        def more() -> GraphStore:
+            auth = (neo4j_server.user, neo4j_server.password)
+            store = Neo4jGraphStore(neo4j_server.bolt_url, auth, neo4j_server.database)
+            return opened.enter_context(closing(store))
+
+        matching.check_two_consumers(fresh, more, records=40, orders=3)
+
+
+def test_models_come_and_go(fresh: Fresh) -> None:
+    """People under a model do not depend on when it was put in force."""
+    matching.check_models_follow(fresh, records=40)

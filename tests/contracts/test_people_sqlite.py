@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from identity.engines.sqlite import SqliteGraphStore
 from identity.model import Contribution
 from identity.store import GraphStore
-from tests.contracts import people
+from tests.contracts import matching, people
 from tests.support import histories
 from tests.support.histories import Horizon, Step
 
@@ -83,3 +83,13 @@ def test_every_id_resolves(fresh: Fresh, steps: list[Step]) -> None:
 def test_order_does_not_matter(fresh: Fresh, contributions: list[Contribution]) -> None:
     """Six orders and batchings give the same people."""
     people.check_orders_agree(fresh, contributions, orders=6)
+
+
+def test_ten_orders_of_records_give_the_same_people(fresh: Fresh) -> None:
+    """Records one at a time, in batches, all at once."""
+    matching.check_orders(fresh, records=120, orders=10)
+
+
+def test_models_come_and_go(fresh: Fresh) -> None:
+    """People under a model do not depend on when it was put in force."""
+    matching.check_models_follow(fresh, records=120)

@@ -17,6 +17,7 @@ from ingest.times import rfc3339_us
 from ingest.v1 import signal_pb2
 from tests.support.intaking import EVENT_US, line, said
 
+FINITE = st.floats(width=32, allow_infinity=False, allow_nan=False)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 ENUM_FREE: dict[str, Any] = {
     "logged_in": st.fixed_dictionaries({}, optional={"method": TEXT}),
@@ -32,7 +33,11 @@ ENUM_FREE: dict[str, Any] = {
     ),
     "behaviour": st.fixed_dictionaries(
         {"type": st.sampled_from(["BEHAVIOUR_TYPE_CLICK", "BEHAVIOUR_TYPE_PURCHASE", 4])},
-        optional={"category": TEXT, "value": st.floats(width=32), "item": TEXT},
+        optional={
+            "category": TEXT,
+            "value": st.floats(width=32, allow_infinity=False, allow_nan=False),
+            "item": TEXT,
+        },
     ),
     "consent_decided": st.fixed_dictionaries(
         {
