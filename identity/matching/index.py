@@ -235,11 +235,12 @@ class MatchIndex:
 
     def _weigh_anew(self, after: Mapping[NodeKey, Item | None]) -> None:
         """Weigh what changed, and tell those that were weighed before."""
-        present = [key for key, item in after.items() if item is not None]
-        found = self.links(present)
-        for key in present:
-            for other, mbits in found[key].items():
-                theirs = self._links.get(other)
+        met = self._met([key for key, item in after.items() if item is not None])
+        known = self._links
+        for key, others in met.items():
+            mine = known[key] = self._weighed(key, others)
+            for other, mbits in mine.items():
+                theirs = known.get(other)
                 if theirs is not None:
                     theirs[key] = mbits
 
@@ -281,39 +282,34 @@ class MatchIndex:
         return comparer.explain(one, other)
 
     def _weigh(self, keys: Sequence[NodeKey]) -> None:
+        for key, others in self._met(keys).items():
+            self._links[key] = self._weighed(key, others)
+
+    def _met(self, keys: Sequence[NodeKey]) -> dict[NodeKey, list[NodeKey]]:
+        """Whom each node shares a live block with, all of them ready to be compared."""
         indexed = self._indexed(keys)
         self._load_blocks({block for blocks in indexed.values() for block in blocks}, _SLACK)
-        others: dict[NodeKey, list[NodeKey]] = {}
+        found: dict[NodeKey, list[NodeKey]] = {}
+        everybody = set(keys)
         for key in keys:
             met: set[NodeKey] = set()
             for block in indexed[key]:
                 held = self._blocks[block]
-                if held.live:
-                    met |= held.members or set()
+                if held.live and held.members:
+                    met |= held.members
             met.discard(key)
-            others[key] = sorted(met)
-        self._load_items({*keys, *(other for met in others.values() for other in met)})
-        for key in keys:
-            self._links[key] = self._weighed(key, others[key])
+            everybody |= met
+            found[key] = list(met)
+        self._load_items(everybody)
+        return found
 
     def _weighed(self, key: NodeKey, others: Sequence[NodeKey]) -> dict[NodeKey, int]:
-        item, comparer = self._items[key], self.comparer(key)
+        item, comparer, items = self._items[key], self.comparer(key), self._items
         if item is None or comparer is None:
             return {}
-        found: dict[NodeKey, int] = {}
-        names, items = [], []
-        for other in others:
-            known = self._links.get(other)
-            weight = known.get(key) if known is not None else None
-            if weight is not None:
-                found[other] = weight
-                continue
-            held = self._items[other]
-            if held is not None:
-                names.append(other)
-                items.append(held)
-        found.update(zip(names, comparer.weigh(item, items), strict=True))
-        return found
+        ready = [(other, held) for other in others if (held := items[other]) is not None]
+        weights = comparer.weigh(item, [held for _, held in ready])
+        return {other: mbits for (other, _), mbits in zip(ready, weights, strict=True)}
 
     def _load_items(self, keys: Iterable[NodeKey]) -> None:
         unknown = [key for key in keys if key not in self._items]
