@@ -63,7 +63,7 @@ class Neighbourhood:
         for comparer in index.comparers:
             own = {key: links for key, links in inside.items() if index.comparer(key) is comparer}
             if own:
-                found.append(Scored(comparer, own, orders))
+                found.append(Scored(comparer, own, orders, index.item))
         return found
 
     def scored_links(self) -> Iterator[Link]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
 
-from identity.matching.comparing import Comparer
+from identity.matching.comparing import Comparer, ItemOf
 from identity.model import RECORD_KIND, Decision, NodeKey, NodeView, Tie, kind_of
 from identity.policy import IdentityPolicy
 
@@ -126,6 +126,7 @@ class Scored:
     comparer: Comparer
     links: Mapping[NodeKey, Mapping[NodeKey, int]]
     orders: Mapping[NodeKey, int]
+    item_of: ItemOf
 
     def contrary(self) -> dict[NodeKey, frozenset[NodeKey]]:
         """Per node those that contradict it."""
@@ -203,7 +204,9 @@ def _group(home: dict[NodeKey, _Cluster], scored: Scored, policy: IdentityPolicy
         return True
 
     joined = [group for group in together.values() if len(group) > 1]
-    scored.comparer.group(members, scored.links, scored.orders.__getitem__, joined, join)
+    scored.comparer.group(
+        members, scored.links, scored.orders.__getitem__, joined, join, scored.item_of
+    )
 
 
 def _cluster(key: NodeKey, apart: Apart, policy: IdentityPolicy) -> _Cluster:

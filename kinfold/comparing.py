@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from identity.matching.comparing import Comparer
+from identity.matching.devices.comparer import DeviceComparer
+from identity.matching.devices.model import DeviceModel
 from identity.matching.model import MatchModel
 from identity.matching.records import RecordComparer
 from identity.matching.score import Scorer
-from identity.model import NodeKey
+from identity.model import NodeEvidence, NodeKey
+from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
 from ingest.payloads import comparable
-from kinfold.models import RECORDS, Models
+from kinfold.models import DEVICES, RECORDS, Models
+from profiles.consent import decisions, granted_bits, standing
+from profiles.purposes import DEVICE_LINKING, PurposePolicy
 from profiles.sealing import Sealer, Unreadable
 from profiles.vault import KeyDestroyed
 
@@ -32,14 +38,40 @@ def record_comparer(model: MatchModel, tokens: Tokens, sealer: Sealer) -> Record
     return RecordComparer(Scorer(model, key), key, opened)
 
 
+def device_comparer(
+    model: DeviceModel, tokens: Tokens, policy: IdentityPolicy, purposes: PurposePolicy
+) -> DeviceComparer:
+    """Compares the kinds of nodes that policy calls devices, as far as consent lets them be linked.
+
+    A device is asked by what was decided under its own node: links of people
+    that come and go change no score.
+    """
+
+    def may_link(evidence: NodeEvidence) -> bool:
+        made = decisions(evidence.facts, {evidence.node.key})
+        return purposes.allows(DEVICE_LINKING, granted_bits(purposes, standing(made, ())))
+
+    kinds = [name for name, kind in policy.kinds.items() if kind.device]
+    return DeviceComparer(model, tokens.matching_key(), kinds, may_link)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What models are used with: keys, seals and policy of one home."""
+
+    tokens: Tokens
+    sealer: Sealer
+    identity: IdentityPolicy
+    purposes: PurposePolicy
+
+
 class ActiveModels:
     """The models in force in one home, as comparers; notices when others are put in force."""
 
-    def __init__(self, models: Models, tokens: Tokens, sealer: Sealer) -> None:
+    def __init__(self, models: Models, means: Means) -> None:
         self._models = models
-        self._tokens = tokens
-        self._sealer = sealer
-        self._pin: str | None = None
+        self._means = means
+        self._pins: tuple[str | None, ...] = ()
 
     def comparers(self) -> tuple[Comparer, ...]:
         """A comparer for each model that is in force now.
@@ -47,12 +79,19 @@ class ActiveModels:
         Raises:
             ModelsError: it is not there, damaged, or belongs to other keys.
         """
-        self._pin = self._models.active(RECORDS)
-        if self._pin is None:
-            return ()
-        model = self._models.load(RECORDS, self._pin)
-        return (record_comparer(model, self._tokens, self._sealer),)
+        self._pins = records, devices = self._active()
+        own, found = self._means, list[Comparer]()
+        if records is not None:
+            model = self._models.load(RECORDS, records)
+            found.append(record_comparer(model, own.tokens, own.sealer))
+        if devices is not None:
+            device_model = self._models.load(DEVICES, devices)
+            found.append(device_comparer(device_model, own.tokens, own.identity, own.purposes))
+        return tuple(found)
 
     def changed(self) -> bool:
         """Whether other models are in force than when `comparers` was called."""
-        return self._models.active(RECORDS) != self._pin
+        return self._active() != self._pins
+
+    def _active(self) -> tuple[str | None, str | None]:
+        return self._models.active(RECORDS), self._models.active(DEVICES)

@@ -53,17 +53,12 @@ def open_server(
     """
     name_of = namer(settings, policies, open_tokens(vault))
     consents = open_consents(settings, policies, vault)
-<<<<<<< HEAD
+    models = open_active_models(settings, policies, vault)
     identity = IdentitySource(
         lambda: open_store(settings),
-        IdentityAnswers(policies.identity, name_of),
+        IdentityAnswers(policies.identity, name_of, models.comparers),
         consents,
         lambda request: export_stats(settings, request),
     )
-=======
-    models = open_active_models(settings, vault)
-    answers = IdentityAnswers(policies.identity, name_of, models.comparers)
-    identity = IdentitySource(lambda: open_store(settings), answers, consents)
->>>>>>> 4dbae54 (Use the models in force wherever people are resolved; explain scored links; review pairs)
     lookup = open_lookup(settings, policies, vault, view)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

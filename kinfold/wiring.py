@@ -22,7 +22,7 @@ from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
-from kinfold.comparing import ActiveModels
+from kinfold.comparing import ActiveModels, Means
 from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
@@ -234,7 +234,7 @@ def open_upkeep(
     Raises:
         ModelsError: a model in force cannot be used.
     """
-    models = open_active_models(settings, vault)
+    models = open_active_models(settings, policies, vault)
     return Upkeep(
         store,
         Resolver(store, policies.identity, new_person_id, models.comparers()),
@@ -247,9 +247,10 @@ def open_upkeep(
     )
 
 
-def open_active_models(settings: Settings, vault: KeyVault) -> ActiveModels:
+def open_active_models(settings: Settings, policies: Policies, vault: KeyVault) -> ActiveModels:
     """The match models in force in the home folder."""
-    return ActiveModels(open_models(settings, vault), open_tokens(vault), open_sealer(vault))
+    means = Means(open_tokens(vault), open_sealer(vault), policies.identity, policies.purposes)
+    return ActiveModels(open_models(settings, vault), means)
 
 
 def namer(settings: Settings, policies: Policies, tokens: Tokens) -> Naming:

@@ -26,12 +26,22 @@ class Item:
     prepared: Any
 
 
+SizeOf = Callable[[BlockKey], int]
+"""How many nodes are in a block that the node at hand is in."""
+ItemOf = Callable[[NodeKey], Item | None]
+
+
 class Comparer(Protocol):
     """Compares nodes of some kinds under one frozen model.
 
-    Pure: an item depends on its node's evidence and the model, a match weight
-    on two items and the model, whichever comes first.
+    Pure: an item depends on its node's evidence and the model; a match weight
+    on two items, the model, and the levels of the blocks that both are in,
+    whichever item comes first.
     """
+
+    @property
+    def only_positive(self) -> bool:
+        """Whether links that are not positive change no group."""
 
     @property
     def model(self) -> str:
@@ -42,19 +52,21 @@ class Comparer(Protocol):
         """The kinds of nodes that it compares, with one another."""
 
     @property
-    def bounds(self) -> Mapping[int, int]:
-        """By number of blocking rule: of a block with more members no two are compared.
+    def levels(self) -> Mapping[int, Sequence[int]]:
+        """By number of blocking rule the sizes that blocks are told apart by, ascending.
 
+        The last is the bound: of a block with more members no two are compared.
+        Whenever a block's size passes one of them, its pairs are weighed again.
         No two comparers of one index have a number in common.
         """
 
     def prepare(self, evidence: NodeEvidence) -> Item | None:
         """The node as it is compared; None when it holds nothing to compare."""
 
-    def weigh(self, item: Item, others: Sequence[Item]) -> list[int]:
+    def weigh(self, item: Item, others: Sequence[Item], size_of: SizeOf) -> list[int]:
         """The match weight with each of the others, in thousandths of a bit, prior included."""
 
-    def explain(self, left: Item, right: Item) -> list[Bar]:
+    def explain(self, left: Item, right: Item, size_of: SizeOf) -> list[Bar]:
         """The waterfall behind a match weight; its bars add up to it."""
 
     def probability(self, mbits: int) -> float:
@@ -70,6 +82,7 @@ class Comparer(Protocol):
         order: Callable[[NodeKey], int],
         joined: Iterable[Collection[NodeKey]],
         join: Callable[[NodeKey, NodeKey], bool],
+        item_of: ItemOf,
     ) -> None:
         """Say which groups of members are one person, by calling `join` with a member of each.
 

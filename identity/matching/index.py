@@ -8,6 +8,7 @@ in memory as long as one resolver holds the lease, since nobody else writes them
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,13 +28,21 @@ _SLACK = 50
 class _Block:
     """`members` is None where only the size is known."""
 
-    bound: int
+    levels: Sequence[int]
     size: int
     members: set[NodeKey] | None
 
     @property
+    def bound(self) -> int:
+        return self.levels[-1]
+
+    @property
     def live(self) -> bool:
-        return self.size <= self.bound
+        return self.size <= self.levels[-1]
+
+    @property
+    def level(self) -> int:
+        return bisect_left(self.levels, self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class MatchIndex:
         self._store = store
         self.comparers = tuple(comparers)
         self._of_kind = {kind: comparer for comparer in comparers for kind in comparer.kinds}
-        self._bounds = {rule: n for own in comparers for rule, n in own.bounds.items()}
+        self._levels = {rule: n for own in comparers for rule, n in own.levels.items()}
         self._items: dict[NodeKey, Item | None] = {}
         self._keys: dict[NodeKey, tuple[BlockKey, ...]] = {}
         self._settled: dict[NodeKey, bytes] = {}
@@ -106,8 +115,8 @@ class MatchIndex:
         index `anew` taken out of it.
 
         1. Prepare them anew; leave out those that are as they were.
-        2. Take them out of blocks and put them into blocks. A block that
-           crosses its bound, either way, changes the links of every member.
+        2. Take them out of blocks and put them into blocks. A block whose size
+           passes a level, either way, changes the links of every member.
         3. Weigh them against all they share a live block with.
         4. Compare positive links with those that the store holds.
         """
@@ -126,7 +135,12 @@ class MatchIndex:
         links = self._differences(work)
         matching = Matching(keys=self._new_keys(work), links=links)
         ends = {end for pair in links for end in pair}
-        return Updated(matching, frozenset(work.dirty | ends))
+        all_count = {key for key in work.dirty if not self._only_positive(key)}
+        return Updated(matching, frozenset(all_count | ends))
+
+    def _only_positive(self, key: NodeKey) -> bool:
+        comparer = self.comparer(key)
+        return comparer is not None and comparer.only_positive
 
     def _prepared(self, keys: Sequence[NodeKey]) -> dict[NodeKey, Item | None]:
         """The nodes whose item is not the one that was indexed, with their items."""
@@ -158,17 +172,17 @@ class MatchIndex:
         concerned = {block for keys in work.before.values() for block in keys}
         concerned |= {block for item in work.after.values() if item for block in item.keys}
         self._load_blocks(concerned, len(work.after) + _SLACK)
-        was_live = {block: self._blocks[block].live for block in concerned}
+        was_at = {block: self._blocks[block].level for block in concerned}
         was_in = {block: set(self._blocks[block].members or ()) for block in concerned}
         for key, item in work.after.items():
             self._detach(key, work.before[key])
             self._attach(key, item)
         for block in sorted(concerned):
             now = self._blocks[block]
-            if now.live is was_live[block]:
+            if now.level == was_at[block]:
                 continue
             if now.live:
-                self._open(now)
+                self._reweigh(now)
             else:
                 self._close(now)
             work.dirty |= was_in[block] | (now.members or set())
@@ -202,8 +216,8 @@ class MatchIndex:
             if held.members is not None:
                 held.members.add(key)
 
-    def _open(self, block: _Block) -> None:
-        """Back within its bound: its members are weighed anew when they are asked for."""
+    def _reweigh(self, block: _Block) -> None:
+        """At another level, or back within its bound: its members are weighed when asked for."""
         for key in block.members or ():
             self._links.pop(key, None)
 
@@ -279,7 +293,12 @@ class MatchIndex:
         one, other = self._items.get(left), self._items.get(right)
         if comparer is None or comparer is not self.comparer(right) or one is None or other is None:
             return []
-        return comparer.explain(one, other)
+        self._load_blocks(one.keys, _SLACK)
+        return comparer.explain(one, other, self._size)
+
+    def item(self, key: NodeKey) -> Item | None:
+        """A node as it is compared, if its links were asked for."""
+        return self._items.get(key)
 
     def _weigh(self, keys: Sequence[NodeKey]) -> None:
         for key, others in self._met(keys).items():
@@ -308,7 +327,7 @@ class MatchIndex:
         if item is None or comparer is None:
             return {}
         ready = [(other, held) for other in others if (held := items[other]) is not None]
-        weights = comparer.weigh(item, [held for _, held in ready])
+        weights = comparer.weigh(item, [held for _, held in ready], self._size)
         return {other: mbits for (other, _), mbits in zip(ready, weights, strict=True)}
 
     def _load_items(self, keys: Iterable[NodeKey]) -> None:
@@ -325,23 +344,26 @@ class MatchIndex:
     def _load_blocks(self, keys: Iterable[BlockKey], slack: int) -> None:
         """Load blocks with their members, if they exceed their bound by no more than the slack."""
         unknown = [key for key in keys if key not in self._blocks or self._hidden(key, slack)]
-        by_bound: dict[int, list[BlockKey]] = {}
+        by_levels: dict[Sequence[int], list[BlockKey]] = {}
         for key in unknown:
-            by_bound.setdefault(self._bound(key), []).append(key)
-        for bound, some in by_bound.items():
-            held = self._store.blocks(some, bound + slack)
+            by_levels.setdefault(self._levels_of(key), []).append(key)
+        for levels, some in by_levels.items():
+            most = levels[-1] + slack
+            held = self._store.blocks(some, most)
             for key in some:
                 size, members = held.get(key, (0, ()))
-                known = size <= bound + slack
-                self._blocks[key] = _Block(bound, size, set(members) if known else None)
+                self._blocks[key] = _Block(levels, size, set(members) if size <= most else None)
+
+    def _size(self, key: BlockKey) -> int:
+        return self._blocks[key].size
 
     def _hidden(self, key: BlockKey, slack: int) -> bool:
         held = self._blocks[key]
         return held.members is None and held.size <= held.bound + slack
 
-    def _bound(self, key: BlockKey) -> int:
+    def _levels_of(self, key: BlockKey) -> Sequence[int]:
         # A rule that only a former model had: its blocks are being emptied.
-        return self._bounds.get(key & _RULE, 0)
+        return self._levels.get(key & _RULE, (0,))
 
 
 def kinds_of(model: str) -> list[str]:

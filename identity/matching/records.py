@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 from identity.matching.cluster import clusters
-from identity.matching.comparing import RULE_BITS, Item
+from identity.matching.comparing import RULE_BITS, Item, ItemOf, SizeOf
 from identity.matching.model import HELD_APART_MBITS, fingerprint
 from identity.matching.score import Bar, Prepared, Scorer
 from identity.model import RECORD_KIND, BlockKey, EvidenceKind, NodeEvidence, NodeKey
@@ -22,10 +22,11 @@ class RecordComparer:
     """
 
     kinds: Collection[str] = (RECORD_KIND,)
+    only_positive = False
 
     def __init__(self, scorer: Scorer, key: bytes, open_record: OpenRecord) -> None:
         self.model = fingerprint(scorer.model)
-        self.bounds = {rule: own.bound for rule, own in enumerate(scorer.model.blocking)}
+        self.levels = {rule: (own.bound,) for rule, own in enumerate(scorer.model.blocking)}
         self._scorer = scorer
         self._open = open_record
         self._keyed = blake2b(self.model.encode(), digest_size=8, key=key)
@@ -51,12 +52,14 @@ class RecordComparer:
             found.append(number >> RULE_BITS << RULE_BITS | rule)
         return tuple(sorted(set(found)))
 
-    def weigh(self, item: Item, others: Sequence[Item]) -> list[int]:
+    def weigh(self, item: Item, others: Sequence[Item], size_of: SizeOf) -> list[int]:
         """As the port says."""
+        del size_of
         return self._scorer.weigh_many(item.prepared, [other.prepared for other in others])
 
-    def explain(self, left: Item, right: Item) -> list[Bar]:
+    def explain(self, left: Item, right: Item, size_of: SizeOf) -> list[Bar]:
         """As the port says."""
+        del size_of
         return self._scorer.explain(left.prepared, right.prepared)
 
     def probability(self, mbits: int) -> float:
@@ -74,6 +77,8 @@ class RecordComparer:
         order: Callable[[NodeKey], int],
         joined: Iterable[Collection[NodeKey]],
         join: Callable[[NodeKey, NodeKey], bool],
+        item_of: ItemOf,
     ) -> None:
         """As the port says, by average weight."""
+        del item_of
         clusters(members, links, order, self._scorer.model.clustering, joined, join)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         tokens = open_tokens(vault)
         left = node_key(args.left, settings, policies, tokens)
         right = node_key(args.right, settings, policies, tokens)
-        comparers = open_active_models(settings, vault).comparers()
+        comparers = open_active_models(settings, policies, vault).comparers()
         index = MatchIndex(store, comparers)
         found = explain(store, policies.identity, left, right, index)
         if found is None:
