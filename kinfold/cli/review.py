@@ -14,6 +14,7 @@ from identity.matching.score import Bar
 from identity.matching.verdict import Verdict, thresholds
 from identity.model import RECORD_KIND, NodeKey
 from identity.store import Batch, GraphStore
+from kinfold.auditing import open_auditor
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, Advance, fail, print_json, progress
 from kinfold.comparing import record_comparer
@@ -158,7 +159,7 @@ def run_decide(args: argparse.Namespace) -> int:
             tokens=open_tokens(vault),
         )  # fmt: skip
         at = store.claim(PARTITION)
-        store.commit(Batch([made], at, at.position))
+        open_auditor(settings, vault)([made], store.commit(Batch([made], at, at.position)))
         _resolve(settings, policies, vault, store)
         people = store.person_of((left, right))
     same = people.get(left) == people.get(right)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from identity.engines.memory import MemoryGraphStore
-from tests.contracts import matching
+from tests.contracts import matching, matching_devices
 
 
 def test_ten_orders_give_the_same_people() -> None:
@@ -14,3 +14,13 @@ def test_ten_orders_give_the_same_people() -> None:
 def test_models_come_and_go() -> None:
     """People under a model do not depend on when it was put in force."""
     matching.check_models_follow(MemoryGraphStore, records=40)
+
+
+def test_devices_are_linked_in_any_order() -> None:
+    """Sightings in batches of several sizes and orders."""
+    matching_devices.check_orders(MemoryGraphStore, orders=3, limit=20)
+
+
+def test_devices_are_linked_only_where_allowed() -> None:
+    """Who may not be linked stays alone."""
+    matching_devices.check_only_where_allowed(MemoryGraphStore, limit=20)

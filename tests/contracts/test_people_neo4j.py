@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from identity.engines.neo4j.store import Neo4jGraphStore
 from identity.model import Contribution
 from identity.store import GraphStore
-from tests.contracts import matching, people
+from tests.contracts import matching, matching_devices, people
 from tests.support import histories
 from tests.support.histories import Horizon, Step
 from tests.support.neo4j_graph import empty
@@ -115,3 +115,8 @@ def test_two_consumers_give_the_same_people(fresh: Fresh, neo4j_server: Neo4jSer
 def test_models_come_and_go(fresh: Fresh) -> None:
     """People under a model do not depend on when it was put in force."""
     matching.check_models_follow(fresh, records=40)
+
+
+def test_devices_are_linked_in_any_order(fresh: Fresh) -> None:
+    """Sightings in batches of several sizes and orders."""
+    matching_devices.check_orders(fresh, orders=2, limit=40)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from identity.engines.sqlite import SqliteGraphStore
 from identity.model import Contribution
 from identity.store import GraphStore
-from tests.contracts import matching, people
+from tests.contracts import matching, matching_devices, people
 from tests.support import histories
 from tests.support.histories import Horizon, Step
 
@@ -93,3 +93,8 @@ def test_ten_orders_of_records_give_the_same_people(fresh: Fresh) -> None:
 def test_models_come_and_go(fresh: Fresh) -> None:
     """People under a model do not depend on when it was put in force."""
     matching.check_models_follow(fresh, records=120)
+
+
+def test_devices_are_linked_in_any_order(fresh: Fresh) -> None:
+    """Sightings in batches of several sizes and orders."""
+    matching_devices.check_orders(fresh, orders=6, limit=40)
