@@ -33,6 +33,7 @@ from profiles.sealing import Sealer
 from profiles.serve.calls import Gate
 from profiles.serve.options import ServeOptions
 from profiles.serve.profile_service import ProfileService
+from profiles.serve.quota import Quotas
 from profiles.v1.feed_pb2 import FeedRecord
 from profiles.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest, Subject
 from profiles.vault_memory import MemoryVault
@@ -125,7 +126,12 @@ def measure(people: int) -> Figures:
         lookup = _lookup(view, sealer, vault)
         access = unlimited(profile_policy().purposes)
         service = ProfileService(
-            lookup, lambda: time.time_ns() // 1_000, Gate(is_open=True), ServeOptions(), access
+            lookup,
+            lambda: time.time_ns() // 1_000,
+            Gate(is_open=True),
+            ServeOptions(),
+            access,
+            Quotas(access, time.monotonic),
         )
         get = partial(service.get, grant=access.callers[0].grant)
         batch = partial(service.batch, grant=access.callers[0].grant)

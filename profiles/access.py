@@ -60,6 +60,8 @@ class Caller:
     - `certificate`: a name in its client certificate; `token_sha256`: the digest
       of the token it sends. `local` has neither.
     - `may`: rights of `RIGHTS`, each for all its methods.
+    - `per_second`: most calls, each lookup of a batch or a stream counting as
+      one, that a replica answers in a second; 0: any number.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Caller:
     may: frozenset[str]
     certificate: str = ""
     token_sha256: str = ""
+    per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,13 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         for key, value in body.items():
             if key in ("certificate", "token_sha256"):
                 problems += _shown_problems(f"{where}.{key}", key, value)
+            elif key == "per_second":
+                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                    problems.append(f"{where}.{key}: must be 1 or more; leave it out for no limit")
             elif key in known:
                 problems += _list_problems(f"{where}.{key}", value, known[key])
             else:
-                keys = ", ".join(("certificate", "token_sha256", *known))
+                keys = ", ".join(("certificate", "token_sha256", "per_second", *known))
                 problems.append(f"{where}.{key}: unknown; known are {keys}")
         problems += _identity_problems(where, str(name), body, shown)
     return problems
@@ -189,6 +195,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
         frozenset(RIGHTS if ALL in may else may),
         body.get("certificate", ""),
         body.get("token_sha256", ""),
+        body.get("per_second", 0),
     )
 
 

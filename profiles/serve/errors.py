@@ -94,6 +94,9 @@ REASONS: Mapping[str, Reason] = {
     "TOO_MANY_STREAMS": Reason(
         RESOURCE_EXHAUSTED, "the replica has as many open streams as it serves", 1_000
     ),
+    "QUOTA_EXHAUSTED": Reason(
+        RESOURCE_EXHAUSTED, "the caller has asked for as much as the policy lets it", 1_000
+    ),
     "ANSWER_TOO_LARGE": Reason(
         RESOURCE_EXHAUSTED, "the answer is larger than the replica may send; ask for less at once"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import cast
@@ -11,9 +12,11 @@ import grpc
 from identity.refused import Refused
 from profiles.access import METHODS, Access, Caller, Grant
 from profiles.serve.errors import refuse
+from profiles.serve.quota import Quotas
 
 _UNKNOWN = refuse("CALLER_UNKNOWN")
 _NOT_ALLOWED = refuse("NOT_ALLOWED")
+_EXHAUSTED = refuse("QUOTA_EXHAUSTED")
 _BEARER = "Bearer "
 _TOKENS_KEPT = 4_096
 _COMMON_NAME = "x509_common_name"
@@ -27,12 +30,15 @@ class Guard:
     that is not known is refused, whatever certificate they have.
     """
 
-    __slots__ = ("_access", "_grants", "_local", "_reads_tokens", "_secured", "_tokens")
+    __slots__ = ("_access", "_grants", "_local", "_quotas", "_reads_tokens", "_secured", "_tokens")
 
-    def __init__(self, access: Access, method: str, *, secured: bool) -> None:
+    def __init__(
+        self, access: Access, method: str, *, secured: bool, quotas: Quotas | None = None
+    ) -> None:
         assert method in METHODS, f"{method} has no access rule: add it to profiles.access.METHODS"
         self._access = access
         self._secured = secured
+        self._quotas = quotas or Quotas(access, time.monotonic)
         self._grants: dict[str, Grant] = {}
         for caller in access.callers:
             grant = access.grant(caller, method)
@@ -44,7 +50,13 @@ class Guard:
         self._local = self._judged(local)
 
     def __call__(self, context: grpc.ServicerContext) -> Grant | Refused:
-        """What the caller may see, or why it may not call."""
+        """What the caller may see, or why it may not call; counts as one call of its quota."""
+        grant = self._found(context)
+        if isinstance(grant, Grant) and not self._quotas.take(grant.caller):
+            return _EXHAUSTED
+        return grant
+
+    def _found(self, context: grpc.ServicerContext) -> Grant | Refused:
         if self._reads_tokens:
             for key, value in context.invocation_metadata():
                 if key == "authorization":

@@ -29,6 +29,7 @@ from profiles.serve.calls import Context, Gate, Unary, Work, unary
 from profiles.serve.errors import refuse
 from profiles.serve.guard import Guard
 from profiles.serve.options import ServeOptions
+from profiles.serve.quota import Quotas
 from profiles.v1.consent_service_pb2 import DESCRIPTOR as CONSENT_DESCRIPTOR
 from profiles.v1.consent_service_pb2 import (
     GetConsentRequest,
@@ -77,8 +78,11 @@ class IdentityService:
     They need no read view, so they answer while lookups are not ready yet.
     """
 
-    def __init__(self, source: IdentitySource, options: ServeOptions, access: Access) -> None:
+    def __init__(
+        self, source: IdentitySource, options: ServeOptions, access: Access, quotas: Quotas
+    ) -> None:
         self._source = source
+        self._quotas = quotas
         self._access = access
         self._options = options
         self._pool = ThreadPoolExecutor(options.identity_threads, "identity")
@@ -133,7 +137,12 @@ class IdentityService:
         """ExportStats: the whole answer is made as one work, then sent piece by piece."""
         release = self._source.figures
         assert release is not None, "only called where figures are served"
-        guard = Guard(self._access, f"{SERVICE}/ExportStats", secured=self._options.tls is not None)
+        guard = Guard(
+            self._access,
+            f"{SERVICE}/ExportStats",
+            secured=self._options.tls is not None,
+            quotas=self._quotas,
+        )
 
         def call(request: bytes, context: Context) -> Iterator[bytes]:
             pieces: list[bytes] = []
@@ -160,7 +169,9 @@ class IdentityService:
         self._pool.shutdown()
 
     def _method(self, name: str, work: Work) -> Unary:
-        guard = Guard(self._access, name, secured=self._options.tls is not None)
+        guard = Guard(
+            self._access, name, secured=self._options.tls is not None, quotas=self._quotas
+        )
         method = unary(work, guard, self._gate, self._options.max_answer_bytes)
 
         def call(request: bytes, context: Context) -> bytes:

@@ -15,6 +15,7 @@ from profiles.serve.calls import Context, Gate, Judge, abort, outcome_of, unary
 from profiles.serve.errors import refuse
 from profiles.serve.guard import Guard
 from profiles.serve.options import MAX_BATCH, ServeOptions
+from profiles.serve.quota import Quotas
 from profiles.serve.wire import batch_answer, stream_answer
 from profiles.v1.profile_service_pb2 import (
     DESCRIPTOR,
@@ -28,6 +29,7 @@ SERVICE: str = DESCRIPTOR.services_by_name["ProfileService"].full_name
 _BATCH_TOO_LARGE = refuse("BATCH_TOO_LARGE", "subjects")
 _TOO_MANY_STREAMS = refuse("TOO_MANY_STREAMS")
 _NOT_READY = refuse("NOT_READY")
+_EXHAUSTED = refuse("QUOTA_EXHAUSTED")
 
 
 class Lookups(Protocol):
@@ -55,12 +57,14 @@ class ProfileService:
         gate: Gate,
         options: ServeOptions,
         access: Access,
+        quotas: Quotas,
     ) -> None:
         self._lookups = lookups
         self._clock_us = clock_us
         self._gate = gate
         self._options = options
         self._access = access
+        self._quotas = quotas
         self._slots = BoundedSemaphore(options.streams)
 
     def handlers(self, streams: ThreadPoolExecutor) -> grpc.GenericRpcHandler[bytes, bytes]:
@@ -89,7 +93,8 @@ class ProfileService:
 
     def _guard(self, method: str) -> Guard:
         secured = self._options.tls is not None
-        return Guard(self._access, f"{SERVICE}/{method}", secured=secured)
+        name = f"{SERVICE}/{method}"
+        return Guard(self._access, name, secured=secured, quotas=self._quotas)
 
     def get(self, request: bytes, grant: Grant) -> bytes | Refused:
         """GetProfile, from serialized request to serialized answer."""
@@ -100,11 +105,15 @@ class ProfileService:
         parsed = BatchGetProfilesRequest.FromString(request)
         if len(parsed.subjects) > MAX_BATCH:
             return _BATCH_TOO_LARGE
+        # The call itself was counted as one.
+        self._quotas.owe(grant.caller, max(len(parsed.subjects) - 1, 0))
         outcomes = self._lookups.get_many(parsed, self._clock_us(), grant)
         return outcomes if isinstance(outcomes, Refused) else batch_answer(outcomes)
 
     def streamed(self, request: bytes, grant: Grant) -> bytes | Refused:
         """One lookup of a stream, from serialized request to serialized GetProfileResponse."""
+        if not self._quotas.take(grant.caller):
+            return _EXHAUSTED
         parsed = StreamProfilesRequest.FromString(request)
         return self._lookups.get(parsed.lookup, self._clock_us(), grant)
 

@@ -24,6 +24,7 @@ from profiles.serve.calls import Gate
 from profiles.serve.identity_service import IdentityService, IdentitySource
 from profiles.serve.options import ServeOptions
 from profiles.serve.profile_service import Lookups, ProfileService
+from profiles.serve.quota import Quotas
 from profiles.serve.tls import Certificates
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -61,8 +62,11 @@ class ProfileServer:
         assert not options.verify(), options.verify()
         self._options = options
         self._gate = Gate(is_open=ready)
-        self._profiles = ProfileService(lookups, clock_us, self._gate, options, access)
-        self._identity = None if identity is None else IdentityService(identity, options, access)
+        quotas = Quotas(access, time.monotonic)
+        self._profiles = ProfileService(lookups, clock_us, self._gate, options, access, quotas)
+        self._identity = (
+            None if identity is None else IdentityService(identity, options, access, quotas)
+        )
         self._health = health.HealthServicer()
         self._lookup_threads = ThreadPoolExecutor(options.threads, "lookup")
         # Two more than there may be streams: one too many is refused on a thread as well.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -11,6 +12,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from profiles.access import Access
 from profiles.serve.options import MAX_BATCH, ServeOptions
 from profiles.serve.server import ProfileServer
 from profiles.v1.profile_service_pb2 import (
@@ -311,3 +313,26 @@ def test_a_view_that_cannot_be_read_fails_without_its_words(asked: Asked) -> Non
     refused = told(lambda: asked.stub.GetProfile(_lookup(_by(LOGIN), "service")))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "FAILED")
     assert "lmdb" not in refused.message.lower()
+
+
+def test_a_caller_is_held_to_its_quota(asked: Asked) -> None:
+    """Calls, lookups of a batch and lookups of a stream all count; the refusal says when to ask."""
+    (local, *_) = ACCESS.callers
+    access = Access((replace(local, per_second=5),))
+    served = asked.served
+    options = ServeOptions(address="127.0.0.1:0")
+    server = ProfileServer(options, served.lookup, access=access, ready=True)
+    with serving(server) as channel:
+        stub = ProfileServiceStub(channel)
+        one = GetProfileRequest(subject=_by(LOGIN))
+        requests = (StreamProfilesRequest(lookup=one) for _ in range(20))
+        codes = [answer.result.reason for answer in stub.StreamProfiles(requests)]
+        assert codes[0] == ""
+        assert codes.count("QUOTA_EXHAUSTED") >= 10
+        time.sleep(1.1)
+        stub.BatchGetProfiles(BatchGetProfilesRequest(subjects=[_by(LOGIN)] * 50))
+        refused = told(lambda: stub.GetProfile(one))
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "QUOTA_EXHAUSTED",
+        )

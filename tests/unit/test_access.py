@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tomllib
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from google.protobuf.descriptor import FileDescriptor
 from identity.refused import Refused
 from profiles.access import LOCAL, METHODS, RIGHTS, Access, parse, reachable, unlimited, verify
 from profiles.purposes import FIELDS
+from profiles.serve.errors import refuse
 from profiles.serve.guard import Guard
+from profiles.serve.quota import Quotas
 from tests.support.profile_parts import POLICY, profile_policy
 from tests.support.rights import BEARER, TOKEN, access_to_all
 
@@ -190,3 +193,33 @@ def test_default_deny() -> None:
     assert reachable(parse(document(ENGINE), PURPOSES), secured=True)
     assert parse({"callers": {LOCAL: {}}}, PURPOSES).callers[0].may == frozenset()
     assert set(METHODS.values()) == set(RIGHTS)
+
+
+def test_a_caller_gets_so_much_a_second_and_no_more() -> None:
+    """A second's worth at once, then as fast as the bucket fills; others are not held up."""
+    now_s = [100.0]
+    (local,) = unlimited(PURPOSES).callers
+    access = Access((replace(local, per_second=10), replace(local, name="free", certificate="f")))
+    quotas = Quotas(access, lambda: now_s[0])
+    assert [quotas.take(LOCAL) for _ in range(11)] == [True] * 10 + [False]
+    assert all(quotas.take("free") for _ in range(1_000))
+    now_s[0] += 0.25
+    assert [quotas.take(LOCAL) for _ in range(3)] == [True, True, False]
+    now_s[0] += 3_600
+    assert quotas.take(LOCAL)
+    quotas.owe(LOCAL, 499)
+    now_s[0] += 49.0
+    assert not quotas.take(LOCAL)
+    now_s[0] += 0.2
+    assert quotas.take(LOCAL)
+
+
+def test_a_call_beyond_the_quota_is_refused() -> None:
+    """By the guard, with when to ask again."""
+    (local,) = unlimited(PURPOSES).callers
+    access = Access((replace(local, per_second=2),))
+    guard = Guard(access, GET, secured=False, quotas=Quotas(access, lambda: 0.0))
+    told = [guard(Call()) for _ in range(3)]  # type: ignore[arg-type]  # all it asks for
+    assert told == [local.grant, local.grant, refuse("QUOTA_EXHAUSTED")]
+    wrong = {LOCAL: {"per_second": 0}}
+    assert verify({"callers": wrong})[0].startswith("callers.local.per_second: ")
