@@ -12,7 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Collection
 
-from load_tests.figures import embedded, freshness, lookups, machine, neo4j_ingest, results
+from load_tests.figures import (
+    embedded,
+    freshness,
+    lookups,
+    machine,
+    matching,
+    neo4j_ingest,
+    results,
+)
 from load_tests.figures.model import NAMES, Measured
 from load_tests.figures.processes import VerbFailed
 from load_tests.figures.real_servers import RealServers
@@ -30,6 +38,10 @@ def _embedded(wanted: Collection[str], short: bool, _servers: RealServers) -> li
     return embedded.measure(wanted, embedded.SHORT if short else embedded.FULL)
 
 
+def _matching(wanted: Collection[str], short: bool, _servers: RealServers) -> list[Measured]:
+    return matching.measure(wanted, matching.SHORT if short else matching.FULL)
+
+
 def _neo4j(wanted: Collection[str], short: bool, servers: RealServers) -> list[Measured]:
     return neo4j_ingest.measure(wanted, neo4j_ingest.SHORT if short else neo4j_ingest.FULL, servers)
 
@@ -42,6 +54,7 @@ def _freshness(wanted: Collection[str], short: bool, servers: RealServers) -> li
 GROUPS: tuple[tuple[Collection[str], Group], ...] = (
     (lookups.NAMES, _lookups),
     (embedded.NAMES, _embedded),
+    (matching.NAMES, _matching),
     (neo4j_ingest.NAMES, _neo4j),
     (freshness.NAMES, _freshness),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 GIVEN, MIDDLE, FAMILY, FULL = "given_name", "middle_name", "family_name", "full_name"
+SUFFIX = "name_suffix"
 BIRTH_DATE, EMAIL, PHONE = "birth_date", "email", "phone"
 NUMBER, STREET, UNIT, ADDRESS_2 = "street_number", "street", "unit", "address_2"
 LINE, CITY, STATE, POSTCODE = "address", "city", "state", "postcode"
@@ -18,6 +19,7 @@ _NAMES = f"""
 {MIDDLE}: middle_name middle_initial middle middle_names
 {FAMILY}: family_name surname last_name lastname family
 {FULL}: full_name name person_name
+{SUFFIX}: name_suffix suffix generation
 {BIRTH_DATE}: birth_date dob date_of_birth birthdate birthday
 {EMAIL}: email email_address e_mail mail
 {PHONE}: phone phone_number telephone mobile

@@ -32,6 +32,8 @@ CORRELATED = (
     (SAME_HOUSEHOLD, "birth_date"),
     (SAME_HOUSEHOLD, "unit"),
     (SAME_HOUSEHOLD, "phone"),
+    (SAME_HOUSEHOLD, "email"),
+    (SAME_HOUSEHOLD, "postcode"),
 )
 """Comparisons whose evidence overlaps, counted jointly where both are there."""
 

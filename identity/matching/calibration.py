@@ -19,7 +19,7 @@ _REACH_BITS = 14
 _TAIL_BITS = 17.0
 _COMPANY = 3
 """Records that a person must have for its others to have had a say."""
-_PSEUDO = 0.5
+_PSEUDO = 0.1
 """Pairs' worth of the weight's own word in every bin."""
 _OVERSTATED = 0.7
 """What a bit of summed weight is worth by itself: the errors of one record come together, so

@@ -12,6 +12,7 @@ from typing import Any
 
 from identity.matching import attributes
 from identity.matching.names import FAMILY_LEVELS, GIVEN_LEVELS, MIDDLE_LEVELS, SUFFIX_LEVELS
+from identity.matching.phones import Phone, other_country, written_alike
 from identity.matching.text import edits, near, similarity
 
 LevelOf = Callable[[Any, Any], int]
@@ -96,6 +97,22 @@ def code_level(left: str, right: str) -> int:
     return 2 if distance == 1 else 3 if distance == 2 else 4
 
 
+def identity_level(left: str, right: str) -> int:
+    """Numbers of documents, of which one may be given by its end alone."""
+    level = code_level(left, right)
+    if level < 4:
+        return level
+    short, long = sorted((left, right), key=len)
+    return 3 if len(short) >= 4 and long.endswith(short) else 4
+
+
+def phone_level(left: Phone, right: Phone) -> int:
+    """Numbers with or without their country and area."""
+    if written_alike(left, right):
+        return 4 if other_country(left, right) else 1
+    return 5 if (level := code_level(left[1], right[1])) == 4 else level
+
+
 def email_level(left: tuple[str, str], right: tuple[str, str]) -> int:
     """Addresses as (local part, domain)."""
     if left == right:
@@ -138,7 +155,7 @@ def same_or_not(left: str, right: str) -> int:
 
 _TEXT_LEVELS = ("missing", "same", "near", "alike", "word in common", "different")
 _TEXT_COARSE = (0, 1, 1, 1, 2, 3)
-_CODE_LEVELS = ("missing", "same", "one error", "two errors", "different")
+_CODE_LEVELS = ("missing", "same", "one error", "two errors or its end", "different")
 
 
 def _text(name: str, slot: str) -> Comparison:
@@ -146,7 +163,7 @@ def _text(name: str, slot: str) -> Comparison:
 
 
 def _code(name: str) -> Comparison:
-    return Comparison(name, name, _CODE_LEVELS, (0, 1, 1, 2, 3), code_level, frozenset({1}))
+    return Comparison(name, name, _CODE_LEVELS, (0, 1, 1, 2, 3), identity_level, frozenset({1}))
 
 
 _ALL: tuple[Comparison, ...] = (
@@ -166,7 +183,9 @@ _ALL: tuple[Comparison, ...] = (
                ("missing", "same", "typing error", "same box name", "box name near",
                 "same domain", "different"),
                (0, 1, 1, 1, 2, 2, 3), email_level, frozenset({1, 3}), lambda email: email[0]),
-    _code("phone"),
+    Comparison("phone", "phone",
+               ("missing", "same", "one error", "two errors", "another country", "different"),
+               (0, 1, 1, 2, 3, 3), phone_level, frozenset({1}), lambda phone: phone[1]),
     _code(attributes.NATIONAL_ID),
     _code(attributes.PASSPORT),
     _code(attributes.LICENCE),
@@ -193,14 +212,15 @@ _BY_NAME: Mapping[str, Comparison] = {comparison.name: comparison for comparison
 _APART: Mapping[tuple[str, str], float] = {
     ("suffix", "different"): 1.0,
     (attributes.NATIONAL_ID, "different"): 0.01,
+    ("birth_date", "different"): 0.005,
 }
 
 
 def apart(comparison: Comparison, m: Sequence[float]) -> frozenset[int]:
     """The levels at which no other evidence makes two records one person.
 
-    Jr and Sr; two national ids that no typing error explains, where records
-    of one person hardly ever differ so (`m` by level).
+    Jr and Sr; two birth dates or national ids that no typing error explains,
+    where records of one person hardly ever differ so (`m` by level).
     """
     return frozenset(
         level

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from identity.matching.bulk import Bulk, Floats, Ints, Pairs
 from identity.matching.comparisons import Comparison, apart
@@ -23,6 +24,10 @@ ROUNDS = 12
 _JOINT_FROM = 3
 """Rounds before correlations are estimated: first the comparisons must stand."""
 _CERTAIN_BITS = 6.0
+_HOUSEHOLD_PAIRS = 25
+"""Pairs of one household but two people, below which nothing is said of households."""
+_SHARED = {"birth_date": 0.004, "phone": 0.2, "email": 0.05}
+"""Pairs of a household's people that share one at least: twins, the family's phone and box."""
 _PSEUDO = 8.0
 """Pairs' worth of independence that a joint estimate starts from."""
 
@@ -100,15 +105,26 @@ def _round(
             if comparison.name in pair or household:
                 others = others - part
         certain = np.where(others > _CERTAIN_BITS, probability(others), 0.0)
-        found.m[place] = _levels(candidates, place, len(comparison.levels), certain)
+        size = len(comparison.levels)
+        found.m[place] = _levels(candidates, place, size, certain)
+        _say_nothing_of(found, place, chance, candidates, certain)
     # Half a match at least, so that a set without any gives a model that says no.
     found.prior = min(0.5, max(0.5, float(likely.sum())) / all_pairs)
     if joint:
         matched = np.where(likely > 0.5, likely, 0.0)
+        # Among few records, random pairs are matches often enough to be mistaken for households.
+        strangers = np.where(found.bits(chance) < 0, 1.0, 0.0)
         for number, pair in enumerate(bulk.correlated):
-            m = _ratio(_counts(candidates.joint[number], matched))
-            u = _by_chance(pair, candidates.joint[number], chance.joint[number], likely, all_pairs)
-            found.joint[number] = np.log2(m / u)
+            counts = _counts(candidates.joint[number], matched)
+            m = _ratio(counts)
+            u = _by_chance(
+                pair, candidates.joint[number], chance.joint[number], likely, strangers, all_pairs
+            )
+            found.joint[number] = np.where(_unheard_of(counts), 0.0, np.log2(m / u))
+            if pair[0] == SAME_HOUSEHOLD:
+                # What a household shares can at most say nothing.
+                same = np.log2(found.m[bulk.place[pair[1]]] / found.u[bulk.place[pair[1]]])[1]
+                found.joint[number][5] = max(found.joint[number][5], min(0.0, -same))
 
 
 def _first_guess(size: int) -> Floats:
@@ -131,24 +147,43 @@ def _levels(pairs: Pairs, place: int, size: int, weights: Floats) -> Floats:
     return counts
 
 
+def _say_nothing_of(
+    found: Parameters, place: int, chance: Pairs, candidates: Pairs, certain: Floats
+) -> None:
+    """Levels that neither matches nor random pairs have shown weigh nothing.
+
+    The sizes of the two samples would otherwise decide what they weigh.
+    """
+    m, u = found.m[place], found.u[place]
+    seen = np.bincount(candidates.levels[:, place], weights=certain, minlength=len(m))
+    by_chance = np.bincount(chance.levels[:, place], minlength=len(u))
+    unseen = (seen < 1) & (by_chance < 1)
+    m[unseen] = u[unseen]
+
+
 def _counts(codes: Ints, weights: Floats) -> Floats:
     counts: Floats = np.bincount(codes, weights=weights, minlength=16).astype(np.float64)
     return counts.reshape(4, 4)[1:, 1:]
 
 
 def _by_chance(
-    pair: tuple[str, str], codes: Ints, chance: Ints, likely: Floats, all_pairs: float
+    pair: tuple[str, str],
+    codes: Ints,
+    chance: Ints,
+    likely: Floats,
+    strangers: Floats,
+    all_pairs: float,
 ) -> Floats:
     """How much more often two comparisons agree in non-matches than if they were independent.
 
     Random pairs hardly ever are of one household: there the candidates, which
     hold nearly all such pairs, count instead if they are more.
     """
-    counts = _counts(chance, np.ones(len(chance))) * (all_pairs / max(1, len(chance)))
-    among = _counts(codes, 1 - likely)
+    counts = _counts(chance, strangers) * (all_pairs / max(1, len(chance)))
+    among = _counts(codes, np.where(likely < 0.5, 1 - likely, 0.0))
     if pair[0] == SAME_HOUSEHOLD:
         counts[0] = max(counts[0], among[0], key=np.sum)
-        return _household_ratio(counts)
+        return _household_ratio(counts, _SHARED.get(pair[1], 0.0))
     if pair == ("family", "household"):
         counts[0, 0] = max(counts[0, 0], among[0, 0])
     return _ratio(counts)
@@ -165,17 +200,28 @@ def _ratio(counts: Floats) -> Floats:
     return found.ravel()
 
 
-def _household_ratio(counts: Floats) -> Floats:
+def _unheard_of(counts: Floats) -> NDArray[np.bool_]:
+    """Agreements of the two that matches neither have nor would have if they were independent."""
+    found = np.zeros((4, 4), dtype=np.bool_)
+    if (total := counts.sum()) > 0:
+        apart = np.outer(counts.sum(1), counts.sum(0)) / total
+        found[1:, 1:] = (counts < 1) & (apart < 1)
+    return found.ravel()
+
+
+def _household_ratio(counts: Floats, shared: float) -> Floats:
     """As `_ratio`, given the first: a household's members say nothing of strangers.
 
-    People of one household are never less alike in this than strangers are.
+    People of one household are never less alike in this than strangers are,
+    and `shared` of them agree even if the records show none who do.
     """
     found = np.ones((4, 4))
     total = counts.sum()
-    if total > 0:
+    if counts[0].sum() >= _HOUSEHOLD_PAIRS:
         among_all = (counts.sum(0) + 0.5) / (total + 1.5)
         for row in range(3):
             start = _PSEUDO * among_all
             found[row + 1, 1:] = (counts[row] + start) / (counts[row].sum() + _PSEUDO) / among_all
         found[1, 1:3] = np.maximum(found[1, 1:3], 1.0)
+        found[1, 1] = max(found[1, 1], shared / among_all[0])
     return found.ravel()

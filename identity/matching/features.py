@@ -8,13 +8,15 @@ from typing import Any
 
 from identity.matching import attributes, dates
 from identity.matching.names import name_of
+from identity.matching.phones import phone_of
 from identity.matching.text import fold, tokens
 
 Features = dict[str, Any]
 """Slot to normalised value; slots without one are left out.
 
 `name` is a `names.Name`, `birth_date` eight digits, `email` (local part,
-domain), `household` (number, street); every other slot is a text.
+domain), `phone` (country, national number), `household` (number, street);
+every other slot is a text.
 """
 
 _TEXTS = (
@@ -23,14 +25,17 @@ _TEXTS = (
 )  # fmt: skip
 _CODES = (attributes.POSTCODE, attributes.NATIONAL_ID, attributes.PASSPORT, attributes.LICENCE)
 _GENERIC_BOXES = frozenset(
-    "info sales office contact admin mail email hello support service team enquiries noreply"
-    " no-reply postmaster webmaster help none test unknown".split()
+    "info information sales office offices contact contacts admin administrator mail email hello"
+    " support service services customerservice customer team enquiries enquiry inquiries noreply"
+    " no-reply donotreply postmaster webmaster hostmaster abuse help helpdesk none test unknown"
+    " orders order bookings booking reservations billing accounts accounting finance hr jobs"
+    " careers press media marketing reception secretary general feedback shop store company"
+    " familia family kontakt anonymous nobody na".split()
 )
+_NO_DOTS = frozenset({"gmail.com", "googlemail.com"})
+"""Domains that deliver to one box however its name is dotted, and are one domain."""
 _LINE = re.compile(r"(?P<number>\d+[a-z]?)\s+(?P<street>.+)")
 _LINE_NUMBER_LAST = re.compile(r"(?P<street>.+?)\s+(?P<number>\d+[a-z]?)")
-_DIGITS = re.compile(r"\D+")
-_PHONE_DIGITS = 9
-"""National part: what is left when country codes and trunk zeros go."""
 
 
 def features_of(record: Mapping[str, str], *, day_first: bool) -> Features:
@@ -42,7 +47,7 @@ def features_of(record: Mapping[str, str], *, day_first: bool) -> Features:
     if text := record.get(attributes.EMAIL):
         _put(found, "email", _email(text))
     if text := record.get(attributes.PHONE):
-        _put(found, "phone", _DIGITS.sub("", text)[-_PHONE_DIGITS:])
+        _put(found, "phone", phone_of(text))
     if text := record.get(attributes.GENDER):
         _put(found, "gender", fold(text.strip())[:1])
     _put(found, "household", _street(record))
@@ -64,9 +69,12 @@ def _put(found: Features, slot: str, value: object) -> None:
 
 
 def _email(text: str) -> tuple[str, str] | None:
-    """Local part and domain; None for a box that is nobody's own."""
+    """Local part without its tag, and domain; None for a box that is nobody's own."""
     local, _, domain = fold(text.strip()).partition("@")
-    return None if local in _GENERIC_BOXES else (local, domain)
+    local = local.partition("+")[0]
+    if domain in _NO_DOTS:
+        local, domain = local.replace(".", ""), "gmail.com"
+    return None if not local or local in _GENERIC_BOXES else (local, domain)
 
 
 def _street(record: Mapping[str, str]) -> tuple[str, str] | None:

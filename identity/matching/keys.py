@@ -13,10 +13,13 @@ from itertools import combinations, product
 from identity.matching.features import Features
 from identity.matching.names import Name
 from identity.matching.nicknames import root
+from identity.matching.phones import Phone
 from identity.matching.text import soundex
 
 Rule = tuple[str, ...]
 Parts = dict[str, Sequence[str]]
+_PHONE_DIGITS = 9
+"""What is the same in a number with and without its country's code."""
 
 
 def _sound(word: str) -> str:
@@ -85,6 +88,11 @@ def _postcode_parts(code: str) -> Parts:
     return {"postcode": (code,), "area": (code[: 3 if len(code) == 4 else max(2, len(code) - 3)],)}
 
 
+def _phone_parts(phone: Phone) -> Parts:
+    national = phone[1][-_PHONE_DIGITS:]
+    return {"phone": (national,), "phone_4": (national[:4], f"-{national[-4:]}")}
+
+
 def _code_parts(name: str) -> Callable[[str], Parts]:
     return lambda code: {name: (code,), f"{name}_4": (code[:4], f"-{code[-4:]}")}
 
@@ -102,7 +110,7 @@ _PARTS_OF: dict[str, Callable[..., Parts]] = {
     "national_id": _code_parts("national_id"),
     "passport": _code_parts("passport"),
     "driving_licence": _code_parts("driving_licence"),
-    "phone": _code_parts("phone"),
+    "phone": _phone_parts,
     "birth_place": _text_parts("birth_place"),
     "occupation": _text_parts("occupation"),
     "city": _text_parts("city"),

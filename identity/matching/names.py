@@ -37,6 +37,16 @@ _SUFFIXES = {
     "ii": "ii", "iii": "iii", "iv": "iv",
 }  # fmt: skip
 
+_PARTICLES = frozenset(
+    "van von der den dem de del della delle di da do dos das du la le las los el al bin ibn bint"
+    " ter ten zu zur zum af av".split()
+)
+"""Words before a family name that are written or left out, together or apart."""
+_PREFIXES = frozenset({"mc", "mac"})
+_LETTER_PREFIXES = frozenset({"o", "d"})
+"""Of family names in a field of their own; elsewhere a letter is an initial."""
+_IDEOGRAPHS = re.compile("[\u4e00-\u9fff]{2,4}")
+
 FAMILY_LEVELS = ("missing", "same", "near", "alike", "elsewhere", "crossed", "different", "initial")
 GIVEN_LEVELS = ("missing", "same", "nickname", "near", "initial", "alike", "swapped", "second",
                 "different")  # fmt: skip
@@ -47,7 +57,8 @@ SUFFIX_LEVELS = ("missing", "same", "different")
 class Name(NamedTuple):
     """A name in parts, folded; "" where a part is missing.
 
-    `lone` is a name of one word in one piece: given or family, nobody knows.
+    `family` is without the particles before it, `solid` with them and without
+    a space. `lone` is a name of one word in one piece: given or family, nobody knows.
     `words` are all words of the name that are longer than an initial.
     """
 
@@ -57,6 +68,7 @@ class Name(NamedTuple):
     middle: tuple[str, ...]
     words: frozenset[str]
     suffix: str
+    solid: str = ""
 
 
 class NameLevels(NamedTuple):
@@ -70,8 +82,18 @@ class NameLevels(NamedTuple):
 
 def name_of(record: Mapping[str, str]) -> Name | None:
     """The name of a record; one in one piece comes before one in parts. None: no name."""
-    full = record.get(attributes.FULL, "")
-    return _whole(full) if full else _parts(record)
+    full = record.get(attributes.FULL, "").strip()
+    name = _parts(record) if not full else _ideographs(full) or _whole(full)
+    suffix = _clean(tokens(record.get(attributes.SUFFIX, "")))[1]
+    return name._replace(suffix=suffix) if name and suffix else name
+
+
+def _ideographs(full: str) -> Name | None:
+    """A name of two to four ideographs: the family name comes first, of two in a name of four."""
+    if not _IDEOGRAPHS.fullmatch(full):
+        return None
+    family = 1 + (len(full) == 4)
+    return _parts({attributes.FAMILY: full[:family], attributes.GIVEN: full[family:]})
 
 
 def _whole(full: str) -> Name | None:
@@ -84,9 +106,15 @@ def _whole(full: str) -> Name | None:
     if not main:
         titled = "_".join(tokens(full))
         return Name("", "", titled, (), frozenset((titled,)), suffix) if titled else None
+    main = _joined(main, _PREFIXES)
     if len(main) == 1:
-        return Name("", "", main[0], (), _words(main + rest), suffix)
-    return Name(main[0], main[-1], "", tuple(main[1:-1]), _words(main + rest), suffix)
+        return Name("", "", main[0], (), _words(main + rest), suffix, main[0])
+    begins = len(main) - 1
+    while begins > 1 and main[begins - 1] in _PARTICLES:
+        begins -= 1
+    family, solid = main[-1], "".join(main[begins:])
+    words = _words([*main[:begins], family, solid, *rest])
+    return Name(main[0], family, "", tuple(main[1:begins]), words, suffix, solid)
 
 
 def _parts(record: Mapping[str, str]) -> Name | None:
@@ -95,10 +123,27 @@ def _parts(record: Mapping[str, str]) -> Name | None:
     middle, _ = _clean(_known(record.get(attributes.MIDDLE, "")))
     if not (given or family or middle):
         return None
+    family = _joined(family, _PREFIXES | _LETTER_PREFIXES)
+    solid = "".join(family)
+    while len(family) > 1 and family[0] in _PARTICLES:
+        family = family[1:]
     middle = given[1:] + middle
-    words = _words(given + family + middle)
+    words = _words([*given, *family, *middle, solid] if len(family) == 1 else
+                   [*given, *family, *middle])  # fmt: skip
     first = given[0] if given else ""
-    return Name(first, " ".join(family), "", tuple(middle), words, suffix or family_suffix)
+    suffix = suffix or family_suffix
+    return Name(first, " ".join(family), "", tuple(middle), words, suffix, solid)
+
+
+def _joined(words: list[str], prefixes: frozenset[str]) -> list[str]:
+    """Words with each prefix written together with the word after it: mc carthy, o brien."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in prefixes:
+            found[-1] += word
+        else:
+            found.append(word)
+    return found
 
 
 def _known(text: str) -> tuple[str, ...]:
@@ -140,7 +185,7 @@ def _family(left: Name, right: Name, crossing: int) -> int:
     one, other = left.family, right.family
     if not one or not other:
         return _family_missing(left, right)
-    if one == other:
+    if one == other or left.solid == right.solid:
         return _SAME
     if len(one) == 1 or len(other) == 1:
         return _INITIAL if one[0] == other[0] else _DIFFERENT

@@ -163,7 +163,39 @@ henrietta etta hetty hattie
 jacqueline jackie
 jemima mima
 madeleine maddie maddy madeline
-mohammed muhammad mohamed mo mohammad
+mohammed muhammad mohamed mo mohammad mohamad muhammed mehmet mhmd
+ahmed ahmad achmed ahmet hmd
+hussein husain hussain husayn hossein hsyn
+hassan hasan hsn
+yusuf youssef yousef youssouf yosef ywsf
+ibrahim ebrahim ibrhym
+abdullah abdallah abdulla
+khalid khaled
+omar umar
+mustafa mostafa moustafa
+fatima fatimah fatma fatema
+aleksandr alexander aleksander alexandr oleksandr sasha sascha
+alexei aleksei aleksey alexey oleksii
+andrei andrey andrii andriy andre
+dmitri dmitry dmitriy dimitri dmytro
+evgeny evgeni evgenii evgeniy yevgeny yevgeni yevgeniy eugene
+mikhail michail mykhailo misha
+nikolai nikolay nicolai mykola
+sergei sergey sergej serguei serhii
+yuri yury yuriy iouri juri yurii
+pyotr petr piotr petro
+fyodor fedor feodor theodor
+ekaterina yekaterina katerina katya kateryna
+elena yelena olena jelena
+natalia natalya nataliya natasha
+tatiana tatyana tanya tetiana
+yulia yuliya julia iulia yuliia
+yelizaveta elizaveta liza
+ksenia kseniya xenia oksana
+giorgos georgios yiorgos giorgios
+ioannis yannis giannis yiannis
+dimitrios dimitris
+konstantinos kostas costas
 """
 
 

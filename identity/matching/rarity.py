@@ -28,6 +28,7 @@ def absorbed_places(place: Mapping[str, int]) -> list[tuple[int, int]]:
     pairs = (
         ("family", "household"),
         ("household", "family"),
+        ("postcode", "household"),
         ("birth_place", "postcode"),
         ("city", "postcode"),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from identity.matching import attributes
+from identity.matching import assumed, attributes
 from identity.matching.bulk import Bulk, Floats, Ints, Pairs
 from identity.matching.calibration import calibrate
 from identity.matching.choosing import BOUND, Choice, Index, choose
@@ -171,12 +171,16 @@ def _model(
             for (left, right), bits in zip(bulk.correlated, parameters.joint, strict=True)
         ),
         frequencies=_frequencies(bulk, key),
-        blocking=tuple(Blocking(c.rule, BOUND, c.pairs, round(c.likely, 1)) for c in choices),
+        blocking=(
+            *(Blocking(c.rule, BOUND, c.pairs, round(c.likely, 1)) for c in choices),
+            *assumed.rules(bulk.place.keys(), [c.rule for c in choices]),
+        ),
         blocking_recall=round(recall, 4),
         calibration=points,
         clustering=rules,
     )
-    return replace(model, weights=tuple(_weights(bulk, parameters)))
+    weights = _weights(bulk, parameters) + assumed.weights(bulk.place.keys())
+    return replace(model, weights=tuple(weights))
 
 
 def _mbits(bits: Floats) -> list[int]:
