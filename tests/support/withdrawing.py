@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
+
+import grpc
 
 from profiles.v1.consent_service_pb2 import PurposeChoice, RecordConsentRequest
 from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
@@ -56,7 +59,13 @@ def _decide(desk: ConsentServiceStub, number: int, *, granted: bool) -> None:
 def _shows(replica: ProfileServiceStub, number: int) -> bool:
     identifier = SubjectIdentifier(kind="login", value=login_of(number))
     request = GetProfileRequest(subject=Subject(identifier=identifier), purposes=[PURPOSE])
-    return bool(replica.GetProfile(request, timeout=PATIENCE_S).profile.affinities)
+    try:
+        return bool(replica.GetProfile(request, timeout=PATIENCE_S).profile.affinities)
+    except grpc.RpcError as error:
+        # Not known there yet: nothing is shown either.
+        if cast("grpc.Call", error).code() is grpc.StatusCode.NOT_FOUND:
+            return False
+        raise
 
 
 def _until(holds: Callable[[], bool]) -> None:
