@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 
 from load_tests.figures import (
     embedded,
+    exports,
     freshness,
     lookups,
     machine,
@@ -50,11 +51,16 @@ def _freshness(wanted: Collection[str], short: bool, servers: RealServers) -> li
     return freshness.measure(wanted, freshness.SHORT if short else freshness.FULL, servers)
 
 
+def _exports(wanted: Collection[str], short: bool, _servers: RealServers) -> list[Measured]:
+    return exports.measure(wanted, exports.SHORT if short else exports.FULL)
+
+
 # Those that need a core to themselves come before any server is started.
 GROUPS: tuple[tuple[Collection[str], Group], ...] = (
     (lookups.NAMES, _lookups),
     (embedded.NAMES, _embedded),
     (matching.NAMES, _matching),
+    (exports.NAMES, _exports),
     (neo4j_ingest.NAMES, _neo4j),
     (freshness.NAMES, _freshness),
 )

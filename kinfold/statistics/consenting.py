@@ -65,11 +65,11 @@ def figures(
     gathered: Gathered, identity: IdentityPolicy, purposes: PurposePolicy
 ) -> Iterator[Figure]:
     """Every figure of this module."""
+    if not purposes.purposes:
+        return
     holds = standing(gathered)
     circumstances = _circumstances(gathered)
     states = [_states(circumstances, holds, purpose) for purpose in purposes.purposes]
-    if not states:
-        return
     by_purpose = pl.concat(states)
     yield Figure(CONSENT, counts(by_purpose, group=pl.col("purpose"), part=pl.col("state")))
     place = pl.concat_str(

@@ -49,6 +49,9 @@ SPECS = (
     Spec("match_one_p99_ms", "ms", at_most=15.0),
     Spec("freshness_p50_ms", "ms", at_most=100.0),
     Spec("freshness_p99_ms", "ms", at_most=500.0),
+    Spec("export_stats_s", "s", at_most=60.0),
+    Spec("export_stats_peak_mib", "MiB", at_most=2_048.0),
+    Spec("export_ingest_loss", "share", at_most=0.2),
 )
 NAMES = tuple(spec.name for spec in SPECS)
 

@@ -7,16 +7,20 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.engines.memory import MemoryGraph, MemoryGraphStore
 from identity.engines.memory_snapshot import MemorySnapshots
-from identity.model import EvidenceKind, LineageChange, LineageEntry, kind_of
+from identity.model import DAY_US, EvidenceKind, LineageChange, LineageEntry, kind_of
 from identity.snapshot import Snapshots
 from identity.store import GraphStore, Resolution
+from kinfold.statistics.figures import figures
+from kinfold.statistics.gathered import gather
+from profiles.purposes import PurposePolicy
 from tests.contracts.engine import Engine
 from tests.support.evidence_strategies import (
+    FIRST_DAY,
     KEYS,
     PAIRS,
     Step,
@@ -24,9 +28,11 @@ from tests.support.evidence_strategies import (
     histories,
     node,
 )
+from tests.support.histories import policy as histories_policy
 from tests.support.snapshot_words import DIMENSIONS, told
 from tests.support.store_driver import EVERYBODY, Consumer, lease_of, run, settle_everybody
 
+POLICY = histories_policy()
 OpenSnapshots = Callable[[], Snapshots]
 ANN, PHONE = node("login:a").key, node("device:a").key
 P, Q = "p" * 26, "q" * 26
@@ -83,6 +89,14 @@ def as_the_store_says(store: GraphStore) -> dict[str, Any]:
     }
 
 
+def exact_figures(snapshots: Snapshots) -> dict[str, dict[tuple[str, str], int]]:
+    """Every figure of a snapshot of now, but those of consent: payloads here are no consents."""
+    with snapshots.take() as snapshot:
+        gathered = gather(snapshot, POLICY)
+    made = figures(gathered, POLICY, PurposePolicy(), as_of_us=(FIRST_DAY + 9) * DAY_US, minimum=3)
+    return {each.spec.id: each.exact() for each in made}
+
+
 class SnapshotsContract:
     """Every promise of the port."""
 
@@ -116,6 +130,24 @@ class SnapshotsContract:
             # An engine may mark more than the reference does.
             assert said.pop("marks") >= expected.pop("marks")
             assert said == expected
+
+        holds()
+
+    def test_figures_are_the_same(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """Every figure counted from a snapshot is the one that the reference engine's gives."""
+
+        @settings(engine.examples, max_examples=max(engine.max_examples // 4, 5))
+        @given(histories())
+        def holds(steps: list[Step]) -> None:
+            graph = MemoryGraph()
+            run(MemoryGraphStore(graph), steps)
+            settle_everybody(MemoryGraphStore(graph))
+            with engine.fresh() as store:
+                run(store, steps)
+                settle_everybody(store)
+                with opened(open_snapshots) as snapshots:
+                    said = exact_figures(snapshots)
+            assert said == exact_figures(MemorySnapshots(graph))
 
         holds()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,6 +16,11 @@ import orjson
 import polars as pl
 import pytest
 
+from identity.engines.sqlite.snapshot import SqliteSnapshots
+from kinfold.settings import load
+from kinfold.statistics.figures import figures
+from kinfold.statistics.gathered import gather
+from kinfold.wiring import open_policies
 from profiles.v1.profile_pb2 import Profile
 from profiles.v1.profile_service_pb2 import GetProfileRequest
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
@@ -118,6 +125,38 @@ def test_devices_and_networks_show_as_counted_by_hand(taken: TakenIn, engine: En
         days = {(each.signals, each.first_day, each.last_day) for each in profile.networks}
         counted = {(size, _day(first), _day(last)) for _, size, first, last in networks.rows()}
         assert days <= counted
+
+
+def test_figures_are_what_polars_counts(taken: TakenIn) -> None:
+    """Every figure of what devices do is a plain count over the events themselves."""
+    policies = open_policies(load({}, {}))
+    snapshots = SqliteSnapshots(taken.line.folder / ".kinfold" / "graph.sqlite3")
+    with closing(snapshots), snapshots.take() as snapshot:
+        gathered = gather(snapshot, policies.identity)
+    events = taken.events
+    as_of_us = int(events["at"].max().timestamp() * 1_000_000) + 1  # type: ignore[union-attr]
+    told = {
+        each.spec.id: each.exact()
+        for each in figures(
+            gathered, policies.identity, policies.purposes, as_of_us=as_of_us, minimum=3
+        )
+    }
+    per_hour = events.group_by("hour").agg(pl.col("device").n_unique()).rows()
+    hours = {("", f"{hour:02d}"): n for hour, n in per_hour}
+    assert told["hours"] == {**hours, ("", "all"): DEVICES}
+    sites = events.drop_nulls("site")
+    per_site = sites.group_by("site").agg(pl.col("device").n_unique()).rows()
+    ever = {part: n for (when, part), n in told["affinities"].items() if when == "ever"}
+    assert ever == {**{f"site/{s}": n for s, n in per_site}, "all": sites["device"].n_unique()}
+    last = events.group_by("device").agg(pl.col("at").max())
+    age_days = (as_of_us - last["at"].dt.timestamp("us")) / 86_400_000_000
+    bands = ((1, "within a day"), (7, "within 7 days"), (30, "within 30 days"),
+             (90, "within 90 days"), (365, "within a year"))  # fmt: skip
+    ages = Counter(next((n for d, n in bands if age < d), "longer ago") for age in age_days)
+    assert told["last_seen"] == {("", name): n for name, n in ages.items()}
+    assert told["signals_by_source"] == {("", "browsing"): taken.told["counted"]}
+    assert told["known"] == {("", "anonymous"): DEVICES}
+    assert told["devices_per_person"] == {("", "1"): DEVICES}
 
 
 def test_sites_show_once_it_is_allowed(taken: TakenIn, engine: Engine) -> None:

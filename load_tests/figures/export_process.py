@@ -1,0 +1,32 @@
+"""One process that exports figures: `HOME OUT [--again]`; prints seconds and MiB."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from kinfold.releasing import released
+from kinfold.settings import load
+from kinfold.statistics.writing import write_release
+
+
+def main() -> int:
+    """Export once, or again and again until it is ended."""
+    home, out = Path(sys.argv[1]), Path(sys.argv[2])
+    settings = load({"home.dir": str(home)}, {})
+    while True:
+        began_s = time.monotonic()
+        shutil.rmtree(out, ignore_errors=True)
+        write_release(released(settings, place=str(out)), out, "parquet")
+        took_s = time.monotonic() - began_s
+        if "--again" not in sys.argv:
+            peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(took_s, peak_mib)
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""`export_stats_s`, `export_stats_peak_mib`, `export_ingest_loss`: figures of a large home.
+
+The export runs in a process of its own, once alone and once while another
+process takes signals in; that ingest's rate is held against one without export.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from load_tests.figures.homes import make_home
+from load_tests.figures.ingest_process import Ingested, ingested
+from load_tests.figures.machine import a_core
+from load_tests.figures.model import Measured
+from load_tests.figures.visits import Visits
+
+NAMES = ("export_stats_s", "export_stats_peak_mib", "export_ingest_loss")
+_EXPORT = "load_tests.figures.export_process"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """People in the home, signals taken in beside an export, and runs."""
+
+    people: int
+    signals: int
+    runs: int
+
+
+FULL = Size(people=1_000_000, signals=120_000, runs=3)
+SHORT = Size(people=5_000, signals=2_500, runs=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How long one export took, and the most memory it had."""
+
+    took_s: float
+    peak_mib: float
+
+
+def measure(wanted: Collection[str], size: Size) -> list[Measured]:
+    """The figures wanted; an export alone, ingest alone and both together take turns."""
+    alone: list[Exported] = []
+    losses: list[float] = []
+    rates: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="kinfold-load-") as name:
+        home = Path(name) / "home"
+        make_home(home, size.people)
+        for number in range(size.runs):
+            alone.append(_export(home))
+            if "export_ingest_loss" in wanted:
+                before = _ingest(home, size, 2 * number)
+                beside = _beside(home, size, 2 * number + 1)
+                rates.append(before.per_s)
+                losses.append(max(0.0, 1 - beside.per_s / before.per_s))
+    told = {
+        "export_stats_s": Measured("export_stats_s", [one.took_s for one in alone], {}),
+        "export_stats_peak_mib": Measured(
+            "export_stats_peak_mib", [one.peak_mib for one in alone], {}
+        ),
+        "export_ingest_loss": Measured(
+            "export_ingest_loss", losses, {"signals_per_s_alone": rates}
+        ),
+    }
+    return [told[name] for name in NAMES if name in wanted]
+
+
+def _start(home: Path) -> subprocess.Popen[str]:
+    out = home.parent / "figures"
+    shutil.rmtree(out, ignore_errors=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", _EXPORT, str(home), str(out)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def _finish(export: subprocess.Popen[str]) -> Exported:
+    said, _ = export.communicate()
+    assert export.returncode == 0, "the export failed"
+    took_s, peak_mib = said.split()[-2:]
+    return Exported(float(took_s), float(peak_mib))
+
+
+def _export(home: Path) -> Exported:
+    return _finish(_start(home))
+
+
+def _ingest(home: Path, size: Size, number: int) -> Ingested:
+    file = home.parent / "signals.jsonl"
+    Visits(size.people, seed=number, name=f"s{number}").write(file, size.signals)
+    return ingested(home, file, a_core())
+
+
+def _beside(home: Path, size: Size, number: int) -> Ingested:
+    """Ingest while exports follow each other without a pause."""
+    file = home.parent / "signals.jsonl"
+    Visits(size.people, seed=number, name=f"s{number}").write(file, size.signals)
+    exporter = subprocess.Popen(
+        [sys.executable, "-m", _EXPORT, str(home), str(home.parent / "beside"), "--again"]
+    )
+    try:
+        time.sleep(1.0)
+        return ingested(home, file, a_core())
+    finally:
+        exporter.terminate()
+        exporter.wait()
