@@ -11,7 +11,7 @@ import polars as pl
 from identity.model import Assurance, EvidenceKind, Fact, KeptFact, NodeKey
 from identity.policy import IdentityPolicy
 from identity.snapshot import CONSENTS
-from kinfold.statistics.figure import Figure, Shape, Spec, counts
+from kinfold.statistics.figure import Figure, Shape, Spec, counts, weighed
 from kinfold.statistics.gathered import Gathered
 from profiles import consent
 from profiles.consent import ConsentDecision, Joined
@@ -68,17 +68,18 @@ def figures(
     if not purposes.purposes:
         return
     holds = standing(gathered)
-    circumstances = _circumstances(gathered)
-    states = [_states(circumstances, holds, purpose) for purpose in purposes.purposes]
-    by_purpose = pl.concat(states)
-    yield Figure(CONSENT, counts(by_purpose, group=pl.col("purpose"), part=pl.col("state")))
+    kinds = list(dict.fromkeys(kind for kind, _ in channels(purposes, identity)))
+    circumstances = _circumstances(gathered, kinds)
+    cases = pl.concat([_cases(circumstances, holds, one, kinds) for one in purposes.purposes])
+    by_state = cases.select("people", group="purpose", part="state")
+    yield Figure(CONSENT, weighed(by_state))
     place = pl.concat_str(
         pl.col("place"),
         pl.lit(", "),
         pl.when("withdrawn").then(pl.lit("withdrawn")).otherwise(pl.lit("granted")),
     )
     yield Figure(PLACES, counts(holds, group=pl.col("purpose"), part=place))
-    yield Figure(REACH, _reach(gathered, identity, purposes, by_purpose))
+    yield Figure(REACH, _reach(identity, purposes, cases))
 
 
 def standing(gathered: Gathered) -> pl.DataFrame:
@@ -184,36 +185,45 @@ def _joins(gathered: Gathered, people: pl.Series) -> dict[int, list[Joined]]:
     return joins
 
 
-def _circumstances(gathered: Gathered) -> pl.DataFrame:
-    """Person and the distinct places they were seen in; "" beside them when there is a record."""
+def _circumstances(gathered: Gathered, kinds: Sequence[str]) -> pl.DataFrame:
+    """Person, the distinct places they were seen in, and which of the kinds they have.
+
+    "" is beside the places when there is a record.
+    """
     seen = gathered.cells.with_columns(pl.col("cell").cast(pl.String)).filter(
         pl.col("cell").str.starts_with(_PLACE)
     )
     places = seen.select("person", place=pl.col("cell").str.strip_prefix(_PLACE))
     lives = gathered.people.filter(pl.col("records") > 0).select("person", place=pl.lit(""))
     together = pl.concat([places, lives]).group_by("person").agg(pl.col("place").unique().sort())
-    return (
+    told = (
         gathered.people.select("person")
         .join(together, on="person", how="left")
         .select("person", places=pl.col("place").list.join("|"))
     )
+    own = gathered.nodes.filter(~pl.col("shared")).select("person", "kind")
+    for kind in kinds:
+        having = own.filter(pl.col("kind") == kind)["person"].unique()
+        told = told.with_columns(pl.col("person").is_in(having.implode()).alias(kind))
+    return told
 
 
-def _states(circumstances: pl.DataFrame, holds: pl.DataFrame, purpose: Purpose) -> pl.DataFrame:
-    """Person, purpose, state and granted, by the verdict that a lookup would give."""
+def _cases(
+    circumstances: pl.DataFrame, holds: pl.DataFrame, purpose: Purpose, kinds: Sequence[str]
+) -> pl.DataFrame:
+    """How many people there are in each case of one purpose, with the verdict of a lookup."""
     decided = holds.filter(pl.col("purpose") == purpose.name).select("person", "withdrawn")
-    told = circumstances.join(decided, on="person", how="left")
-    cases = told.select("places", "withdrawn").unique()
-    rows = [(*case, *_verdict(purpose, *case)) for case in cases.rows()]
-    schema = {
-        "places": pl.String,
-        "withdrawn": pl.Boolean,
-        "granted": pl.Boolean,
-        "state": pl.String,
-    }
-    verdicts = pl.DataFrame(rows, schema=schema, orient="row")
-    return told.join(verdicts, on=["places", "withdrawn"], nulls_equal=True).select(
-        "person", "state", "granted", purpose=pl.lit(purpose.name)
+    keys = ["places", "withdrawn", *kinds]
+    cases = (
+        circumstances.join(decided, on="person", how="left")
+        .group_by(keys)
+        .agg(people=pl.len().cast(pl.Int64))
+    )
+    verdicts = [_verdict(purpose, *case) for case in cases.select("places", "withdrawn").rows()]
+    return cases.with_columns(
+        pl.Series("granted", [granted for granted, _ in verdicts], dtype=pl.Boolean),
+        pl.Series("state", [state for _, state in verdicts], dtype=pl.String),
+        purpose=pl.lit(purpose.name),
     )
 
 
@@ -236,28 +246,16 @@ def channels(purposes: PurposePolicy, identity: IdentityPolicy) -> list[tuple[st
     return found
 
 
-def _reach(
-    gathered: Gathered, identity: IdentityPolicy, purposes: PurposePolicy, states: pl.DataFrame
-) -> pl.DataFrame:
-    told = []
+def _reach(identity: IdentityPolicy, purposes: PurposePolicy, cases: pl.DataFrame) -> pl.DataFrame:
+    told = [cases.clear().select("people", group="purpose", part="state")]
     for kind, purpose in channels(purposes, identity):
-        having = (
-            gathered.nodes.filter((pl.col("kind").cast(pl.String) == kind) & ~pl.col("shared"))
-            .select("person", has=pl.lit(value=True))
-            .unique()
-        )
         reach = (
-            pl.when(pl.col("has").is_null())
+            pl.when(~pl.col(kind))
             .then(pl.lit("no address"))
             .when("granted")
             .then(pl.lit("reachable"))
             .otherwise(pl.lit("no consent"))
         )
-        told.append(
-            states.filter(pl.col("purpose") == purpose.name)
-            .join(having, on="person", how="left")
-            .select(group=pl.lit(f"{kind} for {purpose.name}"), part=reach)
-        )
-    if not told:
-        return counts(states.clear(), part=pl.col("state"))
-    return counts(pl.concat(told), group=pl.col("group"), part=pl.col("part"))
+        mine = cases.filter(pl.col("purpose") == purpose.name)
+        told.append(mine.select("people", group=pl.lit(f"{kind} for {purpose.name}"), part=reach))
+    return weighed(pl.concat(told))

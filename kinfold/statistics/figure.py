@@ -81,6 +81,17 @@ class Figure:
         return {(group, part): value for group, part, value in rows}
 
 
+def weighed(cases: pl.DataFrame) -> pl.DataFrame:
+    """Cells of PARTS from rows of group, part and how many people."""
+    return (
+        cases.group_by("group", "part")
+        .agg(pl.col("people").sum())
+        .with_columns(value="people", capped="people", cap=pl.lit(1, pl.Int64))
+        .select(pl.col(name).cast(kind) for name, kind in CELLS.items())
+        .sort("group", "part")
+    )
+
+
 def counts(frame: pl.DataFrame, *, group: pl.Expr | None = None, part: pl.Expr) -> pl.DataFrame:
     """Cells of PARTS or SUBSETS from one row per person, group and part, each once."""
     return (
