@@ -29,9 +29,9 @@ _ADDRESS = {
 }  # fmt: skip
 
 
-def lines(records: Iterable[Mapping[str, str]]) -> Iterator[bytes]:
-    """One signal in proto JSON per record, in order; the record's id is its number from 0."""
-    for number, record in enumerate(records):
+def lines(records: Iterable[Mapping[str, str]], first: int = 0) -> Iterator[bytes]:
+    """One signal in proto JSON per record, in order; the record's id is its number from `first`."""
+    for number, record in enumerate(records, first):
         yield orjson.dumps(_signal(number, record)) + b"\n"
 
 
