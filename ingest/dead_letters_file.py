@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
+from identity.engines.sqlite.waiting import patiently
 from ingest.dead_letters import (
     DeadLetter,
     LetterId,
@@ -40,10 +41,13 @@ class FileLetters:
         with _told():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA secure_delete = ON")
-            self._db.execute(_SCHEMA)
+            patiently(self._db, self._set_up, _BUSY_S)
+
+    def _set_up(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA secure_delete = ON")
+        self._db.execute(_SCHEMA)
 
     def keep(self, letters: Sequence[DeadLetter]) -> None:
         """As the port says."""

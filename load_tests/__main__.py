@@ -39,8 +39,8 @@ def _embedded(wanted: Collection[str], short: bool, _servers: RealServers) -> li
     return embedded.measure(wanted, embedded.SHORT if short else embedded.FULL)
 
 
-def _matching(wanted: Collection[str], short: bool, _servers: RealServers) -> list[Measured]:
-    return matching.measure(wanted, matching.SHORT if short else matching.FULL)
+def _matching(wanted: Collection[str], short: bool, servers: RealServers) -> list[Measured]:
+    return matching.measure(wanted, matching.SHORT if short else matching.FULL, servers)
 
 
 def _neo4j(wanted: Collection[str], short: bool, servers: RealServers) -> list[Measured]:

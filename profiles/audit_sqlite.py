@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from weakref import finalize
 
+from identity.engines.sqlite.waiting import patiently
 from profiles import merkle
 from profiles.audit import (
     AuditDamaged,
@@ -65,10 +66,13 @@ class SqliteAuditLog:
             )
             # Who only appends now and then need not think of closing it.
             self._closing = finalize(self, self._db.close)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            with self._writing():
-                self._prepare()
+            patiently(self._db, self._set_up, _BUSY_S)
+
+    def _set_up(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        with self._writing():
+            self._prepare()
 
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

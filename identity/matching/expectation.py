@@ -24,6 +24,8 @@ ROUNDS = 12
 _JOINT_FROM = 3
 """Rounds before correlations are estimated: first the comparisons must stand."""
 _CERTAIN_BITS = 6.0
+_FEW = 5.0
+"""Pairs' worth of certain matches below which nothing is learnt from them."""
 _HOUSEHOLD_PAIRS = 25
 """Pairs of one household but two people, below which nothing is said of households."""
 _SHARED = {"birth_date": 0.004, "phone": 0.2, "email": 0.05}
@@ -105,6 +107,11 @@ def _round(
             if comparison.name in pair or household:
                 others = others - part
         certain = np.where(others > _CERTAIN_BITS, probability(others), 0.0)
+        if certain.sum() < _FEW:
+            # Where few attributes say little each, none can be left out.
+            certain = np.where(likely > 0.5, likely, 0.0)
+        if certain.sum() < _FEW:
+            continue
         size = len(comparison.levels)
         found.m[place] = _levels(candidates, place, size, certain)
         _say_nothing_of(found, place, chance, candidates, certain)

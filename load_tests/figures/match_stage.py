@@ -38,9 +38,7 @@ class Stage:
         self._store = store
         self._intake = open_intake(settings, policies, vault)
         comparer = record_comparer(model, open_tokens(vault), open_sealer(vault))
-        self._resolver = Resolver(
-            store, policies.identity, lambda: f"{next(ids):026d}", [comparer]
-        )
+        self._resolver = Resolver(store, policies.identity, lambda: f"{next(ids):026d}", [comparer])
         self._at: Checkpoint = store.claim("figure")
         self._told = 0
 

@@ -1,7 +1,8 @@
-"""`match_records_per_s`, `match_splink_ratio`, `match_one_ms` and `match_one_p99_ms`.
+"""`match_records_per_s`, `match_splink_ratio`, `match_one_ms`, `match_one_p99_ms`; `match_neo4j_*`.
 
-Ours matches the records of the published historical people, 300 at a time
-against all that came before; Splink, in the same run and in an environment of
+Ours takes in and resolves the records of the published historical people
+through intake, store and resolver in one thread, 300 at a time against all
+that came before; Splink, in the same run and in an environment of
 its own that is made when first asked for, links 300 new records to as many
 known ones. Both models are learnt from the file without its labels beforehand.
 """
@@ -12,45 +13,55 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from identity.matching.matcher import Matcher
-from identity.matching.score import Scorer
+from identity.engines.neo4j.store import Neo4jGraphStore
+from identity.engines.sqlite import SqliteGraphStore
+from identity.matching.model import MatchModel
 from identity.matching.training import train
 from kinfold.evaluate.reading import read
+from load_tests.figures.match_stage import Stage, matching_key
 from load_tests.figures.model import Measured
 from load_tests.figures.processes import VerbFailed
+from load_tests.figures.real_servers import RealServers
 
-NAMES = ("match_records_per_s", "match_splink_ratio", "match_one_ms", "match_one_p99_ms")
+NAMES = (
+    "match_records_per_s", "match_splink_ratio", "match_one_ms", "match_one_p99_ms",
+    "match_neo4j_records_per_s", "match_neo4j_one_ms",
+)  # fmt: skip
 SPLINK = "splink==5.0.0"
 _ROOT = Path(__file__).parents[2]
 _DATA = Path(os.environ.get("KINFOLD_DATA", _ROOT.parent / "shared" / "data"))
 _SPLINK_FOLDER = _ROOT / "build" / "splink"
 _BATCH = 300
 _TIMEOUT_S = 600
-_KEY = b"a key of a figure"
 
 Record = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Records matched, records known when one more comes, how many of those come, and runs."""
+    """Records matched, records known when one more comes, how many of those come, and runs.
+
+    `on_neo4j` are the records matched there, the last of them as singles.
+    """
 
     records: int
     known: int
     singles: int
     runs: int
+    on_neo4j: int
 
 
-FULL = Size(records=24_600, known=50_000, singles=1_000, runs=3)
-SHORT = Size(records=1_500, known=2_000, singles=50, runs=1)
+FULL = Size(records=24_600, known=50_000, singles=1_000, runs=3, on_neo4j=6_000)
+SHORT = Size(records=1_500, known=2_000, singles=50, runs=1, on_neo4j=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class Rate:
     per_cpu_s: float
 
 
-def measure(wanted: Collection[str], size: Size) -> list[Measured]:
+def measure(wanted: Collection[str], size: Size, servers: RealServers) -> list[Measured]:
     """The figures wanted.
 
     Raises:
@@ -71,23 +82,25 @@ def measure(wanted: Collection[str], size: Size) -> list[Measured]:
     if not file.exists():
         raise VerbFailed(f"no {file}: set KINFOLD_DATA to the folder of the published data")
     records = read(file, {}, "cluster").records[: size.records]
-    scorer = Scorer(train(records, name="figure", seed=1, key=_KEY), _KEY)
+    model = train(records, name="figure", seed=1, key=matching_key())
     figures = []
     if set(wanted) & set(NAMES[:2]):
-        figures += _in_batches(file, records, scorer, size)
-    if set(wanted) & set(NAMES[2:]):
-        figures += _one_by_one(records, scorer, size)
+        figures += _in_batches(file, records, model, size)
+    if set(wanted) & set(NAMES[2:4]):
+        figures += _one_by_one(records, model, size)
+    if set(wanted) & set(NAMES[4:]):
+        figures += _on_neo4j(records, model, size, servers)
     return [figure for figure in figures if figure.name in wanted]
 
 
 def _in_batches(
-    file: Path, records: Sequence[Record], scorer: Scorer, size: Size
+    file: Path, records: Sequence[Record], model: MatchModel, size: Size
 ) -> list[Measured]:
     """Ours and Splink in turn."""
     python = _splink()
     ours, theirs = [], []
     for _ in range(size.runs):
-        ours.append(_ours(records, scorer))
+        ours.append(_ours(records, model))
         theirs.append(_theirs(python, file, len(records)))
     rates = {
         "per_cpu_s": [one.per_cpu_s for one in ours],
@@ -102,22 +115,27 @@ def _in_batches(
     ]
 
 
-def _matcher(scorer: Scorer) -> Matcher:
-    return Matcher(Scorer(scorer.model, _KEY), _order)
+def _ours(records: Sequence[Record], model: MatchModel) -> Rate:
+    with _stage(model) as stage:
+        began_cpu_s = time.process_time()
+        wall_s = _fill(stage, records)
+        return Rate(len(records) / wall_s, len(records) / (time.process_time() - began_cpu_s))
 
 
-def _order(record: str) -> int:
-    return int.from_bytes(blake2b(record.encode(), key=_KEY, digest_size=8).digest()) >> 1
+@contextmanager
+def _stage(model: MatchModel) -> Iterator[Stage]:
+    """On an embedded store of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="kinfold-load-") as folder,
+        closing(SqliteGraphStore(Path(folder) / "graph.sqlite3")) as store,
+    ):
+        yield Stage(store, model)
 
 
-def _ours(records: Sequence[Record], scorer: Scorer) -> Rate:
-    matcher = _matcher(scorer)
-    began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    for start in range(0, len(records), _BATCH):
-        batch = records[start : start + _BATCH]
-        matcher.update({str(start + place): record for place, record in enumerate(batch)})
-    wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    return Rate(len(records) / wall_s, len(records) / cpu_s)
+def _fill(stage: Stage, records: Sequence[Record]) -> float:
+    """Take records in by batches; the seconds it took."""
+    starts = range(0, len(records), _BATCH)
+    return sum(stage.take(records[start : start + _BATCH]) for start in starts)
 
 
 def _theirs(python: Path, file: Path, records: int) -> Rate:
@@ -151,26 +169,35 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def _one_by_one(records: Sequence[Record], scorer: Scorer, size: Size) -> list[Measured]:
+def _one_by_one(records: Sequence[Record], model: MatchModel, size: Size) -> list[Measured]:
     """Single records that come when so many are known: the last ones of the file."""
     coming, before = records[-size.singles :], records[: -size.singles]
     known = [*before, *map(_elsewhere, records)][: size.known]
-    matcher = _matcher(scorer)
-    for start in range(0, len(known), _BATCH):
-        batch = known[start : start + _BATCH]
-        matcher.update({str(start + place): record for place, record in enumerate(batch)})
-    p50, p99 = [], []
-    for _ in range(size.runs):
-        took_ms = []
-        for place, record in enumerate(coming):
-            began_s = time.perf_counter()
-            matcher.update({f"new {place}": record})
-            took_ms.append((time.perf_counter() - began_s) * 1e3)
-        matcher.update(remove=[f"new {place}" for place in range(len(coming))])
-        p50.append(float(np.quantile(took_ms, 0.5)))
-        p99.append(float(np.quantile(took_ms, 0.99)))
-    beside: dict[str, list[float]] = {"known": [len(matcher)]}
-    return [Measured("match_one_ms", p50, beside), Measured("match_one_p99_ms", p99, beside)]
+    with _stage(model) as stage:
+        _fill(stage, known)
+        took_ms = [stage.take([record]) * 1e3 for record in coming]
+    p50, p99 = (float(np.quantile(took_ms, part)) for part in (0.5, 0.99))
+    beside: dict[str, list[float]] = {"known": [float(len(known))]}
+    return [Measured("match_one_ms", [p50], beside), Measured("match_one_p99_ms", [p99], beside)]
+
+
+def _on_neo4j(
+    records: Sequence[Record], model: MatchModel, size: Size, servers: RealServers
+) -> list[Measured]:
+    """The same on a real Neo4j: batches, then single records."""
+    server = servers.empty_neo4j()
+    some = records[: size.on_neo4j]
+    before, coming = some[: -size.singles], some[-size.singles :]
+    auth = (server.user, server.password)
+    with closing(Neo4jGraphStore(server.bolt_url, auth, server.database)) as store:
+        stage = Stage(store, model)
+        wall_s = _fill(stage, before)
+        took_ms = [stage.take([record]) * 1e3 for record in coming]
+    p50, p99 = (float(np.quantile(took_ms, part)) for part in (0.5, 0.99))
+    return [
+        Measured("match_neo4j_records_per_s", [len(before) / wall_s]),
+        Measured("match_neo4j_one_ms", [p50], {"p99_ms": [p99]}),
+    ]
 
 
 _NEXT = str.maketrans("abcdefghijklmnopqrstuvwxyz", "bcdefghijklmnopqrstuvwxyza")

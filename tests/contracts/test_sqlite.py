@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,3 +229,13 @@ def test_the_filter_never_forgets() -> None:
     assert all(signal in grown for signal in given)
     wrong = sum(drawn.getrandbits(63) in grown for _ in range(50_000))
     assert wrong < 50_000 * 0.01
+
+
+def test_many_open_a_new_graph_at_once(tmp_path: Path) -> None:
+    """Whoever opens a file that others are making waits for them, instead of failing."""
+    for number in range(10):
+        path = tmp_path / f"graph-{number}"
+        with ThreadPoolExecutor(8) as pool:
+            stores = list(pool.map(lambda _, path=path: SqliteGraphStore(path), range(8)))
+        for store in stores:
+            store.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from identity.engines.sqlite.schema import APPLICATION_ID, STEPS, VERSION
+from identity.engines.sqlite.waiting import patiently
 from identity.store import StoreDamaged, StoreUnavailable
 
 PAGE_BYTES = 4096
@@ -43,7 +44,7 @@ class Database:
             )
         try:
             with _told():
-                self._set_up()
+                patiently(self._sql, self._set_up, wait_s)
         except BaseException:
             self._sql.close()
             raise
