@@ -54,14 +54,12 @@ class Neighbourhood:
 
     def scored(self, index: MatchIndex) -> list[Scored]:
         """What each comparer of an index says of the nodes here."""
-        inside = {
-            key: {other: mbits for other, mbits in links.items() if other in self.scores}
-            for key, links in self.scores.items()
-        }
-        orders = {key: self.views[key].order for key in inside}
+        orders = {key: self.views[key].order for key in self.scores}
         found = []
         for comparer in index.comparers:
-            own = {key: links for key, links in inside.items() if index.comparer(key) is comparer}
+            own = {
+                key: links for key, links in self.scores.items() if index.comparer(key) is comparer
+            }
             if own:
                 found.append(Scored(comparer, own, orders, index.item))
         return found
@@ -146,7 +144,7 @@ def _alike(index: MatchIndex, area: Neighbourhood, views: Iterable[NodeKey]) -> 
     if not compared:
         return set()
     found = index.links(compared)
-    area.scores.update((key, dict(links)) for key, links in found.items())
+    area.scores.update(found)
     return {other for links in found.values() for other, mbits in links.items() if mbits > 0}
 
 

@@ -121,7 +121,10 @@ def apart_of(decisions: Iterable[Decision]) -> dict[NodeKey, frozenset[NodeKey]]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one comparer says of the nodes in a neighbourhood: every link, positive or not."""
+    """What one comparer says of the nodes in a neighbourhood: every link, positive or not.
+
+    Links may lead out of it; those are left aside.
+    """
 
     comparer: Comparer
     links: Mapping[NodeKey, Mapping[NodeKey, int]]
@@ -130,13 +133,14 @@ class Scored:
 
     def contrary(self) -> dict[NodeKey, frozenset[NodeKey]]:
         """Per node those that contradict it."""
-        contradicts = self.comparer.contradicts
-        found = {}
-        for key, links in self.links.items():
-            against = frozenset(other for other, mbits in links.items() if contradicts(mbits))
-            if against:
-                found[key] = against
-        return found
+        apart_mbits = self.comparer.apart_mbits
+        if apart_mbits is None:
+            return {}
+        return {
+            key: frozenset(other for other, mbits in links.items() if mbits <= apart_mbits)
+            for key, links in self.links.items()
+            if links and min(links.values()) <= apart_mbits
+        }
 
 
 @dataclass(slots=True)

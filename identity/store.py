@@ -234,8 +234,13 @@ class GraphStore(Protocol):
 
     # ---- matching --------------------------------------------------------
 
-    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
-        """What each node holds of its own; nodes without facts or activity may be left out."""
+    def evidence_at(
+        self, keys: Iterable[NodeKey], *, activity: bool = True
+    ) -> dict[NodeKey, NodeEvidence]:
+        """What each node holds of its own; nodes without facts or activity may be left out.
+
+        Not asked for, activity may be left empty.
+        """
 
     def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
         """At most `limit` nodes of a kind with a greater key than `after`, by key."""

@@ -227,8 +227,11 @@ class MemoryGraphStore:
 
     # ---- matching --------------------------------------------------------
 
-    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+    def evidence_at(
+        self, keys: Iterable[NodeKey], *, activity: bool = True
+    ) -> dict[NodeKey, NodeEvidence]:
         """What each node holds of its own."""
+        del activity
         with self._graph.lock:
             return self._graph.evidence.at_nodes(keys)
 

@@ -52,6 +52,14 @@ class Comparer(Protocol):
         """The kinds of nodes that it compares, with one another."""
 
     @property
+    def apart_mbits(self) -> int | None:
+        """At or below this weight a pair is held apart, whatever links it."""
+
+    @property
+    def reads_activity(self) -> bool:
+        """Whether items are made of activity, too; else of facts alone."""
+
+    @property
     def levels(self) -> Mapping[int, Sequence[int]]:
         """By number of blocking rule the sizes that blocks are told apart by, ascending.
 
@@ -71,9 +79,6 @@ class Comparer(Protocol):
 
     def probability(self, mbits: int) -> float:
         """The calibrated probability of a match weight."""
-
-    def contradicts(self, mbits: int) -> bool:
-        """Whether a pair of this weight is held apart, whatever speaks for it."""
 
     def group(
         self,

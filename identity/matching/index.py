@@ -80,6 +80,7 @@ class MatchIndex:
         self._store = store
         self.comparers = tuple(comparers)
         self._of_kind = {kind: comparer for comparer in comparers for kind in comparer.kinds}
+        self._reads_activity = any(own.reads_activity for own in comparers)
         self._levels = {rule: n for own in comparers for rule, n in own.levels.items()}
         self._items: dict[NodeKey, Item | None] = {}
         self._keys: dict[NodeKey, tuple[BlockKey, ...]] = {}
@@ -144,7 +145,7 @@ class MatchIndex:
 
     def _prepared(self, keys: Sequence[NodeKey]) -> dict[NodeKey, Item | None]:
         """The nodes whose item is not the one that was indexed, with their items."""
-        evidence = self._store.evidence_at(keys)
+        evidence = self._store.evidence_at(keys, activity=self._reads_activity)
         found: dict[NodeKey, Item | None] = {}
         for key in keys:
             item = self._item(key, evidence.get(key))
@@ -251,12 +252,20 @@ class MatchIndex:
         """Weigh what changed, and tell those that were weighed before."""
         met = self._met([key for key, item in after.items() if item is not None])
         known = self._links
+        done: set[NodeKey] = set()
         for key, others in met.items():
-            mine = known[key] = self._weighed(key, others)
+            # Of two that are new each pair is weighed once.
+            mine = self._weighed(key, [other for other in others if other not in done])
             for other, mbits in mine.items():
                 theirs = known.get(other)
                 if theirs is not None:
                     theirs[key] = mbits
+            for other in done.intersection(others):
+                mbits = known[other].get(key)
+                if mbits is not None:
+                    mine[other] = mbits
+            known[key] = mine
+            done.add(key)
 
     def _differences(self, work: _Round) -> dict[tuple[NodeKey, NodeKey], int | None]:
         """Positive links that are not what the store holds."""
@@ -334,7 +343,7 @@ class MatchIndex:
         unknown = [key for key in keys if key not in self._items]
         if not unknown:
             return
-        evidence = self._store.evidence_at(unknown)
+        evidence = self._store.evidence_at(unknown, activity=self._reads_activity)
         self._items.update((key, self._item(key, evidence.get(key))) for key in unknown)
 
     def _item(self, key: NodeKey, evidence: NodeEvidence | None) -> Item | None:

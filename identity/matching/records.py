@@ -23,6 +23,8 @@ class RecordComparer:
 
     kinds: Collection[str] = (RECORD_KIND,)
     only_positive = False
+    reads_activity = False
+    apart_mbits: int | None = HELD_APART_MBITS
 
     def __init__(self, scorer: Scorer, key: bytes, open_record: OpenRecord) -> None:
         self.model = fingerprint(scorer.model)
@@ -65,10 +67,6 @@ class RecordComparer:
     def probability(self, mbits: int) -> float:
         """As the port says."""
         return self._scorer.model.probability(mbits)
-
-    def contradicts(self, mbits: int) -> bool:
-        """As the port says."""
-        return mbits <= HELD_APART_MBITS
 
     def group(
         self,

@@ -19,14 +19,20 @@ from identity.model import RECORD_KIND, BlockKey, KeptFact, Node, NodeEvidence, 
 from identity.store import Matching
 
 
-def evidence_at(connection: Connection, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+def evidence_at(
+    connection: Connection, keys: Iterable[NodeKey], activity: bool
+) -> dict[NodeKey, NodeEvidence]:
     """What each node holds of its own, see `GraphStore.evidence_at`."""
     wanted = list(dict.fromkeys(keys))
-    return connection.read(lambda tx: _evidence_at(tx, wanted))
+    return connection.read(lambda tx: _evidence_at(tx, wanted, activity))
 
 
-def _evidence_at(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+def _evidence_at(
+    tx: Tx, keys: Iterable[NodeKey], has_activity: bool
+) -> dict[NodeKey, NodeEvidence]:
     columns = "n.order, n.sealed, n.activity, n:Bare, n.older, n.facts"
+    if not has_activity:
+        columns = "n.order, n.sealed, null, n:Bare, null, n.facts"
     nodes = {key: row for key, row in find(tx, keys, columns).items() if not row[4]}
     places = {row[0]: key for key, row in nodes.items()}
     facts: dict[NodeKey, dict[int, KeptFact]] = {key: {} for key in nodes}

@@ -125,9 +125,11 @@ class Neo4jGraphStore:
 
     # ---- matching --------------------------------------------------------
 
-    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+    def evidence_at(
+        self, keys: Iterable[NodeKey], *, activity: bool = True
+    ) -> dict[NodeKey, NodeEvidence]:
         """What each node holds of its own."""
-        return matching.evidence_at(self._connection, keys)
+        return matching.evidence_at(self._connection, keys, activity)
 
     def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
         """At most `limit` nodes of a kind with a greater key than `after`, by key."""

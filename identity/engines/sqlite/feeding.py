@@ -45,6 +45,7 @@ SELECT node, other, part, body FROM grain WHERE node IN (SELECT value FROM json_
 _GRAIN_ALONE = """
 SELECT node, other, part, body FROM grain
 WHERE node IN (SELECT value FROM json_each(?)) AND other <= 0"""
+_FACTS_ALONE = _GRAIN_ALONE.replace("other <= 0", "other < 0")
 _LINKED_OUTSIDE = """
 SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM grain WHERE grain.node = value)"""
 _LINK_DAYS = """
@@ -111,11 +112,12 @@ class Gathering:
             if person.evidenced
         }
 
-    def at_nodes(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+    def at_nodes(self, keys: Iterable[NodeKey], activity: bool) -> dict[NodeKey, NodeEvidence]:
         """What each node holds of its own; of those that hold anything."""
         for node, key, order, sealed in self._database.look_up(_BY_KEY, keys):
             self._people[key] = self._home[node] = _Person({node: Node(key, order, sealed)})
-        for row in self._database.look_up(_GRAIN_ALONE, self._home):
+        select = _GRAIN_ALONE if activity else _FACTS_ALONE
+        for row in self._database.look_up(select, self._home):
             self._sort_in(*row)
         facts = self._facts()
         return {

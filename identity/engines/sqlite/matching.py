@@ -46,10 +46,14 @@ def read_model(database: Database) -> str:
 
 
 def read_evidence_at(
-    database: Database, names: Names, remembered: Remembered, keys: Iterable[NodeKey]
+    database: Database,
+    names: Names,
+    remembered: Remembered,
+    keys: Iterable[NodeKey],
+    activity: bool,
 ) -> dict[NodeKey, NodeEvidence]:
     """What each node holds of its own."""
-    return Gathering(database, names, remembered).at_nodes(keys)
+    return Gathering(database, names, remembered).at_nodes(keys, activity)
 
 
 def read_block_keys(

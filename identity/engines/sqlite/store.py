@@ -245,10 +245,12 @@ class SqliteGraphStore:
 
     # ---- matching --------------------------------------------------------
 
-    def evidence_at(self, keys: Iterable[NodeKey]) -> dict[NodeKey, NodeEvidence]:
+    def evidence_at(
+        self, keys: Iterable[NodeKey], *, activity: bool = True
+    ) -> dict[NodeKey, NodeEvidence]:
         """What each node holds of its own; of those that hold anything."""
         with self._reading() as database:
-            return read_evidence_at(database, self._names, self._remembered(), keys)
+            return read_evidence_at(database, self._names, self._remembered(), keys, activity)
 
     def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
         """At most `limit` nodes of a kind with a greater key than `after`, by key."""

@@ -49,6 +49,9 @@ class DeviceComparer:
     """
 
     only_positive = True
+    reads_activity = True
+    apart_mbits: int | None = None
+    """Nothing of how devices are used speaks against an exact link."""
 
     def __init__(
         self, model: DeviceModel, key: bytes, kinds: Collection[str], may_link: MayLink
@@ -104,11 +107,6 @@ class DeviceComparer:
     def probability(self, mbits: int) -> float:
         """As the port says, before rivals compete."""
         return self._model.probability(mbits)
-
-    def contradicts(self, mbits: int) -> bool:
-        """As the port says: nothing of how devices are used speaks against an exact link."""
-        del mbits
-        return False
 
     def group(
         self,
