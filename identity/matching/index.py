@@ -261,9 +261,9 @@ class MatchIndex:
                 if theirs is not None:
                     theirs[key] = mbits
             for other in done.intersection(others):
-                mbits = known[other].get(key)
-                if mbits is not None:
-                    mine[other] = mbits
+                weighed = known[other].get(key)
+                if weighed is not None:
+                    mine[other] = weighed
             known[key] = mine
             done.add(key)
 
