@@ -32,6 +32,8 @@ PULSAR = "pulsar-4.0.7"
 NEO4J = "neo4j-5.26.25"
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
+REST_TIMEOUT_S = 20.0
+RESTARTS = 5
 COMPACTION_TIMEOUT_S = 60.0
 LOG_TAIL_LINES = 40
 
@@ -75,6 +77,8 @@ class ServerProcess:
     command: list[str]
     class_path: str
     is_ready: Callable[[], bool]
+    unrest: str = ""
+    """What the server prints again and again while it is at odds with itself."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -119,8 +123,32 @@ class ServerProcess:
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start again after `kill` or `stop`, on the same data and ports."""
-        self.start()
+        """Start again after `kill` or `stop`, on the same data and ports.
+
+        A standalone Pulsar that was killed may fight with itself over the lock
+        of its bookie, for seconds or for ever: then it is killed and started anew.
+
+        Raises:
+            ServerFailed: as `start`, or it found no rest in any of RESTARTS starts.
+        """
+        for _ in range(RESTARTS):
+            self.start()
+            if self._finds_rest():
+                return
+            self.kill()
+        raise ServerFailed(f"{self.name} found no rest\n{self._tail()}")
+
+    def _finds_rest(self) -> bool:
+        if not self.unrest:
+            return True
+        deadline, before = time.monotonic() + REST_TIMEOUT_S, -1
+        while time.monotonic() < deadline:
+            now = self.log.read_text(errors="replace").count(self.unrest)
+            if now == before and self.is_ready():
+                return True
+            before = now
+            time.sleep(1.0)
+        return False
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -241,7 +269,12 @@ def running_pulsar(folder: Path) -> Iterator[PulsarServer]:
         *("-nfw", "-nss"),
     ]
     process = ServerProcess(
-        "Pulsar", folder, command, class_path(PULSAR), lambda: _is_serving(admin_url)
+        "Pulsar",
+        folder,
+        command,
+        class_path(PULSAR),
+        lambda: _is_serving(admin_url),
+        unrest="was invalidated",
     )
     with _running(process):
         yield PulsarServer(process, f"pulsar://127.0.0.1:{broker_port}", admin_url)
