@@ -305,7 +305,7 @@ def test_the_graph_s_records_train_and_calibrate(home: Home, capsys: Capture) ->
         for right in range(left):
             same = labels[left] == labels[right]
             namesakes = records[left].get("family_name") == records[right].get("family_name", "-")
-            if same or (namesakes and (left + right) % 5 == 0):
+            if same or namesakes:
                 signals.append(decided(left, right, number, same=same))
                 number += 1
     path = home.folder / "signals.jsonl"

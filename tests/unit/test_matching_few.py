@@ -44,4 +44,4 @@ def test_three_common_attributes_are_enough(people: int) -> None:
     matcher.update({str(place): record for place, record in enumerate(records)})
     right = [{str(2 * number), str(2 * number + 1)} for number in range(people)]
     found = [set(person) for person in matcher.people()]
-    assert sum(person in found for person in right) >= 0.98 * people
+    assert sum(person in found for person in right) >= 0.95 * people
