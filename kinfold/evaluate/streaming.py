@@ -19,6 +19,7 @@ from identity.store import GraphStore
 from ingest.pipeline import Step
 from ingest.source import ReadLimits
 from ingest.source_files import FileSource
+from kinfold.collecting import collect_less_often
 from kinfold.comparing import record_comparer
 from kinfold.evaluate.signals import SOURCE, lines
 from kinfold.intaking import Intaking, Reading
@@ -68,6 +69,7 @@ def stream(
        to a graph store of its own, as `kinfold ingest` does.
     2. Its marks are drained before the next is read.
     """
+    collect_less_often()
     with tempfile.TemporaryDirectory(prefix="kinfold-evaluate-") as folder:
         path = Path(folder) / "signals.jsonl"
         path.write_bytes(b"".join(lines(records)))

@@ -10,6 +10,7 @@ from identity.matching.model import MatchModel
 from identity.model import Contribution
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, GraphStore
+from kinfold.collecting import collect_less_often
 from kinfold.comparing import record_comparer
 from kinfold.evaluate.signals import lines
 from kinfold.evaluate.streaming import keys_of
@@ -30,6 +31,8 @@ class Stage:
     """One consumer and one resolver over a store, in one thread."""
 
     def __init__(self, store: GraphStore, model: MatchModel) -> None:
+        # As the verbs that resolve do.
+        collect_less_often()
         settings, vault, ids = load({}, {}), keys_of(SEED), count()
         policies = open_policies(settings)
         lease = store.acquire_lease("figure", 0, _LEASE_MS)
