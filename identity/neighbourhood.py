@@ -106,7 +106,7 @@ def gather(
         wanted = _linked(area, views.values(), policy)
         wanted |= {end for d in in_force(found) if d.same for end in (d.left, d.right)}
         wanted |= _fellows(store, area, frontier, views)
-        if index is not None:
+        if index is not None and index.comparers:
             wanted |= _alike(index, area, views)
         frontier = wanted - asked
     area.decisions = in_force(decisions)

@@ -174,7 +174,6 @@ class MatchIndex:
         concerned |= {block for item in work.after.values() if item for block in item.keys}
         self._load_blocks(concerned, len(work.after) + _SLACK)
         was_at = {block: self._blocks[block].level for block in concerned}
-        was_in = {block: set(self._blocks[block].members or ()) for block in concerned}
         for key, item in work.after.items():
             self._detach(key, work.before[key])
             self._attach(key, item)
@@ -186,7 +185,8 @@ class MatchIndex:
                 self._reweigh(now)
             else:
                 self._close(now)
-            work.dirty |= was_in[block] | (now.members or set())
+            # Whoever left it is among those that changed.
+            work.dirty |= now.members or set()
         for block in concerned:
             self._shrink(block)
         self._weigh_anew(work.after)
