@@ -19,6 +19,7 @@ from identity.model import (
     RECORD_KIND,
     Contribution,
     EvidenceKind,
+    KeptFact,
     NodeKey,
 )
 from identity.store import Outcome
@@ -75,6 +76,20 @@ class Settled:
     added: list[Contribution] = field(default_factory=list)
     taken: list[Contribution] = field(default_factory=list)
     known: dict[int, Known] = field(default_factory=dict)
+
+
+def kept_fact(content: Contribution) -> KeptFact:
+    """The fact of a content that counts and has one, as the graph keeps it."""
+    assert content.fact is not None, "only asked of contents with a fact"
+    return KeptFact(
+        signal=content.signal,
+        digest=content.digest,
+        event_us=content.event_us,
+        published_us=content.published_us,
+        source=content.source,
+        assurance=content.assurance,
+        fact=content.fact,
+    )
 
 
 def signals_of(contributions: Iterable[Contribution]) -> set[int]:

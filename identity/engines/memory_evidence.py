@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from identity.evidence import Horizons, Known, fold
+from identity.evidence import Horizons, Known, fold, kept_fact
 from identity.model import (
     ActivityDay,
     Assurance,
@@ -141,15 +141,7 @@ def _keep_fact(evidence: Evidence, content: Contribution, horizons: Horizons) ->
             left, right, bool(fact.same), content.event_us, content.digest
         )
         return
-    kept = KeptFact(
-        signal=content.signal,
-        digest=content.digest,
-        event_us=content.event_us,
-        published_us=content.published_us,
-        source=content.source,
-        assurance=content.assurance,
-        fact=fact,
-    )
+    kept = kept_fact(content)
     for subject in fact.subjects:
         evidence.facts.setdefault(subject, {})[content.signal] = kept
 

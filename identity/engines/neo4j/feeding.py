@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.engines.neo4j.packing import activity_days, kept, link_days, unpack_signal
+from identity.engines.neo4j.packing import activity_days, kept_in, link_days
 from identity.engines.neo4j.people import find_people
 from identity.engines.neo4j.resolving import hold, lock_lease
 from identity.model import (
@@ -122,7 +122,7 @@ def _evidence(tx: Tx, people: list[PersonId]) -> dict[PersonId, PersonEvidence]:
         found[person].activity.setdefault(key, {}).update(activity_days([packed]))
     for person, signal, body in _of_nodes(tx, _FACTS, facts):
         if signal not in found[person].facts:
-            found[person].facts[signal] = kept(signal, unpack_signal(signal, body))
+            found[person].facts[signal] = kept_in(signal, body)
     return {person: _person(person, gathered) for person, gathered in found.items()}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.nodes import ADDED, BITS, IDENTIFIER, RECORD, find
-from identity.engines.neo4j.packing import activity_days, kept, unpack_signal
+from identity.engines.neo4j.packing import activity_days, kept_in
 from identity.model import RECORD_KIND, BlockKey, KeptFact, Node, NodeEvidence, NodeKey
 from identity.store import Matching
 
@@ -47,7 +47,7 @@ def _evidence_at(
     holders = [row[0] for row in nodes.values() if row[6]]
     told = "MATCH (n)<-[:ABOUT]-(s) RETURN collect([each, s.id, s.body])"
     for place, signal, body in _of(tx, told, holders):
-        facts[places[place]][signal] = kept(signal, unpack_signal(signal, body))
+        facts[places[place]][signal] = kept_in(signal, body)
     return {
         key: NodeEvidence(
             Node(key, row[1], row[2] or b""),

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 
 from identity.engines.known_bytes import pack_known, unpack_known
-from identity.evidence import ActivityEntry, Known, Seen
+from identity.evidence import ActivityEntry, Known, Seen, kept_fact
 from identity.model import (
     DAY_US,
     ActivityDay,
@@ -187,17 +187,8 @@ def moment(at_us: int) -> tuple[int, int]:
     return second, rest_us * 1_000
 
 
-def kept(signal: int, known: Known) -> KeptFact:
-    """The fact of a signal whose content counts."""
-    content = known.live
-    assert content is not None
-    assert content.fact is not None
-    return KeptFact(
-        signal=signal,
-        digest=content.digest,
-        event_us=content.event_us,
-        published_us=content.published_us,
-        source=content.source,
-        assurance=content.assurance,
-        fact=content.fact,
-    )
+def kept_in(signal: int, body: bytes) -> KeptFact:
+    """The fact that counts of a packed signal that has one."""
+    content = unpack_signal(signal, body).live
+    assert content is not None, "facts are of signals that count"
+    return kept_fact(content)

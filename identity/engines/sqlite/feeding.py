@@ -9,6 +9,7 @@ from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.grain import activity_days, day_of, link_days, unpack_document
 from identity.engines.sqlite.names import Names
 from identity.engines.sqlite.remembered import Remembered
+from identity.evidence import kept_fact
 from identity.model import (
     ActivityDay,
     KeptFact,
@@ -150,15 +151,7 @@ class Gathering:
         for signal, known in self._remembered.at(rows).items() if rows else ():
             live = known.live
             if live is not None and live.fact is not None:
-                facts[signal] = KeptFact(
-                    signal=signal,
-                    digest=live.digest,
-                    event_us=live.event_us,
-                    published_us=live.published_us,
-                    source=live.source,
-                    assurance=live.assurance,
-                    fact=live.fact,
-                )
+                facts[signal] = kept_fact(live)
         return facts
 
 
