@@ -16,6 +16,7 @@ from ingest.v1.signal_pb2 import ASSURANCE_AUTHENTICATED, Signal
 from profiles.v1.consent_service_pb2 import RecordConsentRequest, RecordConsentResponse
 
 PARTITION: Final = "consent-desk"
+"""Whose checkpoint is claimed for what comes from no topic and no file."""
 _TRIES = 5
 _INVALID: Final = 3
 _FIELDS: Final = {
@@ -113,8 +114,16 @@ class IntoStore:
         self._audit = audit
 
     def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
-        """See `Put`. Others may record at the same time: whoever is fenced tries again."""
+        """See `Put`."""
         del signal
+        outcome = self.count(understood)
+        return Refused(14, "STORE_UNAVAILABLE") if outcome is None else outcome
+
+    def count(self, understood: Contribution) -> Outcome | None:
+        """Count it and log it; None when others were always faster.
+
+        Others may record at the same time: whoever is fenced tries again.
+        """
         for _ in range(_TRIES):
             checkpoint = self._store.claim(PARTITION)
             try:
@@ -125,7 +134,7 @@ class IntoStore:
                 continue
             self._audit((understood,), (outcome,))
             return outcome
-        return Refused(14, "STORE_UNAVAILABLE")
+        return None
 
 
 class IntoTopic:

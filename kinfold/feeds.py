@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
+from identity.store import GraphStore
 from kinfold.clusters import cluster_of
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
@@ -107,6 +108,20 @@ def kept_up(
 
     with _beside("upkeep", work, stop):
         yield found[0]
+
+
+def settle(settings: Settings, policies: Policies, vault: KeyVault, store: GraphStore) -> None:
+    """Bring people and profiles up to date, here or in the process that has the lease.
+
+    Raises:
+        StoreError, FeedError: it is not done; whoever comes next does it.
+    """
+    with open_feed(settings) as feed:
+        upkeep = open_upkeep(settings, policies, vault, store, feed)
+        try:
+            upkeep.settle()
+        finally:
+            upkeep.release()
 
 
 @contextmanager

@@ -14,14 +14,13 @@ from ingest.times import rfc3339_us
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, OK, fail, print_json
 from kinfold.consents import open_answers, open_recorder
-from kinfold.feeds import open_feed
+from kinfold.feeds import settle
 from kinfold.settings import SettingsError
 from kinfold.wiring import (
     node_key,
     open_policies,
     open_store,
     open_tokens,
-    open_upkeep,
     open_vault,
 )
 from profiles.serve.errors import INVALID_ARGUMENT, proto_of
@@ -113,10 +112,7 @@ def _record(args: argparse.Namespace) -> int:
         if isinstance(recorded, Refused):
             return _refused(recorded)
         if not settings.pulsar.url:
-            feed = stack.enter_context(open_feed(settings))
-            upkeep = open_upkeep(settings, policies, vault, store, feed)
-            stack.callback(upkeep.release)
-            upkeep.settle()
+            settle(settings, policies, vault, store)
     if args.json:
         print_json({"signal_id": recorded.signal_id, "known": recorded.known})
     elif recorded.known:

@@ -13,12 +13,13 @@ from identity.matching.review import Case, case_json, case_lines, decision, queu
 from identity.matching.score import Bar
 from identity.matching.verdict import Verdict, thresholds
 from identity.model import RECORD_KIND, NodeKey
-from identity.store import Batch, GraphStore
+from identity.store import GraphStore
+from ingest.recording import IntoStore
 from kinfold.auditing import open_auditor
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, Advance, fail, print_json, progress
 from kinfold.comparing import record_comparer
-from kinfold.feeds import open_feed
+from kinfold.feeds import settle
 from kinfold.models import RECORDS
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import (
@@ -30,7 +31,6 @@ from kinfold.wiring import (
     open_sealer,
     open_store,
     open_tokens,
-    open_upkeep,
     open_vault,
 )
 from profiles.vault import KeyVault
@@ -41,8 +41,6 @@ _EXAMPLES = """  kinfold review list --limit 5
 """
 _PAGE = 500
 _TOKEN_CHARS = 22
-PARTITION = "review"
-"""Whose checkpoint decisions are committed under; they come from no topic and no file."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -158,9 +156,9 @@ def run_decide(args: argparse.Namespace) -> int:
             left, right, same=args.same, source=args.source, at_us=now_us(),
             tokens=open_tokens(vault),
         )  # fmt: skip
-        at = store.claim(PARTITION)
-        open_auditor(settings, vault)([made], store.commit(Batch([made], at, at.position)))
-        _resolve(settings, policies, vault, store)
+        if IntoStore(store, open_auditor(settings, vault)).count(made) is None:
+            return fail("others were always faster to write", "run it again")
+        settle(settings, policies, vault, store)
         people = store.person_of((left, right))
     same = people.get(left) == people.get(right)
     print(f"decided; the two are {'one person' if same else 'two people'} now")
@@ -172,13 +170,3 @@ def _end(named: str, settings: Settings, policies: Policies, vault: KeyVault) ->
     if kind == RECORD_KIND and len(token) == _TOKEN_CHARS:
         return named
     return node_key(named, settings, policies, open_tokens(vault))
-
-
-def _resolve(settings: Settings, policies: Policies, vault: KeyVault, store: GraphStore) -> None:
-    """Bring people up to date, here or in the process that has the lease."""
-    with open_feed(settings) as feed:
-        upkeep = open_upkeep(settings, policies, vault, store, feed)
-        try:
-            upkeep.settle()
-        finally:
-            upkeep.release()
