@@ -94,7 +94,7 @@ class Contribution:
     - `signal`: 63-bit keyed hash of source and signal id.
     - `digest`: 8 bytes of the content's digest; of two contents under one
       `signal` the smaller counts.
-    - `nodes`: distinct, in order of policy priority, then key; every two of
+    - `nodes`: distinct, in order of policy priority, then `order`; every two of
       them were seen together. Empty for decisions and retractions.
     - `activity`: per holder the cells that count one each on the event's day,
       for example ``("login:…", ("category:sport", "channel:web"))``. A cell is

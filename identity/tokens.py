@@ -6,8 +6,8 @@ Nothing here can be turned back into a value without the keys.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 
 from identity.model import RECORD_KIND, NodeKey
 
@@ -46,7 +46,7 @@ class Tokens:
     `token_keys` is the chain of token keys, oldest first: the first key is put
     over the value, every later one over the token before it, so that a rotation
     can wrap tokens whose values nobody has. `order_key` never rotates; what is
-    made with it (`order`, `signal`, `record`, `matching_key`) outlives every rotation.
+    made with it (`order`, `signal`, `record`, `cell`, `matching_key`) outlives every rotation.
 
     Keys hold 32 bytes or more. Objects are immutable: threads may share one.
     The usual mistake is passing a raw value: `identity.normalize` comes first.
@@ -87,12 +87,40 @@ class Tokens:
         digest = self._order.digest(f"record\0{source}\0{signal_id}".encode())
         return f"{RECORD_KIND}:{_text(digest[:_TOKEN_BYTES])}"
 
+    def cell(self, dimension: str, value: str) -> str:
+        """22 characters of base64url for a value that activity counts, such as a network.
+
+        HMAC-SHA256(order key, "cell", NUL, dimension, NUL, value), cut to 16
+        bytes: what was counted needs no new name when token keys rotate.
+        """
+        return _text(self._order.digest(f"cell\0{dimension}\0{value}".encode())[:_TOKEN_BYTES])
+
     def matching_key(self) -> bytes:
         """The key of term tokens in match models, 32 bytes: HMAC-SHA256(order key, "matching").
 
         No other message under the order key is without NUL.
         """
         return self._order.digest(b"matching")
+
+
+def rekeying(token_keys: Sequence[bytes]) -> Callable[[NodeKey], NodeKey]:
+    """Node keys under a chain to node keys under the chain that these keys make longer.
+
+    token = HMAC-SHA256(key, token), cut to 16 bytes, for one key after the
+    other, as `Tokens.key` does. A record's key stays as it is.
+    """
+    wraps = tuple(_Keyed(key) for key in token_keys)
+
+    def rekey(key: NodeKey) -> NodeKey:
+        kind, _, text = key.rpartition(":")
+        if kind == RECORD_KIND:
+            return key
+        token = urlsafe_b64decode(text + "==")
+        for wrap in wraps:
+            token = wrap.digest(token)[:_TOKEN_BYTES]
+        return f"{kind}:{_text(token)}"
+
+    return rekey
 
 
 def _text(token: bytes) -> str:

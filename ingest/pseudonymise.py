@@ -20,7 +20,6 @@ from identity.model import (
     Fact,
     Node,
     NodeKey,
-    token_of,
 )
 from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
@@ -41,6 +40,7 @@ from ingest.raw import (
 from ingest.rejected import Rejected
 from ingest.v1 import signal_pb2
 from ingest.validate import says_something
+from profiles import contexts
 from profiles.purposes import PurposePolicy
 
 _NODES_CACHED = 65_536
@@ -66,7 +66,7 @@ class Sealer(Protocol):
 class _Held(NamedTuple):
     """A usable identifier: its node, its place in order, and whether its kind holds context."""
 
-    order: tuple[int, NodeKey]
+    order: tuple[int, int]
     node: Node
     device: bool
 
@@ -167,9 +167,9 @@ class Pseudonymiser:
         cells = self._behaviour_cells(kind, category, channel, campaign)
         if kind != normalise.PURCHASE:
             return self._counted(signal, published_us, seen, cells)
-        holder = seen.nodes[0].key
-        payload = self._sealer.seal(normalise.purchase(content), holder.encode())
-        fact = Fact(EvidenceKind.PURCHASE, (holder,), payload)
+        place = contexts.of_purchase(self._tokens.signal(signal.source, signal.signal_id))
+        payload = self._sealer.seal(normalise.purchase(content), place)
+        fact = Fact(EvidenceKind.PURCHASE, (seen.nodes[0].key,), payload)
         return self._counted(signal, published_us, seen, cells, fact)
 
     def _record(
@@ -185,7 +185,7 @@ class Pseudonymiser:
             return Rejected("identifiers", "blocked", "send an attribute or another identifier")
         key = self._tokens.record(signal.source, signal.signal_id)
         node = Node(key, self._tokens.order("record", f"{signal.source}\0{signal.signal_id}"))
-        payload = self._sealer.seal(normalise.serialized(tidied), key.encode())
+        payload = self._sealer.seal(normalise.serialized(tidied), contexts.of_record(key))
         # The record comes last: what it is seen beside is nearer to a device or person.
         seen = _Seen((*seen.nodes, node), seen.device or key, seen.blocked)
         fact = Fact(EvidenceKind.RECORD, (key,), payload)
@@ -346,9 +346,10 @@ class Pseudonymiser:
         if policy.blocks(form):
             return None
         key = self._tokens.key(kind, form)
-        sealed = self._sealer.seal(form.encode(), key.encode()) if policy.keep_value else b""
-        node = Node(key, self._tokens.order(kind, form), sealed)
-        return _Held((-policy.priority, key), node, policy.device)
+        order, sealed = self._tokens.order(kind, form), b""
+        if policy.keep_value:
+            sealed = self._sealer.seal(form.encode(), contexts.of_identifier(kind, order))
+        return _Held((-policy.priority, order), Node(key, order, sealed), policy.device)
 
     # ---- context -----------------------------------------------------------
 
@@ -378,13 +379,13 @@ class Pseudonymiser:
         host = normalise.site(address)
         if not host:
             return Rejected("context.site", "shape", "send a host name or an address with one")
-        return f"site:{token_of(self._tokens.key('site', host))}"
+        return f"site:{self._tokens.cell('site', host)}"
 
     def _read_context(self, context: Context) -> tuple[str, ...] | Rejected:
         return normalise.context_cells(context, self._network)
 
     def _network_cell(self, network: str) -> str:
-        return _NETWORK + token_of(self._tokens.key("network", network))
+        return _NETWORK + self._tokens.cell("network", network)
 
 
 def _digested(content: Any) -> Any:

@@ -16,6 +16,7 @@ from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
 from ingest.payloads import comparable
 from kinfold.models import DEVICES, RECORDS, Models
+from profiles import contexts
 from profiles.consent import decisions, granted_bits, standing
 from profiles.purposes import DEVICE_LINKING, PurposePolicy
 from profiles.sealing import Sealer, Unreadable
@@ -30,7 +31,7 @@ def record_comparer(model: MatchModel, tokens: Tokens, sealer: Sealer) -> Record
 
     def opened(key: NodeKey, payload: bytes) -> Mapping[str, str]:
         try:
-            return comparable(sealer.open(payload, key.encode()))
+            return comparable(sealer.open(payload, contexts.of_record(key)))
         except (Unreadable, KeyDestroyed):
             return {}
 

@@ -18,7 +18,9 @@ from identity.model import (
     LinkDay,
     Node,
     PersonEvidence,
+    kind_of,
 )
+from profiles import contexts
 from profiles.sealing import Sealer
 
 FIRST_DAY = 20_000
@@ -38,10 +40,13 @@ def sample_person(seed: int, sealer: Sealer, days: int = 30, categories: int = 5
         for kind in ("email", "login", "device")
     )
     value = f"person.{seed}@mail.example.org".encode()
-    nodes = (
-        Node(email, drawn.getrandbits(63), sealer.seal(value, email.encode())),
-        Node(login, drawn.getrandbits(63), sealer.seal(f"user{seed}".encode(), login.encode())),
-        Node(device, drawn.getrandbits(63)),
+    orders = [drawn.getrandbits(63) for _ in range(3)]
+    kept = {"email": value, "login": f"user{seed}".encode()}
+    nodes = tuple(
+        Node(key, order, sealer.seal(kept[kind], contexts.of_identifier(kind, order)))
+        if (kind := kind_of(key)) in kept
+        else Node(key, order)
+        for key, order in zip((email, login, device), orders, strict=True)
     )
     topics = [f"{_TOPICS[n % 5]}/{n // 5}" for n in range(categories)]
     did = {FIRST_DAY + day: _did(drawn, FIRST_DAY + day, topics) for day in range(days)}

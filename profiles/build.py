@@ -26,7 +26,7 @@ from identity.model import (
     PersonId,
 )
 from identity.policy import IdentityPolicy
-from profiles import consent
+from profiles import consent, contexts
 from profiles.affinities import interests
 from profiles.attributes import Asserted, Survivorship, survivors
 from profiles.fold import Daily, Folded, Holder, Span, fold
@@ -185,13 +185,17 @@ class Builder:
 
     def _opened(self, facts: Iterable[KeptFact]) -> Iterable[tuple[KeptFact, bytes]]:
         for kept in facts:
-            opened = self._open(kept.fact.payload, kept.fact.subjects[0])
+            if kept.fact.kind is EvidenceKind.RECORD:
+                place = contexts.of_record(kept.fact.subjects[0])
+            else:
+                place = contexts.of_purchase(kept.signal)
+            opened = self._open(kept.fact.payload, place)
             if opened is not None:
                 yield kept, opened
 
-    def _open(self, sealed: bytes, place: NodeKey) -> bytes | None:
+    def _open(self, sealed: bytes, place: bytes) -> bytes | None:
         try:
-            return self._sealer.open(sealed, place.encode())
+            return self._sealer.open(sealed, place)
         except (KeyDestroyed, Unreadable):
             self.unopened += 1
             return None
@@ -202,7 +206,8 @@ class Builder:
         for kind, _, token, node in named:
             if kind == RECORD_KIND:
                 continue
-            value = self._open(node.sealed, node.key) if node.sealed else None
+            place = contexts.of_identifier(kind, node.order)
+            value = self._open(node.sealed, place) if node.sealed else None
             made = sections.part("identifiers", kind).identifiers.add()
             made.kind = kind
             made.token = token

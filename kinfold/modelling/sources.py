@@ -11,6 +11,7 @@ from identity.model import EvidenceKind, KeptFact, NodeKey
 from identity.store import GraphStore
 from ingest.payloads import comparable
 from kinfold.evaluate.reading import Given, NotEvaluable, read_records
+from profiles import contexts
 from profiles.sealing import Sealer, Unreadable
 from profiles.vault import KeyDestroyed
 
@@ -88,7 +89,7 @@ def _opened(
     for kept in sorted(records, key=lambda kept: (kept.event_us, kept.digest)):
         (key, *_) = kept.fact.subjects
         try:
-            attributes = comparable(sealer.open(kept.fact.payload, key.encode()))
+            attributes = comparable(sealer.open(kept.fact.payload, contexts.of_record(key)))
         except (KeyDestroyed, Unreadable):
             continue
         if attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,15 @@ def sealer(seed: int = 1) -> Sealer:
     return Sealer(MemoryVault(random.Random(seed).randbytes), random.Random(seed + 99).randbytes)
 
 
-def intake(region: str | None = "CH", segment: SegmentOptions | None = None) -> Intake:
-    """A fresh intake with the keys above."""
+def intake(
+    region: str | None = "CH",
+    segment: SegmentOptions | None = None,
+    token_keys: Sequence[bytes] = TOKEN_KEYS,
+) -> Intake:
+    """A fresh intake with the keys above, or with another chain of token keys."""
     return Intake(
         policy(),
-        TOKEN_KEYS,
+        token_keys,
         ORDER_KEY,
         sealer(),
         region=region,

@@ -25,7 +25,7 @@ from identity.model import (
 )
 from ingest.payloads import read_purchase, read_record
 from ingest.v1.signal_pb2 import Behaviour, RecordAsserted
-from profiles import attributes, purposes
+from profiles import attributes, contexts, purposes
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.sealing import Sealer
 from profiles.v1.feed_pb2 import FeedRecord, StoredProfile
@@ -68,7 +68,8 @@ def new_builder(sealer: Sealer) -> Builder:
 def node(sealer: Sealer, kind: str, name: str, value: str = "") -> Node:
     """An identifier, with its sealed value where one is given."""
     named = key(kind, name)
-    return Node(named, len(name), sealer.seal(value.encode(), named.encode()) if value else b"")
+    place = contexts.of_identifier(kind, len(name))
+    return Node(named, len(name), sealer.seal(value.encode(), place) if value else b"")
 
 
 def active(day: int, count: int = 1, hour: int = 9, **cells: int) -> ActivityDay:
@@ -107,7 +108,7 @@ def record(
 def purchase(sealer: Sealer, holder: NodeKey, at_us: int, item: str) -> KeptFact:
     """A purchase's fact, as ingest writes it."""
     said = Behaviour(item=item, category="shoes", value=99.5, unit="CHF", channel="web")
-    payload = sealer.seal(said.SerializeToString(deterministic=True), holder.encode())
+    payload = sealer.seal(said.SerializeToString(deterministic=True), contexts.of_purchase(1))
     return kept(Fact(EvidenceKind.PURCHASE, (holder,), payload), at_us, digest=item.encode())
 
 

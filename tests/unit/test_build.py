@@ -274,9 +274,8 @@ def test_long_lists_are_bounded(sealer: Sealer) -> None:
 
 
 def test_what_does_not_open_is_left_out_and_counted(sealer: Sealer) -> None:
-    """A purchase filed under another identifier than it was sealed for holds up nobody."""
-    fact = purchase(sealer, key("login", "a"), 1, "hat")
-    moved = replace(fact, fact=replace(fact.fact, subjects=(key("login", "b"),)))
+    """A purchase filed under another signal than it was sealed for holds up nobody."""
+    moved = replace(purchase(sealer, key("login", "b"), 1, "hat"), signal=2)
     evidence = PersonEvidence(person_id("b"), (node(sealer, "login", "b", "b"),), (), {}, (moved,))
     builder = new_builder(sealer)
     stored = builder.build(evidence, 1)

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.matching.devices.activity import device_of_activity
-from identity.model import ActivityDay, Assurance, Contribution, EvidenceKind, token_of
+from identity.model import ActivityDay, Assurance, Contribution, EvidenceKind
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.rejected import Rejected
 from ingest.v1 import signal_pb2
+from profiles import contexts
 from tests.support.intaking import (
     EVENT_US,
     NOW_US,
@@ -73,17 +74,30 @@ def test_nodes_are_tokens_in_order_of_priority() -> None:
     ]
 
 
+def test_what_rests_outlives_a_rotation_of_token_keys() -> None:
+    """Order of nodes, holders, cells and what values are sealed for are as under an older chain."""
+    sent = {"identifiers": [LOGIN, DEVICE, {"kind": "device", "value": "d-2"}], "context": CONTEXT}
+    rotated = intake(token_keys=[*TOKEN_KEYS, b"2" * 32])
+    before, after = taken(**sent), counted(rotated.from_json(line(**sent), NOW_US))
+    assert [node.order for node in before.nodes] == [node.order for node in after.nodes]
+    assert [node.key for node in before.nodes] != [node.key for node in after.nodes]
+    assert [cells for _, cells in before.activity] == [cells for _, cells in after.activity]
+    login = after.nodes[0]
+    place = contexts.of_identifier("login", before.nodes[0].order)
+    assert sealer().open(login.sealed, place) == b"anna"
+
+
 def test_a_kept_value_is_sealed_for_its_node() -> None:
     """Where policy keeps a kind's value, the node holds it sealed; other nodes hold nothing."""
     login, device = taken(identifiers=[DEVICE, LOGIN]).nodes
-    assert sealer().open(login.sealed, login.key.encode()) == b"anna"
+    assert sealer().open(login.sealed, contexts.of_identifier("login", login.order)) == b"anna"
     assert device.sealed == b""
 
 
 def test_behaviour_counts_for_the_person_and_context_for_the_device() -> None:
     """The highest identifier holds what was done, the device where and with what."""
     contribution = taken(identifiers=[DEVICE, LOGIN], context=CONTEXT)
-    network = f"network:{token_of(TOKENS.key('network', '10.0.0.1'))}"
+    network = f"network:{TOKENS.cell('network', '10.0.0.1')}"
     assert cells(contribution) == {
         "login": ("type:page_view", "category:sport", "channel:web"),
         "device": (network, "zone:Europe/Zurich", f"{network.replace('network', 'slot')}@6"),
@@ -95,13 +109,13 @@ def test_a_network_counts_in_its_slot_of_two_hours(hour: int, slot: int) -> None
     """Of twelve slots a day, that of the event's time in UTC."""
     event_time = f"2026-03-01T{hour:02}:59:59Z"
     contribution = taken(context={"network_address": "10.0.0.1"}, event_time=event_time)
-    network = token_of(TOKENS.key("network", "10.0.0.1"))
+    network = TOKENS.cell("network", "10.0.0.1")
     assert cells(contribution)["device"][-1] == f"slot:{network}@{slot}"
 
 
 def test_a_site_counts_as_the_token_of_its_host() -> None:
     """A page's address and its host name are one site; the rest of the address is not kept."""
-    expected = f"site:{token_of(TOKENS.key('site', 'news.example'))}"
+    expected = f"site:{TOKENS.cell('site', 'news.example')}"
     for site in ("news.example", "https://WWW.news.example:8443/a/b?user=anna#top"):
         contribution = taken(context={"site": site})
         assert cells(contribution)["device"][-1] == expected
@@ -131,7 +145,7 @@ def test_a_device_of_the_graph_is_made_of_what_intake_counts() -> None:
             Counter(day.cells) + Counter(own),
         )
     device = device_of_activity("device:x", days, may_link=True)
-    network = token_of(TOKENS.key("network", "10.0.0.1"))
+    network = TOKENS.cell("network", "10.0.0.1")
     first = min(days)
     assert device.type == "phone"
     assert device.traits.languages == {"fr"}
@@ -139,7 +153,7 @@ def test_a_device_of_the_graph_is_made_of_what_intake_counts() -> None:
     assert device.network_days == {network: {first, first + 1}}
     assert device.slots == dict.fromkeys((first * 12, first * 12 + 6, first * 12 + 18), network)
     assert device.hours == {first * 24 + hour for hour in hours}
-    assert device.visited[f"site:{token_of(TOKENS.key('site', 'news.example'))}"] == set(days)
+    assert device.visited[f"site:{TOKENS.cell('site', 'news.example')}"] == set(days)
 
 
 def test_one_holder_has_one_entry() -> None:
@@ -163,7 +177,7 @@ def test_a_record_is_a_node_beside_its_own_email() -> None:
     fact, key = contribution.fact, TOKENS.record("web", "s-1")
     assert fact is not None
     assert (fact.kind, fact.subjects) == (EvidenceKind.RECORD, (key,))
-    opened = sealer().open(fact.payload, key.encode())
+    opened = sealer().open(fact.payload, contexts.of_record(key))
     assert signal_pb2.RecordAsserted.FromString(opened).full_name == "Anna Muster"
 
 
@@ -179,7 +193,8 @@ def test_a_purchase_is_a_sealed_fact_of_the_first_node() -> None:
     fact, holder = contribution.fact, contribution.nodes[0].key
     assert fact is not None
     assert (fact.kind, fact.subjects) == (EvidenceKind.PURCHASE, (holder,))
-    opened = signal_pb2.Behaviour.FromString(sealer().open(fact.payload, holder.encode()))
+    place = contexts.of_purchase(contribution.signal)
+    opened = signal_pb2.Behaviour.FromString(sealer().open(fact.payload, place))
     assert (opened.item, opened.value) == ("shoe", 9.5)
     assert cells(contribution) == {"login": ("type:purchase",)}
 

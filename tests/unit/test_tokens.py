@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity.model import kind_of, token_of
-from identity.tokens import Tokens
+from identity.tokens import Tokens, rekeying
 
 FIRST = b"first key of thirty-two bytes...."
 SECOND = b"second key of thirty-two bytes..."
@@ -70,3 +70,19 @@ def test_kinds_keep_equal_values_apart() -> None:
     """The same value under two kinds gives tokens that cannot be compared."""
     tokens = Tokens([FIRST], ORDER)
     assert token_of(tokens.key("login", "x")) != token_of(tokens.key("customer_id", "x"))
+
+
+def test_a_cell_follows_its_formula_and_outlives_a_rotation() -> None:
+    """What activity counts by is named under the order key alone."""
+    expected = _text(_mac(ORDER, b"cell\0network\x0010.0.0.1")[:16])
+    assert Tokens([FIRST], ORDER).cell("network", "10.0.0.1") == expected
+    assert Tokens([FIRST, SECOND], ORDER).cell("network", "10.0.0.1") == expected
+
+
+@given(st.text(), st.lists(st.binary(min_size=32, max_size=80), max_size=3))
+def test_rekeying_gives_what_the_longer_chain_gives(value: str, more: list[bytes]) -> None:
+    """A key is wrapped without its value; a record's stays."""
+    before = Tokens([FIRST], ORDER).key("external:crm", value)
+    rekey = rekeying(more)
+    assert rekey(before) == Tokens([FIRST, *more], ORDER).key("external:crm", value)
+    assert rekey("record:0000000000000000000000") == "record:0000000000000000000000"
