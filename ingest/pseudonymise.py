@@ -41,6 +41,7 @@ from ingest.rejected import Rejected
 from ingest.v1 import signal_pb2
 from ingest.validate import says_something
 from profiles import contexts
+from profiles.consent import RESERVED
 from profiles.purposes import PurposePolicy
 
 _NODES_CACHED = 65_536
@@ -200,6 +201,11 @@ class Pseudonymiser:
         said = consents.said(content, self._purposes)
         if isinstance(said, Rejected):
             return said
+        if signal.source not in self._policy.deciders and any(
+            purpose in said["decisions"] for purpose in RESERVED
+        ):
+            hint = "send restrictions and legal holds through a source with may_decide"
+            return Rejected("source", "may_decide", hint)
         payload = self._pack(said)
         subjects = tuple(node.key for node in seen.nodes)
         fact = Fact(EvidenceKind.CONSENT, subjects, payload)

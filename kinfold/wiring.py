@@ -26,7 +26,7 @@ from kinfold.comparing import ActiveModels, Means
 from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
-from profiles import access, purposes_verify
+from profiles import access, privacy_policy, purposes_verify
 from profiles import attributes as survivorship
 from profiles import purposes as purpose_policy
 from profiles.access import Access
@@ -36,6 +36,7 @@ from profiles.feed import ProfileFeed
 from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
 from profiles.lookup import Lookup
+from profiles.privacy_policy import PrivacyPolicy
 from profiles.purposes import PurposePolicy
 from profiles.read_view import ReadView
 from profiles.sealing import Sealer
@@ -69,6 +70,7 @@ class Policies:
     survivorship: Survivorship
     half_life_days: int
     access: Access
+    privacy: PrivacyPolicy
 
 
 def open_policies(settings: Settings) -> Policies:
@@ -91,6 +93,7 @@ def open_policies(settings: Settings) -> Policies:
         ) from error
     problems = identity_policy.verify(document) + purposes_verify.verify(document)
     problems += survivorship.verify(document) + access.verify(document)
+    problems += privacy_policy.verify(document)
     half_life_days = document.get("affinities", {}).get("half_life_days", HALF_LIFE_DAYS)
     if not isinstance(half_life_days, int) or half_life_days < 1:
         problems.append("affinities.half_life_days: must be a whole number of days, 1 or more")
@@ -103,6 +106,7 @@ def open_policies(settings: Settings) -> Policies:
         survivorship.parse(document),
         half_life_days,
         access.parse(document, purposes),
+        privacy_policy.parse(document),
     )
 
 

@@ -15,13 +15,19 @@ from calendar import monthrange
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
 from identity.model import EvidenceKind, KeptFact, NodeKey, PersonEvidence
 from profiles.purposes import Purpose, PurposePolicy
 
+RESTRICTION: Final = "restriction"
+LEGAL_HOLD: Final = "legal_hold"
+RESERVED: Final = (RESTRICTION, LEGAL_HOLD)
+"""Purposes that no policy has: who withdrew one is set apart, and served to no one. Only sources
+with `may_decide` decide on them."""
+_RESERVED_BYTES: Final = tuple(name.encode() for name in RESERVED)
 Joined = tuple[int, NodeKey, NodeKey]
 """When two nodes were first joined, in microseconds, and the two."""
 
@@ -170,6 +176,25 @@ class _Groups:
         moved = self.standing.pop(high, None)
         if moved is not None:
             self.standing[low] = self.standing.get(low, []) + moved
+
+
+def set_apart(evidence: PersonEvidence) -> dict[str, ConsentDecision]:
+    """What sets a person apart now, by reserved purpose; {}: nothing does."""
+    told = [kept for kept in evidence.facts if _is_reserved(kept)]
+    if not told:
+        return {}
+    members = {node.key for node in evidence.nodes}
+    made = [one for one in decisions(told, members) if one.purpose in RESERVED]
+    holds = standing(made, joins(evidence))
+    return {purpose: one for purpose, one in holds.items() if one.withdrawn}
+
+
+def _is_reserved(kept: KeptFact) -> bool:
+    """Whether a decision may be on a reserved purpose, by its bytes: few people have any."""
+    payload = kept.fact.payload
+    return kept.fact.kind is EvidenceKind.CONSENT and any(
+        name in payload for name in _RESERVED_BYTES
+    )
 
 
 class Circumstances(NamedTuple):

@@ -68,6 +68,7 @@ class ConsentAnswers:
                 )
                 for state in told.states
             ],
+            set_apart=[as_message(entry) for entry in told.apart],
         )
 
     def history(

@@ -17,6 +17,7 @@ from itertools import islice
 
 from identity.model import OutboxEntry, PersonId
 from identity.store import GraphStore, Lease, Resolution
+from profiles import consent
 from profiles.build import Builder
 from profiles.feed import ProfileFeed
 from profiles.read_view import ReadView
@@ -103,6 +104,11 @@ class Feeder:
             elif entry.merged_into is not None:
                 record.merged_into = entry.merged_into
             elif (known := evidence.get(entry.person)) is not None:
+                if consent.set_apart(known):
+                    # Under restriction or a legal hold nobody is served; what is held stays.
+                    record.gone = True
+                    records.append(record)
+                    continue
                 record.profile.CopyFrom(self._builder.build(known, entry.resolution))
             else:
                 # All nodes have gone on to others: a later resolution's entry says whereto.

@@ -50,10 +50,15 @@ class State(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """What holds, by purpose in the policy's order, and every decision, latest first."""
+    """What holds, by purpose in the policy's order, and every decision, latest first.
+
+    `apart`: the restriction and the legal hold in force, while which nobody is
+    served, whatever purposes say.
+    """
 
     states: tuple[State, ...]
     entries: tuple[Entry, ...]
+    apart: tuple[Entry, ...] = ()
 
 
 def ledger(policy: PurposePolicy, evidence: PersonEvidence, seen: Circumstances) -> Ledger:
@@ -79,7 +84,9 @@ def ledger(policy: PurposePolicy, evidence: PersonEvidence, seen: Circumstances)
         for decision, (kept, said) in sorted(told.items(), key=_decision_of, reverse=True)
     }
     states = tuple(_state(purpose, holds, entries, seen) for purpose in policy.purposes)
-    return Ledger(states, tuple(entries.values()))
+    apart = consent.set_apart(evidence)
+    in_force = tuple(entries[apart[purpose]] for purpose in consent.RESERVED if purpose in apart)
+    return Ledger(states, tuple(entries.values()), in_force)
 
 
 def _decision_of(told: tuple[ConsentDecision, object]) -> ConsentDecision:

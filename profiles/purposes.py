@@ -64,6 +64,8 @@ class Purpose:
     - `tcf`, `tcf_features`: IAB TCF purposes and special features that a TCF
       consent string must all grant for this one to be granted by it.
     - `gpc`: it is selling or sharing of data, which Global Privacy Control opts out of.
+    - `objectionable`: an objection ends it (GDPR Article 21(1) and (2)): it rests
+      on legitimate interest, be it in one place only, or is direct marketing.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Purpose:
     tcf: tuple[int, ...] = ()
     tcf_features: tuple[int, ...] = ()
     gpc: bool = False
+    objectionable: bool = False
 
     def rule_in(self, places: Iterable[str]) -> Rule:
         """The rule for somebody seen in these places: the strictest of theirs, or its own."""
@@ -166,7 +169,13 @@ def _purpose(name: str, bit: int, body: Mapping[str, Any]) -> Purpose:
         tcf=tuple(body.get("tcf", ())),
         tcf_features=tuple(body.get("tcf_features", ())),
         gpc=body.get("gpc", False),
+        objectionable=_objectionable(body),
     )
+
+
+def _objectionable(body: Mapping[str, Any]) -> bool:
+    bases = [body["basis"], *(own.get("basis") for own in body.get("places", {}).values())]
+    return "legitimate_interest" in bases or bool(body.get("direct_marketing"))
 
 
 def rule_of(body: Mapping[str, Any], above: Mapping[str, Any]) -> Rule:

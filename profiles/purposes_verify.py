@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from profiles.consent import RESERVED
 from profiles.purposes import FIELDS, FINER, USES, rule_of
 
 MAX_PURPOSES: Final = 64
@@ -45,6 +46,8 @@ def _purpose_problems(where: str, name: str, body: object) -> list[str]:
     problems = []
     if not _ID.fullmatch(name):
         problems.append(f"{where}: a purpose's id is lower case letters, digits and _")
+    if name in RESERVED:
+        problems.append(f"{where}: {', '.join(RESERVED)} are kept for staff; take another id")
     required = ("words", "basis", "opt")
     told = {**dict.fromkeys(required), **body}
     problems += _told(where, told, _PURPOSE_KEYS)
@@ -140,6 +143,7 @@ _PURPOSE_KEYS: Final[dict[str, _Problem]] = {
     "tcf": _numbers(TCF_PURPOSES),
     "tcf_features": _numbers(TCF_FEATURES),
     "gpc": _flag,
+    "direct_marketing": _flag,
 }
 
 

@@ -178,6 +178,9 @@ def _as_json(message: Any) -> dict[str, Any]:
 
 def _print(held: pb.GetConsentResponse) -> None:
     print(f"person {held.person_id}")
+    for entry in held.set_apart:
+        since = _moment(entry)
+        print(f"  {entry.purpose} in force since {since} by {entry.source}: served to no one")
     for state in held.states:
         print(f"  {'yes' if state.granted else 'no ':3}  {state.purpose}: {state.why}")
         if state.HasField("decision"):
@@ -185,8 +188,7 @@ def _print(held: pb.GetConsentResponse) -> None:
 
 
 def _entry(entry: pb.ConsentEntry) -> str:
-    at = entry.effective_at.ToMicroseconds() / 1_000_000
-    since = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    since = _moment(entry)
     said = "granted" if entry.granted else "withdrawn"
     proof = ", ".join(
         words
@@ -199,3 +201,8 @@ def _entry(entry: pb.ConsentEntry) -> str:
     )
     under = ", ".join(sorted({one.kind for one in entry.identifiers}))
     return f"{entry.purpose} {said} {since} {proof}, under {under}"
+
+
+def _moment(entry: pb.ConsentEntry) -> str:
+    at = entry.effective_at.ToMicroseconds() / 1_000_000
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

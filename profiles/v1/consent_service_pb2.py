@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from profiles.v1 import profile_service_pb2 as profiles_dot_v1_dot_profile__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!profiles/v1/consent_service.proto\x12\x0bprofiles.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!profiles/v1/profile_service.proto\":\n\x11GetConsentRequest\x12%\n\x07subject\x18\x01 \x01(\x0b\x32\x14.profiles.v1.Subject\"R\n\x12GetConsentResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12)\n\x06states\x18\x02 \x03(\x0b\x32\x19.profiles.v1.PurposeState\"y\n\x0cPurposeState\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\r\n\x05words\x18\x02 \x01(\t\x12\x0f\n\x07granted\x18\x03 \x01(\x08\x12\x0b\n\x03why\x18\x04 \x01(\t\x12+\n\x08\x64\x65\x63ision\x18\x05 \x01(\x0b\x32\x19.profiles.v1.ConsentEntry\"\x82\x02\n\x0c\x43onsentEntry\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07granted\x18\x02 \x01(\x08\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x14\n\x0ctext_version\x18\x06 \x01(\t\x12\r\n\x05place\x18\x07 \x01(\t\x12*\n\x0bidentifiers\x18\x08 \x03(\x0b\x32\x15.profiles.v1.TokenRef\x12\x10\n\x08standing\x18\t \x01(\t\"\'\n\x08TokenRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"D\n\x1bListConsentDecisionsRequest\x12%\n\x07subject\x18\x01 \x01(\x0b\x32\x14.profiles.v1.Subject\"]\n\x1cListConsentDecisionsResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12*\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x19.profiles.v1.ConsentEntry\"\xef\x01\n\x14RecordConsentRequest\x12\x32\n\nidentifier\x18\x01 \x01(\x0b\x32\x1e.profiles.v1.SubjectIdentifier\x12+\n\x07\x63hoices\x18\x02 \x03(\x0b\x32\x1a.profiles.v1.PurposeChoice\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x11\n\tsignal_id\x18\x04 \x01(\t\x12\x14\n\x0ctext_version\x18\x05 \x01(\t\x12\r\n\x05place\x18\x06 \x01(\t\x12.\n\ndecided_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\rPurposeChoice\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07granted\x18\x02 \x01(\x08\"9\n\x15RecordConsentResponse\x12\x11\n\tsignal_id\x18\x01 \x01(\t\x12\r\n\x05known\x18\x02 \x01(\x08\x32\xa4\x02\n\x0e\x43onsentService\x12M\n\nGetConsent\x12\x1e.profiles.v1.GetConsentRequest\x1a\x1f.profiles.v1.GetConsentResponse\x12k\n\x14ListConsentDecisions\x12(.profiles.v1.ListConsentDecisionsRequest\x1a).profiles.v1.ListConsentDecisionsResponse\x12V\n\rRecordConsent\x12!.profiles.v1.RecordConsentRequest\x1a\".profiles.v1.RecordConsentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!profiles/v1/consent_service.proto\x12\x0bprofiles.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!profiles/v1/profile_service.proto\":\n\x11GetConsentRequest\x12%\n\x07subject\x18\x01 \x01(\x0b\x32\x14.profiles.v1.Subject\"\x80\x01\n\x12GetConsentResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12)\n\x06states\x18\x02 \x03(\x0b\x32\x19.profiles.v1.PurposeState\x12,\n\tset_apart\x18\x03 \x03(\x0b\x32\x19.profiles.v1.ConsentEntry\"y\n\x0cPurposeState\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\r\n\x05words\x18\x02 \x01(\t\x12\x0f\n\x07granted\x18\x03 \x01(\x08\x12\x0b\n\x03why\x18\x04 \x01(\t\x12+\n\x08\x64\x65\x63ision\x18\x05 \x01(\x0b\x32\x19.profiles.v1.ConsentEntry\"\x82\x02\n\x0c\x43onsentEntry\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07granted\x18\x02 \x01(\x08\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x14\n\x0ctext_version\x18\x06 \x01(\t\x12\r\n\x05place\x18\x07 \x01(\t\x12*\n\x0bidentifiers\x18\x08 \x03(\x0b\x32\x15.profiles.v1.TokenRef\x12\x10\n\x08standing\x18\t \x01(\t\"\'\n\x08TokenRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"D\n\x1bListConsentDecisionsRequest\x12%\n\x07subject\x18\x01 \x01(\x0b\x32\x14.profiles.v1.Subject\"]\n\x1cListConsentDecisionsResponse\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12*\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x19.profiles.v1.ConsentEntry\"\xef\x01\n\x14RecordConsentRequest\x12\x32\n\nidentifier\x18\x01 \x01(\x0b\x32\x1e.profiles.v1.SubjectIdentifier\x12+\n\x07\x63hoices\x18\x02 \x03(\x0b\x32\x1a.profiles.v1.PurposeChoice\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x11\n\tsignal_id\x18\x04 \x01(\t\x12\x14\n\x0ctext_version\x18\x05 \x01(\t\x12\r\n\x05place\x18\x06 \x01(\t\x12.\n\ndecided_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\rPurposeChoice\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0f\n\x07granted\x18\x02 \x01(\x08\"9\n\x15RecordConsentResponse\x12\x11\n\tsignal_id\x18\x01 \x01(\t\x12\r\n\x05known\x18\x02 \x01(\x08\x32\xa4\x02\n\x0e\x43onsentService\x12M\n\nGetConsent\x12\x1e.profiles.v1.GetConsentRequest\x1a\x1f.profiles.v1.GetConsentResponse\x12k\n\x14ListConsentDecisions\x12(.profiles.v1.ListConsentDecisionsRequest\x1a).profiles.v1.ListConsentDecisionsResponse\x12V\n\rRecordConsent\x12!.profiles.v1.RecordConsentRequest\x1a\".profiles.v1.RecordConsentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +35,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETCONSENTREQUEST']._serialized_start=118
   _globals['_GETCONSENTREQUEST']._serialized_end=176
-  _globals['_GETCONSENTRESPONSE']._serialized_start=178
-  _globals['_GETCONSENTRESPONSE']._serialized_end=260
-  _globals['_PURPOSESTATE']._serialized_start=262
-  _globals['_PURPOSESTATE']._serialized_end=383
-  _globals['_CONSENTENTRY']._serialized_start=386
-  _globals['_CONSENTENTRY']._serialized_end=644
-  _globals['_TOKENREF']._serialized_start=646
-  _globals['_TOKENREF']._serialized_end=685
-  _globals['_LISTCONSENTDECISIONSREQUEST']._serialized_start=687
-  _globals['_LISTCONSENTDECISIONSREQUEST']._serialized_end=755
-  _globals['_LISTCONSENTDECISIONSRESPONSE']._serialized_start=757
-  _globals['_LISTCONSENTDECISIONSRESPONSE']._serialized_end=850
-  _globals['_RECORDCONSENTREQUEST']._serialized_start=853
-  _globals['_RECORDCONSENTREQUEST']._serialized_end=1092
-  _globals['_PURPOSECHOICE']._serialized_start=1094
-  _globals['_PURPOSECHOICE']._serialized_end=1143
-  _globals['_RECORDCONSENTRESPONSE']._serialized_start=1145
-  _globals['_RECORDCONSENTRESPONSE']._serialized_end=1202
-  _globals['_CONSENTSERVICE']._serialized_start=1205
-  _globals['_CONSENTSERVICE']._serialized_end=1497
+  _globals['_GETCONSENTRESPONSE']._serialized_start=179
+  _globals['_GETCONSENTRESPONSE']._serialized_end=307
+  _globals['_PURPOSESTATE']._serialized_start=309
+  _globals['_PURPOSESTATE']._serialized_end=430
+  _globals['_CONSENTENTRY']._serialized_start=433
+  _globals['_CONSENTENTRY']._serialized_end=691
+  _globals['_TOKENREF']._serialized_start=693
+  _globals['_TOKENREF']._serialized_end=732
+  _globals['_LISTCONSENTDECISIONSREQUEST']._serialized_start=734
+  _globals['_LISTCONSENTDECISIONSREQUEST']._serialized_end=802
+  _globals['_LISTCONSENTDECISIONSRESPONSE']._serialized_start=804
+  _globals['_LISTCONSENTDECISIONSRESPONSE']._serialized_end=897
+  _globals['_RECORDCONSENTREQUEST']._serialized_start=900
+  _globals['_RECORDCONSENTREQUEST']._serialized_end=1139
+  _globals['_PURPOSECHOICE']._serialized_start=1141
+  _globals['_PURPOSECHOICE']._serialized_end=1190
+  _globals['_RECORDCONSENTRESPONSE']._serialized_start=1192
+  _globals['_RECORDCONSENTRESPONSE']._serialized_end=1249
+  _globals['_CONSENTSERVICE']._serialized_start=1252
+  _globals['_CONSENTSERVICE']._serialized_end=1544
 # @@protoc_insertion_point(module_scope)

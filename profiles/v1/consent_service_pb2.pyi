@@ -52,21 +52,29 @@ class GetConsentResponse(_message.Message):
 
     PERSON_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    SET_APART_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """The person's current id."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurposeState]:
         """One per purpose, in the policy's order."""
 
+    @_builtins.property
+    def set_apart(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentEntry]:
+        """The restriction and the legal hold in force, as the decisions of staff that
+        they are: while there is one, nobody is served, whatever the states say.
+        """
+
     def __init__(
         self,
         *,
         person_id: _builtins.str = ...,
         states: _abc.Iterable[Global___PurposeState] | None = ...,
+        set_apart: _abc.Iterable[Global___ConsentEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_id", b"person_id", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_id", b"person_id", "set_apart", b"set_apart", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

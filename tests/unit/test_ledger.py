@@ -63,6 +63,18 @@ def test_it_says_on_whose_word_since_when_and_by_which_text() -> None:
     assert (states["analytics"].granted, states["analytics"].why) == (True, Why.NOT_OBJECTED)
 
 
+def test_it_says_what_sets_somebody_apart() -> None:
+    """A legal hold in force is told with its decision; lifted it is history."""
+    hold = consent(AT_US + 10, (LOGIN,), legal_hold=False)
+    told = ledger(POLICY, replace(ADA, facts=(hold,)), UNKNOWN)
+    assert [(one.decision.purpose, one.decision.effective_us) for one in told.apart] == [
+        ("legal_hold", AT_US + 10)
+    ]
+    lifted = consent(AT_US + 20, (LOGIN,), legal_hold=True)
+    told = ledger(POLICY, replace(ADA, facts=(hold, lifted)), UNKNOWN)
+    assert (told.apart, len(told.entries)) == ((), 2)
+
+
 facts = st.lists(
     st.builds(
         lambda at, subject, granted: consent(AT_US + at, (subject,), marketing=granted),

@@ -231,6 +231,16 @@ def test_only_sources_of_staff_decide_on_links() -> None:
     assert (found.field, found.rule) == ("source", "may_decide")
 
 
+@pytest.mark.parametrize("reserved", ["restriction", "legal_hold"])
+def test_only_sources_of_staff_set_apart(reserved: str) -> None:
+    """A restriction or a legal hold comes from staff alone, to be put in force and to be lifted."""
+    for granted in (True, False):
+        said = {"decisions": [{"purpose": reserved, "granted": granted}]}
+        found = refused(source="web", consent_decided=said)
+        assert (found.field, found.rule) == ("source", "may_decide")
+        assert taken(source="staff", consent_decided=said).fact is not None
+
+
 def test_a_decision_about_one_thing_is_refused() -> None:
     """Two ends that normalise to one say nothing."""
     left, right = {"identifier": LOGIN}, {"identifier": {"kind": "login", "value": "ANNA "}}
