@@ -38,6 +38,7 @@ VERBS = {
     "evaluate": "kinfold.cli.evaluate",
     "stats": "kinfold.cli.stats",
     "export": "kinfold.cli.export",
+    "report": "kinfold.cli.report",
     "expire": "kinfold.cli.expire",
     "doctor": "kinfold.cli.doctor",
 }

@@ -58,7 +58,7 @@ def _kind(
     parser.add_argument(out, type=Path, required=True, metavar=metavar, help="where to; made")
     must = name != "stats"
     parser.add_argument("--recipient", required=must, default="", metavar="WHO", help="who gets it")
-    parser.add_argument("--expires", type=_day, required=must, default=0, metavar="DATE",
+    parser.add_argument("--expires", type=until, required=must, default=0, metavar="DATE",
                         help="the day by which the recipient must have deleted it")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     add_settings(parser, ("home", "graph", "pulsar", "serve", "statistics"))
@@ -66,7 +66,8 @@ def _kind(
     return parser
 
 
-def _day(text: str) -> int:
+def until(text: str) -> int:
+    """The day that `--expires` names, in microseconds."""
     try:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
     except ValueError:

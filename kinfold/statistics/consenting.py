@@ -35,6 +35,15 @@ CONSENT = Spec(
     "people",
     group="purpose",
     part="state",
+    order=tuple(
+        why.value
+        for why in (
+            consent.Why.GRANTED,
+            consent.Why.NOT_OBJECTED,
+            consent.Why.NOT_ASKED,
+            consent.Why.WITHDRAWN,
+        )
+    ),
 )
 PLACES = Spec(
     "consent_by_place",
@@ -58,6 +67,7 @@ REACH = Spec(
     "people",
     group="channel for purpose",
     part="reach",
+    order=("reachable", "no consent", "no address"),
 )
 
 

@@ -77,6 +77,7 @@ MATCH = Spec(
     part="matched or alone",
     open=True,
     closed_groups=False,
+    order=("matched", "alone"),
 )
 ACROSS = Spec(
     "cross_source",

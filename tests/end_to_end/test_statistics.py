@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,3 +189,21 @@ def test_nothing_is_overwritten(line: CommandLine) -> None:
     (line.folder / "taken").mkdir()
     line.fails(2, "export", "stats", "--out", "taken")
     assert not list(Path(line.folder / "taken").iterdir())
+
+
+def test_report_with_charts(line: CommandLine, cohort: Any) -> None:
+    """`kinfold report` writes a page of all figures and a file per chart, without raw values."""
+    line.does("report", "--out", "report.html", "--charts", "charts", *TO)
+    text = (line.folder / "report.html").read_text("utf-8")
+    assert all(f'id="{spec.id}"' in text for spec in SPECS)
+    assert "lab" in text
+    values = {value for _, value in personal_values(cohort[0]) if len(value) > 6}
+    assert not [value for value in values if value in text]
+    charts = {path.stem for path in (line.folder / "charts").glob("*.svg")}
+    assert charts == set(re.findall(r'<title id="(\w+)-wide-title">', text))
+    assert ("figures", "lab") in {row[:2] for row in exported(line)}
+    line.does("report", "--out", "again.html", "--charts", "pictures", "--chart-format", "png")
+    pictures = list((line.folder / "pictures").iterdir())
+    assert {path.stem for path in pictures} == charts
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in pictures)
+    line.fails(2, "report", "--out", "report.html")

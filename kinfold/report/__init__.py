@@ -1,0 +1,1 @@
+"""The report: released figures as one page and as charts."""
