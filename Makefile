@@ -8,6 +8,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 PROTOS = $(shell find proto -name '*.proto' | sort)
 ARGS ?=
+WORKERS ?= 2
 AGAINST ?= HEAD~1
 
 # Stubs come from mypy-protobuf: protoc's own fail the strict type check.
@@ -15,6 +16,9 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iproto \
 	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=$(1) --mypy_grpc_out=$(1) $(PROTOS)
+
+# Processes that share the tests; ARGS="-n 0" runs them in one, where -s and --pdb work.
+spread = -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -32,10 +36,10 @@ demo-servers: $(DEV) ## the same demo on real Pulsar and Neo4j, which it starts 
 	$(BIN)/python -m tests.support.demo_on_servers $(ARGS)
 
 test: $(DEV) ## run every test, real Pulsar and Neo4j included (ARGS="-k word" narrows it)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(spread) $(ARGS)
 
 test-fast: $(DEV) ## run the tests that need no server and take no time
-	$(BIN)/python -m pytest -m "not servers and not slow" $(ARGS)
+	$(BIN)/python -m pytest $(spread) -m "not servers and not slow" $(ARGS)
 
 lint: $(DEV) ## check style and formatting
 	$(BIN)/ruff check .

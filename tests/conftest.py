@@ -1,5 +1,9 @@
-"""What every test may ask for: rewritten asserts in the contract suites, and real servers."""
+"""What every test may ask for: rewritten asserts in the contract suites, and real servers.
 
+`make test` spreads the tests over two processes (`tests.support.spreading`).
+"""
+
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,9 +15,11 @@ import pytest
 
 from tests.support.jars import ServersUnavailable
 from tests.support.servers import Neo4jServer, PulsarServer, running_neo4j, running_pulsar
+from tests.support.spreading import SERVER_FIXTURES, ByGroup
 
 Server = TypeVar("Server")
-SERVER_FIXTURES = {"pulsar_server", "mortal_pulsar", "neo4j_server"}
+WORKER = "PYTEST_XDIST_WORKER"
+"""Set in the processes that share the tests."""
 
 # Without this a failing contract prints a bare AssertionError: its module is not a test file.
 for _contract in sorted((Path(__file__).parent / "contracts").glob("*.py")):
@@ -23,8 +29,32 @@ for _contract in sorted((Path(__file__).parent / "contracts").glob("*.py")):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whatever asks for a real server, so that `-m "not servers"` leaves it out."""
     for item in items:
-        if SERVER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        if set(SERVER_FIXTURES).intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
+    if WORKER in os.environ:
+        # What takes longest begins first, so that no process is left with it alone at the end.
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: (not item.get_closest_marker("servers"), item.path not in slow))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByGroup:
+    """Tests that share something stay on one process."""
+    return ByGroup(config, log)
+
+
+@pytest.fixture(autouse=True)
+def share_of_the_machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """A test marked `alone` waits until no other process runs a test, and none begins beside it."""
+    if WORKER not in os.environ:
+        yield
+        return
+    alone = request.node.get_closest_marker("alone") is not None
+    with (tmp_path_factory.getbasetemp().parent / "machine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="session")

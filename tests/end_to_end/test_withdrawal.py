@@ -31,6 +31,7 @@ def everybody() -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_withdrawal_reaches_the_embedded_replica_p99_under_a_second(tmp_path: Path) -> None:
     """From the recording over gRPC to the first lookup that withholds, in one process."""
     line = CommandLine(tmp_path)
