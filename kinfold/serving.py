@@ -8,7 +8,15 @@ from identity.serve import IdentityAnswers
 from kinfold.consents import open_consents
 from kinfold.figures_served import export_stats
 from kinfold.settings import Settings, SettingsError
-from kinfold.wiring import Policies, namer, open_active_models, open_lookup, open_store, open_tokens
+from kinfold.wiring import (
+    Policies,
+    namer,
+    open_active_models,
+    open_lookup,
+    open_people_quotas,
+    open_store,
+    open_tokens,
+)
 from profiles.read_view import ReadView
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions, TlsFiles
@@ -54,11 +62,13 @@ def open_server(
     name_of = namer(settings, policies, open_tokens(vault))
     consents = open_consents(settings, policies, vault)
     models = open_active_models(settings, policies, vault)
+    people = open_people_quotas(policies)
     identity = IdentitySource(
         lambda: open_store(settings),
         IdentityAnswers(policies.identity, name_of, models.comparers),
         consents,
         lambda request: export_stats(settings, request),
+        people,
     )
-    lookup = open_lookup(settings, policies, vault, view)
+    lookup = open_lookup(settings, policies, vault, view, people)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

@@ -36,6 +36,7 @@ from profiles.feed import ProfileFeed
 from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
 from profiles.lookup import Lookup
+from profiles.people_quota import PeopleQuotas
 from profiles.privacy_policy import PrivacyPolicy
 from profiles.purposes import PurposePolicy
 from profiles.read_view import ReadView
@@ -219,14 +220,26 @@ def open_builder(policies: Policies, vault: KeyVault) -> Builder:
     return Builder(policy, open_sealer(vault), Payloads(read_record, read_purchase))
 
 
-def open_lookup(settings: Settings, policies: Policies, vault: KeyVault, view: ReadView) -> Lookup:
-    """Lookups over a view; threads may share it."""
+def open_people_quotas(policies: Policies) -> PeopleQuotas:
+    """The counts of whom callers are told of; one for all that a process serves."""
+    return PeopleQuotas(policies.access, secrets.token_bytes(32), now_us)
+
+
+def open_lookup(
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    view: ReadView,
+    people: PeopleQuotas | None = None,
+) -> Lookup:
+    """Lookups over a view; threads may share it. Without `people`, for this process alone."""
     return Lookup(
         view,
         open_sealer(vault),
         policies.purposes,
         namer(settings, policies, open_tokens(vault)),
         settings.serve.max_silence_ms,
+        people,
     )
 
 

@@ -33,6 +33,8 @@ METHODS: Final[Mapping[str, str]] = {
 """Every method that is served, and what who may call it can do. A method that is not here cannot
 be served."""
 RIGHTS: Final = tuple(dict.fromkeys(METHODS.values()))
+_QUOTAS: Final[Mapping[str, int | None]] = {"per_second": None, "people_per_day": 1_000_000}
+"""Quotas, with the most that each may be: who a caller was told of is kept in memory for a day."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -41,12 +43,14 @@ class Grant(NamedTuple):
 
     - `fields`: bits of Profile's fields; `purposes`: bits of purposes it may name.
     - `kinds`: kinds of identifiers it may ask by; None: all.
+    - `people_per_day`: most people it is told of in a UTC day; 0: any number.
     """
 
     caller: str
     fields: int
     purposes: int
     kinds: frozenset[str] | None
+    people_per_day: int = 0
 
     def may_ask_by(self, kind: str) -> bool:
         """Whether the caller may name people by identifiers of this kind."""
@@ -131,16 +135,21 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         for key, value in body.items():
             if key in ("certificate", "token_sha256"):
                 problems += _shown_problems(f"{where}.{key}", key, value)
-            elif key == "per_second":
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    problems.append(f"{where}.{key}: must be 1 or more; leave it out for no limit")
+            elif key in _QUOTAS:
+                problems += _quota_problems(f"{where}.{key}", value, _QUOTAS[key])
             elif key in known:
                 problems += _list_problems(f"{where}.{key}", value, known[key])
             else:
-                keys = ", ".join(("certificate", "token_sha256", "per_second", *known))
+                keys = ", ".join(("certificate", "token_sha256", *_QUOTAS, *known))
                 problems.append(f"{where}.{key}: unknown; known are {keys}")
         problems += _identity_problems(where, str(name), body, shown)
     return problems
+
+
+def _quota_problems(where: str, value: object, most: int | None) -> list[str]:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        return [f"{where}: must be 1 or more; leave it out for no limit"]
+    return [f"{where}: must be at most {most:,}"] if most is not None and value > most else []
 
 
 def _shown_problems(where: str, key: str, value: object) -> list[str]:
@@ -191,6 +200,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
             _fields(body.get("fields", ())),
             _purposes(policy, body.get("purposes", ())),
             None if ALL in kinds else frozenset(kinds),
+            body.get("people_per_day", 0),
         ),
         frozenset(RIGHTS if ALL in may else may),
         body.get("certificate", ""),

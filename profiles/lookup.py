@@ -24,6 +24,7 @@ from identity.model import NodeKey
 from identity.refused import Refused
 from profiles.access import Grant
 from profiles.build import LAYOUT
+from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.purposes import FIELDS, PurposePolicy
 from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, ReadView
 from profiles.sealing import Sealer, Unreadable
@@ -108,7 +109,8 @@ class Lookup:
 
     `name_of` turns an identifier as callers know it into its node.
     `max_silence_ms` is how long the feed may be silent before consent counts
-    as unknown. Times given are microseconds since 1970 UTC.
+    as unknown. `people` counts whom callers with `people_per_day` are told of.
+    Times given are microseconds since 1970 UTC.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Lookup:
         policy: PurposePolicy,
         name_of: NameOf,
         max_silence_ms: int,
+        people: PeopleQuotas | None = None,
     ) -> None:
         self._begin, self._people = view.env.begin, view.people
         self._aliases, self._meta = view.aliases, view.meta
@@ -125,6 +128,7 @@ class Lookup:
         self._name_of = name_of
         self._policy = policy
         self._max_silence_ms = max_silence_ms
+        self._quotas = people
         self._always = ~policy.needs_consent
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan | Refused] = {}
         self._askings: dict[bytes, _Asking | None] = {}
@@ -142,7 +146,7 @@ class Lookup:
                 return TOO_STALE
             found = self._find(txn, request.subject, grant)
             if isinstance(found, Refused):
-                return found
+                return self._missed(found, grant)
             return self._answer(found, asking.plan, fresh, asking.min_version, grant)
 
     def get_serialized(self, request: bytes, now_us: int, grant: Grant) -> bytes | Refused:
@@ -193,7 +197,7 @@ class Lookup:
     ) -> bytes | Refused:
         found = self._find(txn, subject, grant)
         if isinstance(found, Refused):
-            return found
+            return self._missed(found, grant)
         return self._answer(found, plan, fresh, 0, grant)
 
     def _asking(self, request: GetProfileRequest) -> _Asking | Refused:
@@ -253,6 +257,8 @@ class Lookup:
         self, found: _Found, plan: _Plan, fresh: _Freshness, min_version: int, grant: Grant
     ) -> bytes | Refused:
         person, value, asked = found
+        if grant.people_per_day and not self._counted().take(grant, person):
+            return PEOPLE_EXHAUSTED
         _, _, version, granted, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
         if version < min_version:
             return VERSION_NOT_REACHED
@@ -303,6 +309,20 @@ class Lookup:
         if value[0] == PROFILE:
             return _Found(person, value, asked)
         return self._follow(txn, value, asked)
+
+    def _missed(self, refused: Refused, grant: Grant) -> Refused:
+        """Nobody was found; who has no quota left is not told even that."""
+        if (
+            grant.people_per_day
+            and refused is PROFILE_NOT_FOUND
+            and self._counted().is_spent(grant)
+        ):
+            return PEOPLE_EXHAUSTED
+        return refused
+
+    def _counted(self) -> PeopleQuotas:
+        assert self._quotas is not None, "a policy with people_per_day needs PeopleQuotas"
+        return self._quotas
 
     def _follow(self, txn: Any, value: bytes | None, asked: bytes) -> _Found | Refused:
         """From a merged id to the person it stands for now."""

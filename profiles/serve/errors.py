@@ -97,6 +97,9 @@ REASONS: Mapping[str, Reason] = {
     "QUOTA_EXHAUSTED": Reason(
         RESOURCE_EXHAUSTED, "the caller has asked for as much as the policy lets it", 1_000
     ),
+    "PEOPLE_EXHAUSTED": Reason(
+        RESOURCE_EXHAUSTED, "the caller has been told of as many people today as the policy lets it"
+    ),
     "ANSWER_TOO_LARGE": Reason(
         RESOURCE_EXHAUSTED, "the answer is larger than the replica may send; ask for less at once"
     ),

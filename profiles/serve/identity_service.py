@@ -25,8 +25,9 @@ from identity.v1.identity_service_pb2 import (
 )
 from profiles.access import Access, Grant
 from profiles.consent_answers import ConsentAnswers, Recorder
+from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.serve.calls import Context, Gate, Unary, Work, unary
-from profiles.serve.errors import refuse
+from profiles.serve.errors import NOT_FOUND, refuse
 from profiles.serve.guard import Guard
 from profiles.serve.options import ServeOptions
 from profiles.serve.quota import Quotas
@@ -64,12 +65,17 @@ Release = Callable[[ExportStatsRequest], Iterable[Message] | Refused]
 
 @dataclass(frozen=True, slots=True)
 class IdentitySource:
-    """Where identity is answered from. `open_store` is called once in each thread that needs it."""
+    """Where identity is answered from. `open_store` is called once in each thread that needs it.
+
+    `people` is the same that lookups count on: whom a caller is told of counts once, by whichever
+    method.
+    """
 
     open_store: Callable[[], GraphStore]
     answers: IdentityAnswers
     consents: ConsentSource | None = None
     figures: Release | None = None
+    people: PeopleQuotas | None = None
 
 
 class IdentityService:
@@ -187,9 +193,20 @@ class IdentityService:
                 if not grant.may_ask_by(kind):
                     return refuse("KIND_NOT_ALLOWED", field)
             outcome = answer(self._store(), parsed)
+            if grant.people_per_day and not self._may_tell(grant, outcome):
+                return PEOPLE_EXHAUSTED
             return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
 
         return work
+
+    def _may_tell(self, grant: Grant, outcome: Message | Refused) -> bool:
+        """Whether an answer stays within the caller's quota of people, who is then counted."""
+        people = self._source.people
+        assert people is not None, "a policy with people_per_day needs PeopleQuotas"
+        if isinstance(outcome, Refused):
+            return outcome.code != NOT_FOUND or not people.is_spent(grant)
+        person: str = getattr(outcome, "person_id", "")
+        return not person or people.take(grant, person.encode())
 
     def _record(self, store: GraphStore, request: RecordConsentRequest) -> Message | Refused:
         recorder: Recorder | None = getattr(self._mine, "recorder", None)

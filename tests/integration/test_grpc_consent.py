@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -13,12 +13,21 @@ import pytest
 from identity.engines.memory import MemoryGraphStore
 from identity.refused import Refused
 from identity.serve import IdentityAnswers
+from identity.v1.identity_service_pb2 import (
+    GetLineageRequest,
+    IdentifierRef,
+    ResolveIdentityRequest,
+)
+from identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from ingest.auditing import Auditor
 from ingest.recording import ConsentRecorder, IntoStore, IntoTopic
 from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import Signal
+from profiles.access import Access
 from profiles.audit_sqlite import SqliteAuditLog
 from profiles.consent_answers import ConsentAnswers
+from profiles.lookup import Lookup
+from profiles.people_quota import PeopleQuotas
 from profiles.serve.identity_service import ConsentSource, IdentitySource
 from profiles.serve.options import ServeOptions
 from profiles.serve.server import ProfileServer
@@ -32,9 +41,9 @@ from profiles.v1.consent_service_pb2 import (
 from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
 from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
-from tests.support.grpc_calls import serving, told
+from tests.support.grpc_calls import serving, told, told_by
 from tests.support.rights import ACCESS, EVERYTHING, limited
-from tests.support.served import NOW_US, Served, signal, viewed
+from tests.support.served import MAX_SILENCE_MS, NOW_US, Served, signal, viewed
 
 EMAIL = SubjectIdentifier(kind="email", value="ann@posteo.net")
 ANN = Subject(identifier=EMAIL)
@@ -240,6 +249,53 @@ def test_a_server_without_consents_serves_none(tmp_path: Path) -> None:
         error = told(lambda: ConsentServiceStub(channel).GetConsent(GetConsentRequest()))
     assert error.code is grpc.StatusCode.UNIMPLEMENTED
     served.close()
+
+
+def test_people_count_once_over_all_methods(desk: Desk) -> None:
+    """Lookups, consent and identity share one count of people; beyond it nobody is told of."""
+    desk.served.take(signal(("login", "bob")), signal(("login", "cyd")))
+    access = Access((replace(ACCESS.callers[0], grant=EVERYTHING._replace(people_per_day=2)),))
+    people = PeopleQuotas(access, b"k", desk.served.clock_us)
+    served = desk.served
+    lookup = Lookup(
+        served.view, served.sealer, served.purposes, served.naming, MAX_SILENCE_MS, people
+    )
+    source = replace(desk.source, people=people)
+    server = ProfileServer(
+        ServeOptions(address="127.0.0.1:0"), lookup, source, access=access, ready=True
+    )
+    with serving(server) as channel:
+        profiles, consent = ProfileServiceStub(channel), ConsentServiceStub(channel)
+        identity = IdentityServiceStub(channel)
+
+        def reasons(login: str) -> list[str]:
+            named = SubjectIdentifier(kind="login", value=login)
+            subject = Subject(identifier=named)
+            ref = IdentifierRef(kind="login", value=login)
+            calls: list[Callable[[], object]] = [
+                lambda: profiles.GetProfile(GetProfileRequest(subject=subject)),
+                lambda: consent.GetConsent(GetConsentRequest(subject=subject)),
+                lambda: consent.ListConsentDecisions(ListConsentDecisionsRequest(subject=subject)),
+                lambda: identity.ResolveIdentity(ResolveIdentityRequest(identifier=ref)),
+            ]
+            return [reason_of(call) for call in calls]
+
+        assert reasons("nobody")[0] == "PROFILE_NOT_FOUND"
+        assert reasons("ann") == reasons("bob") == reasons("ann") == [""] * 4
+        assert reasons("cyd") == reasons("nobody") == ["PEOPLE_EXHAUSTED"] * 4
+        assert reasons("ann") == [""] * 4
+        cyd = served.person("login", "cyd")
+        asked = GetLineageRequest(person_id=cyd)
+        assert reason_of(lambda: identity.GetLineage(asked)) == "PEOPLE_EXHAUSTED"
+
+
+def reason_of(call: Callable[[], object]) -> str:
+    """Why a call was refused; empty when it was answered."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return told_by(error).reason
+    return ""
 
 
 def test_a_caller_asks_only_by_the_kinds_it_may(desk: Desk) -> None:

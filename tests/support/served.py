@@ -43,7 +43,7 @@ class Served:
             identity_policy.parse(document), purposes.parse(document), attributes.parse(document)
         )
         vault = MemoryVault(random.Random(1).randbytes)
-        sealer = Sealer(vault, random.Random(2).randbytes)
+        sealer = self.sealer = Sealer(vault, random.Random(2).randbytes)
         self.now_us = NOW_US
         self.graph = MemoryGraph()
         self.store = MemoryGraphStore(self.graph)
