@@ -7,7 +7,6 @@ an order that the evidence's order does not change.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +29,7 @@ from profiles import consent, contexts
 from profiles.affinities import interests
 from profiles.attributes import Asserted, Survivorship, survivors
 from profiles.fold import Daily, Folded, Holder, Span, fold
+from profiles.layout import Place, layout_of
 from profiles.purposes import FIELDS, PurposePolicy
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.feed_pb2 import StoredProfile
@@ -38,15 +38,11 @@ from profiles.vault import KeyDestroyed
 
 MAX_NETWORKS = 20
 MAX_PURCHASES = 50
-LAYOUT = struct.Struct("<BQI")
-"""One section in a layout: field, bits of its purposes, length in bytes."""
 _DAY_S = 86_400
 _KIND_AND_TOKEN = itemgetter(0, 2)
 _PLACES_KEPT = 4_096
 _ISO_COUNTRY = 2
 """Letters of a country's code; anything else names none, and counts as a place unknown."""
-_Place = tuple[int, int]
-"""Which section: the field's number in Profile, the bits of the purposes it may serve."""
 _SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
 
 
@@ -83,7 +79,7 @@ class ProfilePolicy:
 class Folding(NamedTuple):
     """A profile before it is sealed: sections by (field, purposes), and what is told openly."""
 
-    sections: dict[_Place, bytes]
+    sections: dict[Place, bytes]
     granted: int
     as_of_us: int
     aliases: tuple[NodeKey, ...]
@@ -108,12 +104,7 @@ class Builder:
     def build(self, evidence: PersonEvidence, version: int) -> StoredProfile:
         """The profile as it rests."""
         folding = self.fold(evidence)
-        layout = b"".join(
-            [
-                LAYOUT.pack(field, purposes, len(section))
-                for (field, purposes), section in folding.sections.items()
-            ]
-        )
+        layout = layout_of(folding.sections)
         plaintext = b"".join(folding.sections.values())
         return StoredProfile(
             version=version,
@@ -150,7 +141,7 @@ class Builder:
         as_of_day = max(folded.seen.last_us, 0) // DAY_US
         return circumstances(self._asserted(records), folded, as_of_day)
 
-    def _find_place(self, field: str, item: str) -> _Place:
+    def _find_place(self, field: str, item: str) -> Place:
         return FIELDS[field], self._policy.purposes.served(field, item)
 
     def _find_grounds(self, seen: consent.Circumstances) -> consent.Grounds:
@@ -291,9 +282,9 @@ class Builder:
 class _Sections:
     """A profile taken apart: one message per field and set of purposes."""
 
-    def __init__(self, place: Callable[[str, str], _Place]) -> None:
+    def __init__(self, place: Callable[[str, str], Place]) -> None:
         self._place = place
-        self._parts: dict[_Place, Profile] = {}
+        self._parts: dict[Place, Profile] = {}
 
     def part(self, field: str, item: str = "") -> Profile:
         """The message to which an item of this field belongs."""
@@ -303,7 +294,7 @@ class _Sections:
             found = self._parts[place] = Profile()
         return found
 
-    def serialized(self) -> dict[_Place, bytes]:
+    def serialized(self) -> dict[Place, bytes]:
         """The sections by field, then purposes."""
         return {
             key: self._parts[key].SerializeToString(deterministic=True)

@@ -23,7 +23,7 @@ from google.protobuf.duration_pb2 import Duration
 from identity.model import NodeKey
 from identity.refused import Refused
 from profiles.access import Grant
-from profiles.build import LAYOUT
+from profiles.layout import Choice, choose, cut, shape_of
 from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.purposes import FIELDS, PurposePolicy
 from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, ReadView
@@ -56,6 +56,7 @@ _MAX_HOPS = 1_000
 _PLANS_KEPT = 4_096
 _KEYS_KEPT = 16_384
 _WITHHELD_KEPT = 4_096
+_CHOICES_KEPT = 16_384
 _ALL_FIELDS = sum(1 << number for number in FIELDS.values())
 _HEAD_BYTES = HEAD.size
 _ID_CHARS = 26
@@ -132,6 +133,7 @@ class Lookup:
         self._always = ~policy.needs_consent
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan | Refused] = {}
         self._askings: dict[bytes, _Asking | None] = {}
+        self._choices: dict[tuple[bytes, int, int, int], Choice] = {}
         self._withheld: dict[int, bytes] = {0: b""}
         self._fresh = _Freshness(-1, b"", 0)
 
@@ -266,9 +268,10 @@ class Lookup:
         sealed_at = reply_at + reply_size
         layout = value[_HEAD_BYTES:reply_at]
         allowed = granted & plan.purposes & fresh.grantable & grant.purposes
-        spans, withheld = _choose(layout, plan.fields, grant.fields, allowed)
+        key = (shape_of(layout), plan.fields, grant.fields, allowed)
+        runs, withheld = self._choices.get(key) or self._choose(key)
         profile = b""
-        if spans:
+        if runs != ():
             try:
                 sealed = value[sealed_at : sealed_at + sealed_size]
                 opened = self._keys.open(sealed, person + layout)
@@ -277,13 +280,19 @@ class Lookup:
             except Unreadable:
                 _LOG.error("a stored profile was changed and does not open")
                 return FAILED
-            profile = b"".join([opened[start:end] for start, end in spans])
+            profile = opened if runs is None else cut(opened, layout, runs)
         told = self._withheld.get(withheld)
         if told is None:
             told = self._tell(withheld)
         size = _varint(len(profile))
         reply = value[reply_at:sealed_at]
         return b"".join((_PROFILE_TAG, size, profile, reply, fresh.told, told, asked))
+
+    def _choose(self, key: tuple[bytes, int, int, int]) -> Choice:
+        if len(self._choices) >= _CHOICES_KEPT:
+            self._choices.clear()
+        choice = self._choices[key] = choose(*key)
+        return choice
 
     def _find(self, txn: Any, subject: Subject, grant: Grant) -> _Found | Refused:
         person_id = subject.person_id
@@ -342,34 +351,6 @@ class Lookup:
         told = GetProfileResponse(withheld=names).SerializeToString()
         self._withheld[withheld] = told
         return told
-
-
-def _choose(
-    layout: bytes, fields: int, may_see: int, allowed: int
-) -> tuple[list[tuple[int, int]], int]:
-    """Where the allowed sections lie, neighbours as one, and fields of which some is withheld.
-
-    `fields` were asked for; of them the caller may see those of `may_see`, and
-    of these what serves an `allowed` purpose.
-    """
-    shown = fields & may_see
-    spans: list[tuple[int, int]] = []
-    withheld = at = 0
-    start = -1
-    for field, purposes, length in LAYOUT.iter_unpack(layout):
-        if shown >> field & 1 and purposes & allowed:
-            if start < 0:
-                start = at
-        else:
-            if fields >> field & 1:
-                withheld |= 1 << field
-            if start >= 0:
-                spans.append((start, at))
-                start = -1
-        at += length
-    if start >= 0:
-        spans.append((start, at))
-    return spans, withheld
 
 
 def _varint(number: int) -> bytes:

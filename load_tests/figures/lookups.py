@@ -1,17 +1,20 @@
-"""`lookup_handler_us`, `lookup_cpu_us` and `lookup_batch_ratio`: what an answer costs."""
+"""What an answer costs: `lookup_handler_us`, `lookup_cpu_us`, `lookup_batch_ratio`, and of it
+`enforcement_us`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from load_tests import bench_grpc, bench_lookup
+from load_tests import bench_enforcement, bench_grpc, bench_lookup
 from load_tests.figures.machine import a_core
 from load_tests.figures.model import Measured
 
 HANDLER = "lookup_handler_us"
 SERVER = ("lookup_cpu_us", "lookup_batch_ratio")
-NAMES = (HANDLER, *SERVER)
+ENFORCEMENT = "enforcement_us"
+NAMES = (HANDLER, *SERVER, ENFORCEMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,15 @@ def measure(wanted: Collection[str], size: Size) -> list[Measured]:
         figures.append(_handler(size))
     if set(wanted) & set(SERVER):
         figures += [one for one in _server(size) if one.name in wanted]
+    if ENFORCEMENT in wanted:
+        figures.append(_enforcement(size))
     return figures
+
+
+def _enforcement(size: Size) -> Measured:
+    found = [bench_enforcement.measure(size.people) for _ in range(size.runs)]
+    runs = {name: [one[name] for one in found] for name in found[0]}
+    return Measured(ENFORCEMENT, runs.pop(ENFORCEMENT), runs)
 
 
 def _handler(size: Size) -> Measured:

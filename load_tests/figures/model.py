@@ -42,6 +42,7 @@ SPECS = (
     Spec("lookup_handler_us", "µs CPU", at_most=15.0),
     Spec("lookup_cpu_us", "µs CPU", at_most=LOOKUP_CPU_OF_FEAST_US / 10),
     Spec("lookup_batch_ratio", "ours / constant", at_most=2.0),
+    Spec("enforcement_us", "µs CPU", at_most=3.0),
     Spec("match_records_per_s", "records/s", at_least=1_400),
     Spec("match_splink_ratio", "ours / Splink", at_least=1.0),
     Spec("match_one_ms", "ms", at_most=3.0),

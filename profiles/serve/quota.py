@@ -13,31 +13,43 @@ from threading import Lock
 from profiles.access import Access
 
 
+class _Bucket:
+    """What one caller has left: as of a moment, it fills with `most` a second up to `most`."""
+
+    __slots__ = ("at_s", "left", "lock", "most")
+
+    def __init__(self, most: int, at_s: float) -> None:
+        self.most = self.left = float(most)
+        self.at_s = at_s
+        self.lock = Lock()
+
+
 class Quotas:
     """The buckets of all callers who have a quota. Threads share it; `clock_s` never goes back."""
 
     def __init__(self, access: Access, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
-        self._lock = Lock()
-        self._per_second = {one.name: one.per_second for one in access.callers if one.per_second}
-        self._left = {name: (float(most), clock_s()) for name, most in self._per_second.items()}
+        begun_s = clock_s()
+        self._buckets = {
+            one.name: _Bucket(one.per_second, begun_s) for one in access.callers if one.per_second
+        }
 
     def take(self, caller: str) -> bool:
         """Whether a caller may ask once more now; if so it is counted."""
-        most = self._per_second.get(caller)
-        if most is None:
+        bucket = self._buckets.get(caller)
+        if bucket is None:
             return True
         now_s = self._clock_s()
-        with self._lock:
-            left, at_s = self._left[caller]
-            left = min(left + (now_s - at_s) * most, most)
-            allowed = left >= 1
-            self._left[caller] = (left - allowed, now_s)
-        return allowed
+        with bucket.lock:
+            left = bucket.left + (now_s - bucket.at_s) * bucket.most
+            left = min(left, bucket.most)
+            bucket.at_s = now_s
+            bucket.left = left - 1 if left >= 1 else left
+        return left >= 1
 
     def owe(self, caller: str, lookups: int) -> None:
         """Count more lookups of a call that was let through; those after it wait for them."""
-        if caller in self._per_second:
-            with self._lock:
-                left, at_s = self._left[caller]
-                self._left[caller] = (left - lookups, at_s)
+        bucket = self._buckets.get(caller)
+        if bucket is not None:
+            with bucket.lock:
+                bucket.left -= lookups

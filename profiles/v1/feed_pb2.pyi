@@ -87,10 +87,11 @@ class StoredProfile(_message.Message):
     granted_purposes: _builtins.int
     """Bits of the purposes granted, by the policy's order of purposes."""
     layout: _builtins.bytes
-    """How the sections lie in `sealed` when opened, one after the other. Per
-    section 13 bytes: the field's number in Profile (1), the bits of the
-    purposes that its items may serve (8, little-endian), its length (4,
-    little-endian). A section is a serialized Profile with only that field.
+    """How the sections lie in `sealed` when opened, one after the other. First
+    what each is, 9 bytes: the field's number in Profile (1), the bits of the
+    purposes that its items may serve (8, little-endian). Then the length of
+    each (4, little-endian). A section is a serialized Profile with only that
+    field.
     """
     sealed: _builtins.bytes
     """All sections, joined, sealed under the person's data key with the person

@@ -15,8 +15,9 @@ from google.protobuf.message import DecodeError
 from identity.model import PersonEvidence
 from identity.refused import Refused
 from profiles.access import Grant
-from profiles.build import LAYOUT, Builder
+from profiles.build import Builder
 from profiles.feed import Group
+from profiles.layout import places, shape_of
 from profiles.lookup import Lookup
 from profiles.purposes import FIELDS
 from profiles.read_view import ReadView, repack
@@ -289,10 +290,9 @@ def test_a_changed_file_is_no_answer(replica: Replica) -> None:
     """Sections said to serve more purposes than they were sealed for open for none."""
     stored = replica.view.stored(person_id("ada"))
     assert stored is not None
-    widened = b"".join(
-        LAYOUT.pack(field, (1 << 64) - 1, length)
-        for field, _, length in LAYOUT.iter_unpack(stored.layout)
-    )
+    shape = shape_of(stored.layout)
+    wide = b"".join(bytes((field, *[0xFF] * 8)) for field, _ in places(shape))
+    widened = wide + stored.layout[len(shape) :]
     with replica.view.env.begin(write=True, db=replica.view.people) as txn:
         txn.put(person_id("ada").encode(), repack(stored._replace(layout=widened)))
     refused = replica.ask(GetProfileRequest(subject=by_id("ada"), purposes=ALL))
