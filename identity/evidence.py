@@ -21,10 +21,13 @@ from identity.model import (
     EvidenceKind,
     KeptFact,
     NodeKey,
+    PersonEvidence,
 )
 from identity.store import Outcome
 
 Horizons = Mapping[EvidenceKind, int]
+Fences = Mapping[NodeKey, int]
+"""Per node the moment up to which whatever names it is kept out."""
 LinkCell = tuple[NodeKey, NodeKey, int, str, int]
 """low key, high key, day, source, assurance."""
 ActivityCell = tuple[NodeKey, int]
@@ -100,10 +103,18 @@ def signals_of(contributions: Iterable[Contribution]) -> set[int]:
     }
 
 
+NO_FENCES: Fences = {}
+
+
 def settle(
-    known: Mapping[int, Known], contributions: Sequence[Contribution], horizons: Horizons
+    known: Mapping[int, Known],
+    contributions: Sequence[Contribution],
+    horizons: Horizons,
+    fences: Fences = NO_FENCES,
 ) -> Settled:
     """Settle a batch against what is known of its signals (`signals_of`), without changing either.
+
+    `fences` has those of all nodes that the batch names (`names_of`).
 
     `added` and `taken` are net over the batch: a signal that is added and
     retracted within it is in neither. A content whose fact turns out to have
@@ -119,6 +130,9 @@ def settle(
         before = state.get(signal) or known.get(signal)
         if retracts is not None:
             after, outcome = _retract(before, contribution.event_us)
+        elif fences and is_fenced(contribution, fences):
+            note(Outcome.ERASED)
+            continue
         elif horizons and not alive(contribution, horizons):
             note(Outcome.EXPIRED)
             continue
@@ -183,8 +197,12 @@ def _beside(before: Known, new: Contribution) -> Known:
 
 
 def _outlasts(smaller: Contribution, larger: Contribution) -> bool:
-    """Whether one content is kept for as long as another under every horizon."""
-    return smaller.day >= larger.day and kinds_of(smaller) >= kinds_of(larger)
+    """Whether one content is kept for as long as another under all horizons and fences."""
+    return (
+        smaller.event_us >= larger.event_us
+        and kinds_of(smaller) >= kinds_of(larger)
+        and names_of(smaller) <= names_of(larger)
+    )
 
 
 def kinds_of(contribution: Contribution) -> frozenset[EvidenceKind]:
@@ -214,6 +232,62 @@ def _net(settled: Settled, before: Known | None, after: Known) -> None:
         settled.taken.append(old)
     if new is not None:
         settled.added.append(new)
+
+
+def names_of(contribution: Contribution) -> set[NodeKey]:
+    """Every node that a contribution says something of."""
+    names = {node.key for node in contribution.nodes}
+    if contribution.fact is not None:
+        names.update(contribution.fact.subjects)
+    return names
+
+
+def is_fenced(contribution: Contribution, fences: Fences) -> bool:
+    """Whether a fence keeps a content out: it names the node, and it happened or was published
+    up to the fence's moment.
+    """
+    until_us = max((fences.get(key, 0) for key in names_of(contribution)), default=0)
+    return min(contribution.event_us, contribution.published_us) <= until_us and until_us > 0
+
+
+def erase(known: Known, fences: Fences) -> Known | None:
+    """What is still remembered of a signal behind fences; None when nothing is.
+
+    The same object when nothing is kept out. A content that was published again
+    after the fence, and happened after it, stays as of its latest publication.
+    """
+    seen = []
+    for one in known.seen:
+        if not is_fenced(one.content, fences):
+            seen.append(one)
+            continue
+        again = replace(one.content, published_us=one.latest_us)
+        if not is_fenced(again, fences):
+            seen.append(Seen(again, one.latest_us))
+    if tuple(seen) == known.seen:
+        return known
+    if not seen and known.retracted_us is None:
+        return None
+    return Known(tuple(seen), known.retracted_us)
+
+
+def is_kept_out(evidence: PersonEvidence, fences: Fences) -> bool:
+    """Whether a person still holds evidence that a fence keeps out: it was not swept yet."""
+    if not fences:
+        return False
+    for low, high, days in evidence.links:
+        until_us = max(fences.get(low, 0), fences.get(high, 0))
+        if any(day.first_us <= until_us for day in days):
+            return True
+    for holder, doings in evidence.activity.items():
+        until_us = fences.get(holder, 0)
+        if any(day.first_us <= until_us for day in doings.values()):
+            return True
+    return any(
+        min(kept.event_us, kept.published_us) <= fences.get(subject, 0)
+        for kept in evidence.facts
+        for subject in kept.fact.subjects
+    )
 
 
 def expire(known: Known, horizons: Horizons) -> Known | None:

@@ -14,6 +14,9 @@ Promises
 - *Evidence is a set.* The state after any sequence of commits depends on the
   set of contributions and horizons alone, not on order, batching or repetition.
 - *No mark is lost.* A mark is cleared only if its count is the one that was read.
+- *Erased stays out.* Once `fence` has returned, nothing that it keeps out counts
+  again, whatever is late, replayed, sent again or under way; once `sweep` has
+  returned, evidence and people are as if it had never come.
 - *Durable.* What a call returned from survives kill -9.
 
 Not promised: reads see each other's moment only within one call. The resolver
@@ -69,6 +72,10 @@ class StoreDamaged(StoreError):
     """The store holds what this version cannot read."""
 
 
+FOREVER_US = 1 << 62
+"""A fence at this moment never opens: whoever holds the node asked to be suppressed."""
+
+
 class Outcome(IntEnum):
     """What became of one contribution in a commit."""
 
@@ -86,6 +93,8 @@ class Outcome(IntEnum):
     """It is retracted; remembered, not counted."""
     RETRACTION = 7
     """It is a retraction; remembered."""
+    ERASED = 8
+    """A fence keeps it out: nothing of it is remembered, and it is no dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,13 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep removed: contents of signals, counted or not."""
+
+    contents: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over the whole graph; `nodes` by kind."""
 
@@ -186,10 +202,34 @@ class GraphStore(Protocol):
         """Count a batch, in one transaction; outcomes in the order of its contributions.
 
         1. Compare the checkpoint with `expected`, else `Fenced`.
-        2. Settle every signal against what is known of it (`identity.evidence.settle`).
+        2. Settle every signal against what is known of it and against the fences
+           (`identity.evidence.settle`).
         3. Apply what the settling adds to and takes from links, activity and facts.
         4. Mark every node of whatever changed, with the reason.
         5. Set the checkpoint to `position`.
+        """
+
+    def fence(self, fences: Mapping[NodeKey, int]) -> None:
+        """Keep out whatever names one of the nodes and happened up to its moment, microseconds.
+
+        What was published up to then is kept out as well, so that nothing is
+        dated past a fence. Of two moments for one node the later stands. What
+        counts already goes with `sweep`; but whoever holds such a node enters
+        the outbox at once, with a resolution of its own.
+        """
+
+    def fences(self, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
+        """The moment up to which each node is fenced; nodes without a fence are left out."""
+
+    def lift(self, fences: Mapping[NodeKey, int]) -> None:
+        """Lower fences to these moments; 0 takes them away. Nodes without one are left alone."""
+
+    def sweep(self, keys: Iterable[NodeKey]) -> Swept:
+        """Remove all that the fences of these nodes keep out, and mark the nodes of it.
+
+        In steps, each a transaction: cut short, call it again. A content goes
+        whole, with what it said of other nodes, and another of the same
+        signal that the fences let through takes its place.
         """
 
     def horizons(self) -> dict[EvidenceKind, int]:

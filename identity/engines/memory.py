@@ -13,7 +13,7 @@ from threading import RLock
 
 from identity.engines.memory_evidence import Evidence, changes, derive
 from identity.engines.memory_matching import MatchingState
-from identity.evidence import Known, expire, settle
+from identity.evidence import Known, erase, expire, settle
 from identity.model import (
     BlockKey,
     Changed,
@@ -31,7 +31,16 @@ from identity.model import (
     PersonId,
     kind_of,
 )
-from identity.store import Batch, Checkpoint, Fenced, Lease, Outcome, Resolution, Totals
+from identity.store import (
+    Batch,
+    Checkpoint,
+    Fenced,
+    Lease,
+    Outcome,
+    Resolution,
+    Swept,
+    Totals,
+)
 
 
 @dataclass(slots=True)
@@ -41,6 +50,7 @@ class MemoryGraph:
     lock: RLock = field(default_factory=RLock)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     horizons: dict[EvidenceKind, int] = field(default_factory=dict)
+    fences: dict[NodeKey, int] = field(default_factory=dict)
     known: dict[int, Known] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
     marks: dict[NodeKey, tuple[int, Changed]] = field(default_factory=dict)
@@ -102,10 +112,52 @@ class MemoryGraphStore:
         with graph.lock:
             if self._checkpoint(batch.expected.partition) != batch.expected:
                 raise Fenced("another consumer has taken over the partition")
-            settled = settle(graph.known, batch.contributions, graph.horizons)
+            settled = settle(graph.known, batch.contributions, graph.horizons, graph.fences)
             graph.remember(settled.known)
             self._set(replace(batch.expected, position=batch.position))
             return settled.outcomes
+
+    def fence(self, fences: Mapping[NodeKey, int]) -> None:
+        """Keep out whatever names one of the nodes and happened up to its moment."""
+        graph = self._graph
+        with graph.lock:
+            for key, until_us in fences.items():
+                graph.fences[key] = max(until_us, graph.fences.get(key, 0))
+            people = {graph.people[key] for key in fences if key in graph.people}
+            if people:
+                graph.resolution += 1
+            for person in people:
+                graph.outbox[person] = OutboxEntry(person, graph.resolution)
+
+    def fences(self, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
+        """The moment up to which each node is fenced."""
+        with self._graph.lock:
+            fences = self._graph.fences
+            return {key: fences[key] for key in keys if key in fences}
+
+    def lift(self, fences: Mapping[NodeKey, int]) -> None:
+        """Lower fences to these moments."""
+        held = self._graph.fences
+        with self._graph.lock:
+            for key in fences.keys() & held.keys():
+                held[key] = min(fences[key], held[key])
+                if not held[key]:
+                    del held[key]
+
+    def sweep(self, keys: Iterable[NodeKey]) -> Swept:
+        """Remove all that the fences of these nodes keep out."""
+        graph = self._graph
+        with graph.lock:
+            fences = self.fences(keys)
+            left = {
+                signal: after
+                for signal, known in graph.known.items()
+                if (after := erase(known, fences)) is not known
+            }
+            before = sum(len(graph.known[signal].seen) for signal in left)
+            kept = {signal: known for signal, known in left.items() if known is not None}
+            graph.remember(kept, left.keys() - kept.keys())
+            return Swept(before - sum(len(known.seen) for known in kept.values()))
 
     def horizons(self) -> dict[EvidenceKind, int]:
         """Per kind the day before which evidence has expired."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tests.contracts.engine import Engine
 from tests.contracts.graph_store_counting import CountingContract
+from tests.contracts.graph_store_erasing import ErasingContract
 from tests.contracts.graph_store_evidence import EvidenceContract
 from tests.contracts.graph_store_marks import MarksContract
 from tests.contracts.graph_store_matching import MatchingContract
@@ -20,6 +21,7 @@ __all__ = ["Engine", "GraphStoreContract"]
 
 class GraphStoreContract(
     CountingContract,
+    ErasingContract,
     EvidenceContract,
     MarksContract,
     MatchingContract,
