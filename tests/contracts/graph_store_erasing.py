@@ -49,11 +49,13 @@ def erasures(draw: st.DrawFn) -> tuple[list[Step], Fences]:
         size = draw(st.integers(1, 6))
         steps.append(Commit(tuple(waiting[:size])))
         waiting = waiting[size:]
-    for _ in range(draw(st.integers(0, 1))):
-        kind, day = draw(st.sampled_from(EvidenceKind)), FIRST_DAY + draw(st.integers(0, 3))
-        steps.insert(draw(st.integers(0, len(steps))), MoveHorizon(kind, day))
+    # A node without evidence is dropped when it is resolved, and then nobody can be asked for it.
     for _ in range(draw(st.integers(0, 2))):
         steps.insert(draw(st.integers(0, len(steps))), Resolve())
+    resolved = max((at for at, step in enumerate(steps) if isinstance(step, Resolve)), default=0)
+    for _ in range(draw(st.integers(0, 1))):
+        kind, day = draw(st.sampled_from(EvidenceKind)), FIRST_DAY + draw(st.integers(0, 3))
+        steps.insert(draw(st.integers(resolved, len(steps))), MoveHorizon(kind, day))
     moments = st.sampled_from([FOREVER_US, *((day + 1) * DAY_US - 1 for day in DAYS)])
     fenced = draw(st.dictionaries(st.sampled_from(KEYS), moments, min_size=1, max_size=3))
     return steps, fenced

@@ -9,7 +9,7 @@ from identity.model import Contribution, EvidenceKind, NodeKey, PersonId
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, GraphStore, Lease
 from tests.support import histories, match_world, oracle
-from tests.support.histories import Drain, Horizon, Step
+from tests.support.histories import Drain, Fence, Horizon, Step
 
 POLICY = histories.policy()
 BOUND = 3
@@ -26,6 +26,7 @@ class World:
         self.resolver = Resolver(store, POLICY, lambda: f"{next(ids):026d}", comparers)
         self.arrived: list[Contribution] = []
         self.horizons: dict[EvidenceKind, int] = {}
+        self.fences: dict[NodeKey, int] = {}
         self.checkpoint: Checkpoint = store.claim("p0")
         lease = store.acquire_lease("test", 0, 10**9)
         assert lease is not None
@@ -46,6 +47,11 @@ class World:
             self.store.move_horizon(step.kind, step.before_day)
             held = self.horizons.get(step.kind, 0)
             self.horizons[step.kind] = max(held, step.before_day)
+        elif isinstance(step, Fence):
+            self.store.fence(dict(step.fences))
+            self.store.sweep(key for key, _ in step.fences)
+            for key, until_us in step.fences:
+                self.fences[key] = max(until_us, self.fences.get(key, 0))
         else:
             self.commit(step)
 
@@ -62,7 +68,8 @@ class World:
 
     def expected(self) -> set[frozenset[NodeKey]]:
         """The people by definition."""
-        return oracle.people(self.arrived, self.horizons, POLICY, BOUND)
+        arrived = oracle.let_through(self.arrived, self.fences)
+        return oracle.people(arrived, self.horizons, POLICY, BOUND)
 
 
 def check_rebuild(world: World, steps: Iterable[Step]) -> None:
@@ -79,6 +86,19 @@ def check_every_step(world: World, steps: Iterable[Step]) -> None:
         world.take(step)
         world.settle()
         assert oracle.sorted_people(world.people()) == oracle.sorted_people(world.expected())
+
+
+def check_erasing(world: World, steps: Sequence[Step], fence: Fence, place: int) -> None:
+    """People erased at any point: everybody else is as if their signals had never come.
+
+    That they do not come back with a replay is seen at the end.
+    """
+    check_every_step(world, [*steps[:place], fence, *steps[place:]])
+    for step in steps:
+        if not isinstance(step, Drain | Horizon | Fence):
+            world.commit(step)
+    world.settle()
+    assert oracle.sorted_people(world.people()) == oracle.sorted_people(world.expected())
 
 
 def check_ids_resolve(world: World, steps: Iterable[Step]) -> None:

@@ -9,7 +9,7 @@ from identity.engines.memory import MemoryGraphStore
 from identity.model import Contribution
 from tests.contracts import people
 from tests.support import histories
-from tests.support.histories import Horizon, Step
+from tests.support.histories import Fence, Horizon, Step
 
 
 @settings(max_examples=300, deadline=None)
@@ -32,6 +32,13 @@ def test_horizon_at_any_point(steps: list[Step], horizon: Horizon, place: int) -
     """A horizon that moves at any point ends in the people of a rebuild with it."""
     arranged = [*steps[:place], horizon, *steps[place:]]
     people.check_rebuild(people.World(MemoryGraphStore()), arranged)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories.histories(), histories.fences(), st.integers(0, 8))
+def test_people_erased_at_any_point(steps: list[Step], fence: Fence, place: int) -> None:
+    """Erased at any point and replayed: everybody else is as if their signals had never come."""
+    people.check_erasing(people.World(MemoryGraphStore()), steps, fence, place)
 
 
 @settings(max_examples=100, deadline=None)

@@ -15,7 +15,7 @@ from identity.model import Contribution
 from identity.store import GraphStore
 from tests.contracts import matching, matching_devices, people
 from tests.support import histories
-from tests.support.histories import Horizon, Step
+from tests.support.histories import Fence, Horizon, Step
 
 Fresh = Callable[[], GraphStore]
 SOME = settings(
@@ -69,6 +69,15 @@ def test_horizon_at_any_point(
     """A horizon that moves at any point ends in the people of a rebuild with it."""
     arranged = [*steps[:place], horizon, *steps[place:]]
     people.check_rebuild(people.World(fresh()), arranged)
+
+
+@SOME
+@given(steps=histories.histories(), fence=histories.fences(), place=st.integers(0, 8))
+def test_people_erased_at_any_point(
+    fresh: Fresh, steps: list[Step], fence: Fence, place: int
+) -> None:
+    """Erased at any point and replayed: everybody else is as if their signals had never come."""
+    people.check_erasing(people.World(fresh()), steps, fence, place)
 
 
 @SOME

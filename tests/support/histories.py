@@ -18,6 +18,7 @@ from identity.model import (
     NodeKey,
 )
 from identity.policy import IdentityPolicy, KindPolicy
+from identity.store import FOREVER_US
 from tests.support import match_world
 
 PRIORITY = {"customer_id": 90, "login": 80, "email": 60, "device": 20, "cookie": 10}
@@ -134,7 +135,14 @@ class Horizon:
     before_day: int
 
 
-Step = tuple[Contribution, ...] | Drain | Horizon
+@dataclass(frozen=True)
+class Fence:
+    """Nodes are fenced, up to a moment each, and what counts of it is swept away."""
+
+    fences: tuple[tuple[NodeKey, int], ...]
+
+
+Step = tuple[Contribution, ...] | Drain | Horizon | Fence
 
 
 def histories(max_steps: int = 8) -> st.SearchStrategy[list[Step]]:
@@ -154,3 +162,11 @@ def horizons() -> st.SearchStrategy[Horizon]:
         [EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.DECISION, EvidenceKind.RECORD]
     )
     return st.builds(Horizon, kinds, st.integers(1, 6))
+
+
+def fences() -> st.SearchStrategy[Fence]:
+    """Some nodes of the world, and records, fenced up to a day of `contributions` or for good."""
+    keys = [each.key for each in WORLD] + [record_node(signal).key for signal in range(1, 8)]
+    moments = st.sampled_from([FOREVER_US, *(day * DAY_US - 1 for day in (2, 4, 6))])
+    drawn = st.dictionaries(st.sampled_from(keys), moments, min_size=1, max_size=3)
+    return drawn.map(lambda found: Fence(tuple(sorted(found.items()))))

@@ -24,6 +24,21 @@ Horizons = Mapping[EvidenceKind, int]
 Pair = tuple[NodeKey, NodeKey]
 
 
+def let_through(
+    arrived: Iterable[Contribution], fences: Mapping[NodeKey, int]
+) -> list[Contribution]:
+    """What names nobody who was fenced when it happened or was published."""
+    kept = []
+    for one in arrived:
+        named = {node.key for node in one.nodes} | set(one.fact.subjects if one.fact else ())
+        if all(
+            one.event_us > fences.get(key, -1) and one.published_us > fences.get(key, -1)
+            for key in named
+        ):
+            kept.append(one)
+    return kept
+
+
 def live(arrived: Iterable[Contribution], horizons: Horizons) -> list[Contribution]:
     """The contents that count: of those not expired the smallest digest, unless it is retracted."""
     retracted: dict[int, int] = {}

@@ -110,6 +110,10 @@ class Database:
         """Rows of a statement whose one parameter ``json_each(?)`` lists the values."""
         return self.execute(select, (json.dumps(list(values)),)).fetchall()
 
+    def change(self, statement: str, value: object, keys: Iterable[int | str]) -> int:
+        """Carry out a statement on ``json_each(?2)``; how many rows it changed."""
+        return self.execute(statement, (value, json.dumps(list(keys)))).rowcount
+
     def look_up_rows(self, select: str, width: int, rows: Sequence[tuple[int, ...]]) -> list[Any]:
         """Rows of a statement that joins the table ``{wanted}`` of `width` integer columns.
 

@@ -30,6 +30,8 @@ from identity.model import (
 
 _WHOLE = b"\xc1"
 """No msgpack value begins with this byte."""
+_CONDITIONS = 200
+"""So many alternatives in one statement; SQLite takes a thousand."""
 _pack = msgpack.Packer().pack
 _unpack = msgpack.unpackb
 
@@ -102,6 +104,45 @@ class Remembered:
             for (at, _, _), (signal, known) in zip(chunk, self.decode(chunk), strict=True):
                 self._days[signal] = at
                 yield at, signal, known
+
+    def naming(self, day: int, ids: Sequence[int]) -> dict[int, Known]:
+        """What is known of a day's signals that name one of the nodes, and perhaps of others.
+
+        Looked for by the bytes of the id, in SQLite, which takes a moment for a day.
+        """
+        found: dict[tuple[int, int], bytes] = {}
+        for at in range(0, len(ids), _CONDITIONS):
+            some = [_pack(node) for node in ids[at : at + _CONDITIONS]]
+            conditions = " OR ".join(["instr(body, ?)"] * len(some))
+            select = f"SELECT signal, body FROM known WHERE day = ? AND ({conditions})"  # noqa: S608 - fixed text
+            for signal, body in self._database.execute(select, (day, *some)):
+                found[day, signal] = body
+        return self._held(sorted((*place, body) for place, body in found.items()))
+
+    def whole(self, keys: Sequence[NodeKey]) -> list[tuple[int, int]]:
+        """Day and signal of all that is remembered whole and names one of the nodes."""
+        found: set[tuple[int, int]] = set()
+        for at in range(0, len(keys), _CONDITIONS):
+            some = keys[at : at + _CONDITIONS]
+            conditions = " OR ".join(["instr(body, CAST(? AS BLOB))"] * len(some))
+            select = (
+                "SELECT day, signal FROM known INDEXED BY known_whole"  # noqa: S608 - fixed text
+                f" WHERE substr(body, 1, 1) = x'c1' AND ({conditions})"
+            )
+            found.update(self._database.execute(select, some).fetchall())
+        return sorted(found)
+
+    def found_at(self, rows: Iterable[tuple[int, int]]) -> dict[int, Known]:
+        """As `at`, to be written back."""
+        return self._held(self._database.look_up_rows(_ON_ITS_DAY, 2, sorted(rows)))
+
+    def _held(self, rows: Sequence[tuple[int, int, bytes]]) -> dict[int, Known]:
+        self._days = {signal: day for day, signal, _ in rows}
+        return dict(self.decode(rows))
+
+    def place(self, signal: int) -> tuple[int, int]:
+        """Where a signal that was just found stands: day and signal."""
+        return self._days[signal], signal
 
     def decode(self, rows: Sequence[tuple[int, int, bytes]]) -> Iterator[tuple[int, Known]]:
         """Rows of the table as signals and what is known of them."""

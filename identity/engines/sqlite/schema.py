@@ -16,6 +16,10 @@ few pages however many signals are remembered, and a day expires in one piece.
 A signal has one row, at the day of the content that counts, or at `NO_DAY`
 while only its retraction is known.
 
+`fence` has the moment up to which what names a key is kept out. `known_whole`
+finds the few signals that are remembered whole, whose contents may name nodes
+that hold no evidence on their day.
+
 `block` has the members of each block of matching side by side, `matched` the
 block keys of each node (8 bytes each), `scored` each scored link from both ends.
 """
@@ -23,7 +27,7 @@ block keys of each node (8 bytes each), `scored` each scored link from both ends
 from __future__ import annotations
 
 APPLICATION_ID = 0x6B696E66
-VERSION = 2
+VERSION = 3
 NO_DAY = -(2**31)
 
 TABLES = """
@@ -126,5 +130,10 @@ CREATE TABLE scored (
 ) WITHOUT ROWID;
 """
 
-STEPS = (TABLES, MATCHING)
+ERASING = """
+CREATE TABLE fence (key TEXT PRIMARY KEY, until_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX known_whole ON known (day, signal) WHERE substr(body, 1, 1) = x'c1';
+"""
+
+STEPS = (TABLES, MATCHING, ERASING)
 """What leads from each version of the file to the next; a file has `user_version` of them."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from identity.engines.sqlite.arrivals import Arrivals
 from identity.engines.sqlite.counting import Counting
 from identity.engines.sqlite.database import Database
+from identity.engines.sqlite.erasing import (
+    Erased,
+    days_of,
+    fences_of,
+    lower_fences,
+    read_fences,
+    write_fences,
+)
 from identity.engines.sqlite.expiry import expire_grain
 from identity.engines.sqlite.feeding import (
     Gathering,
@@ -55,8 +63,9 @@ from identity.model import (
     PersonEvidence,
     PersonId,
 )
-from identity.store import Batch, Checkpoint, Fenced, Lease, Outcome, Resolution, Totals
+from identity.store import Batch, Checkpoint, Fenced, Lease, Outcome, Resolution, Swept, Totals
 
+_AT_ONCE = 2_000
 WAIT_S = 30.0
 """How long a call waits for another writer before it is `StoreUnavailable`."""
 
@@ -137,7 +146,8 @@ class SqliteGraphStore:
             # 2. Settle.
             remembered = self._remembered()
             known = remembered.find(batch.contributions, arrived)
-            settled = settle(known, batch.contributions, horizons)
+            fences = fences_of(self._database, batch.contributions)
+            settled = settle(known, batch.contributions, horizons, fences)
             if settled.known:
                 # 3. Apply; 4. mark.
                 state.commits += 1
@@ -198,6 +208,58 @@ class SqliteGraphStore:
             )
             counting.apply(added, (), known, marks)
             self._arrivals.note(state.commits, ())
+
+    # ---- fences ----------------------------------------------------------
+
+    def fence(self, fences: Mapping[NodeKey, int]) -> None:
+        """Keep out whatever names one of the nodes and happened up to its moment."""
+        with self._database.transaction("IMMEDIATE"):
+            write_fences(self._database, fences)
+
+    def fences(self, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
+        """The moment up to which each node is fenced."""
+        with self._reading() as database:
+            return read_fences(database, keys)
+
+    def lift(self, fences: Mapping[NodeKey, int]) -> None:
+        """Lower fences to these moments."""
+        with self._database.transaction("IMMEDIATE"):
+            lower_fences(self._database, fences)
+
+    def sweep(self, keys: Iterable[NodeKey]) -> Swept:
+        """Remove all that the fences of these nodes keep out, a day at a time."""
+        fenced = sorted(self.fences(keys))
+        with self._reading() as database:
+            self._catch_up(read_state(database).forgets)
+            days = days_of(database, self._nodes, fenced)
+            whole = self._remembered().whole(fenced)
+        contents = 0
+        for day, ids in sorted(days.items()):
+            wanted = sorted(ids)
+            contents += self._erase(fenced, lambda known, d=day, w=wanted: known.naming(d, w))  # type: ignore[misc]
+        for at in range(0, len(whole), _AT_ONCE):
+            some = whole[at : at + _AT_ONCE]
+            contents += self._erase(fenced, lambda known, some=some: known.found_at(some))  # type: ignore[misc]
+        return Swept(contents)
+
+    def _erase(
+        self, fenced: Sequence[NodeKey], find: Callable[[Remembered], dict[int, Known]]
+    ) -> int:
+        """One step of a sweep: of the signals found, those go that the fences keep out."""
+        with self._writing() as state:
+            remembered = self._remembered()
+            erased = Erased(find(remembered), read_fences(self._database, fenced))
+            if not erased.contents and not erased.after:
+                return 0
+            state.commits += 1
+            horizons = read_horizons(self._database)
+            counting = Counting(
+                self._database, self._nodes, self._names, remembered, state, horizons
+            )
+            remembered.delete([remembered.place(signal) for signal in erased.forgotten])
+            counting.apply(erased.added, erased.taken, erased.after)
+            self._arrivals.note(state.commits, ())
+            return erased.contents
 
     # ---- the resolver ----------------------------------------------------
 
