@@ -7,6 +7,7 @@ keeps one and every other id it absorbs resolves to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from identity.model import (
@@ -37,10 +38,13 @@ def assign(
     policy: IdentityPolicy,
     new_id: Callable[[], PersonId],
     at_us: int,
+    erased: AbstractSet[PersonId] = frozenset(),
 ) -> Assignment:
     """Give every block an id, and every id in `held` something to stand for.
 
-    `held` has all ids with a member in any block, with all their members.
+    `held` has all ids with a member in any block, with all their members. An id
+    in `erased` stands for nobody from now on, and nothing says of what is left
+    of it that it came from there.
 
     1. *Split*: an id goes to the block that holds its heaviest member by kind
        priority, then the most of its members, then the least key; the id's
@@ -50,6 +54,7 @@ def assign(
     3. An id none of whose members is in any block is retired.
     """
     assignment = Assignment()
+    before, held = held, {one: members for one, members in held.items() if one not in erased}
     keeper = _heirs(blocks, held, policy)
     coming: dict[int, list[PersonId]] = {}
     for person, index in keeper.items():
@@ -64,7 +69,7 @@ def assign(
             assignment.outbox.append(OutboxEntry(merged, 0, merged_into=person))
         if block != held.get(person):
             _move(assignment, block, person, owner)
-    _retire(assignment, blocks, held, keeper, at_us)
+    _retire(assignment, blocks, before, keeper, at_us)
     return assignment
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from identity.model import Assurance
+from identity.model import Assurance, NodeKey, kind_of
 
 EXTERNAL = "external"
 MBITS = 1_000
@@ -81,6 +81,12 @@ class IdentityPolicy:
     def source_assurance(self, source: str) -> Assurance:
         """The highest assurance the source may claim."""
         return self.sources.get(source, self.default_assurance)
+
+
+def is_account(key: NodeKey, policy: IdentityPolicy) -> bool:
+    """Whether a node is of a kind that is somebody's account."""
+    kind = policy.kind(kind_of(key))
+    return kind is not None and kind.account
 
 
 _ASSURANCE = {

@@ -14,7 +14,7 @@ from identity.matching.comparing import Comparer
 from identity.matching.index import NOTHING, MatchIndex, kinds_of
 from identity.model import Changed, LineageChange, Mark, NodeKey, OutboxEntry, PersonId
 from identity.neighbourhood import Neighbourhood, gather
-from identity.policy import IdentityPolicy
+from identity.policy import IdentityPolicy, is_account
 from identity.resolve import apart_of, partition
 from identity.store import GraphStore, Lease, Matching, Resolution, StoreError
 
@@ -129,7 +129,23 @@ class Resolver:
         apart, scored = apart_of(area.decisions), area.scored(self.index)
         blocks = partition(area.views, links, apart, self._policy, scored)
         blocks.sort(key=min)
-        return assign(blocks, area.held, self._policy, self._new_id, now_us)
+        erased = self._erased(area)
+        return assign(blocks, area.held, self._policy, self._new_id, now_us, erased)
+
+    def _erased(self, area: Neighbourhood) -> set[PersonId]:
+        """People of whom fenced nodes are gone and no account is left: their ids end here.
+
+        What is left of them, for example a household's phone, may go to others,
+        and they must not be found by an erased person's id.
+        """
+        gone = {key for members in area.held.values() for key in members - area.views.keys()}
+        fenced = self._store.fences(gone).keys() if gone else frozenset()
+        return {
+            person
+            for person, members in area.held.items()
+            if members & fenced
+            and not any(is_account(key, self._policy) for key in members & area.views.keys())
+        }
 
     def _publish_marked(
         self, area: Neighbourhood, assignment: Assignment, marks: Sequence[Mark]

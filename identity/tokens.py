@@ -72,6 +72,24 @@ class Tokens:
             token = wrap.digest(token)[:_TOKEN_BYTES]
         return f"{kind}:{_text(token)}"
 
+    @property
+    def chain(self) -> int:
+        """How many token keys there are: under which chain its keys are made."""
+        return 1 + len(self._wraps)
+
+    def forward(self, key: NodeKey, chain: int) -> NodeKey:
+        """A node key made under the first so many token keys, as it is under all of them.
+
+        Keys of records stay as they are.
+        """
+        kind, _, text = key.rpartition(":")
+        if kind == RECORD_KIND:
+            return key
+        token = urlsafe_b64decode(text + "==")
+        for wrap in self._wraps[chain - 1 :]:
+            token = wrap.digest(token)[:_TOKEN_BYTES]
+        return f"{kind}:{_text(token)}"
+
     def order(self, kind: str, normalised: str) -> int:
         """63 bits by which canonical order goes: HMAC-SHA256(order key, kind, NUL, value)."""
         return _bits63(self._order.digest(f"{kind}\0{normalised}".encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -40,6 +41,20 @@ class Reading:
         if self.form == "segment":
             return SegmentMessages(intake, "segment")
         return Signals(intake)
+
+
+def readers(intake: Intake) -> Callable[[str], Understanding | None]:
+    """From the form that a dead letter names to what reads it; None when nothing here does."""
+
+    def understanding(form: str) -> Understanding | None:
+        kind, _, name = form.partition(":")
+        try:
+            reading = Reading("segment" if kind == "segment" else "signals", name)
+            return reading.understanding(intake)
+        except SettingsError:
+            return None
+
+    return understanding
 
 
 def shipped_mappings() -> list[str]:

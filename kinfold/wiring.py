@@ -32,6 +32,7 @@ from profiles import purposes as purpose_policy
 from profiles.access import Access
 from profiles.attributes import Survivorship
 from profiles.build import Builder, Payloads, ProfilePolicy
+from profiles.deletions import destroy_again
 from profiles.feed import ProfileFeed
 from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
@@ -128,12 +129,22 @@ def made_home(settings: Settings) -> Path:
 def open_vault(settings: Settings) -> SqliteVault:
     """The embedded key vault in the home folder; made at first use.
 
+    Keys that the deletion ledger says are destroyed, and that came back with a
+    backup, are destroyed again before anything is read with them.
+
     Raises:
-        VaultError: it cannot be used; the words say why.
+        VaultError, LedgerError: it cannot be used; the words say why.
     """
     keys = made_home(settings) / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
-    return SqliteVault(keys / "vault.sqlite3", keys / "root.key")
+    vault = SqliteVault(keys / "vault.sqlite3", keys / "root.key")
+    destroy_again(ledger_path(settings), vault)
+    return vault
+
+
+def ledger_path(settings: Settings) -> Path:
+    """Where this home's deletion ledger is."""
+    return made_home(settings) / "deletions.sqlite3"
 
 
 def open_store(settings: Settings, *, patience_s: float = 30.0) -> GraphStore:

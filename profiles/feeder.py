@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from identity.model import OutboxEntry, PersonId
+from identity.evidence import is_kept_out
+from identity.model import OutboxEntry, PersonEvidence, PersonId
 from identity.store import GraphStore, Lease, Resolution
 from profiles import consent
 from profiles.build import Builder
@@ -93,13 +94,11 @@ class Feeder:
     def _records(self, entries: Sequence[OutboxEntry]) -> list[FeedRecord]:
         """One record per entry, by resolution; the last of each resolution says so."""
         alive = [entry.person for entry in entries if not (entry.gone or entry.merged_into)]
-        evidence = {}
-        for batch in _batches(alive):
-            evidence.update(self._store.evidence(batch))
+        evidence, fenced = self._read(alive)
         records: list[FeedRecord] = []
         for entry in sorted(entries, key=lambda entry: entry.resolution):
             record = FeedRecord(person_id=entry.person, sequence=entry.resolution)
-            if entry.gone:
+            if entry.gone or entry.person in fenced:
                 record.gone = True
             elif entry.merged_into is not None:
                 record.merged_into = entry.merged_into
@@ -117,6 +116,19 @@ class Feeder:
         for record, following in zip(records, [*records[1:], None], strict=True):
             record.last_of_sequence = following is None or following.sequence != record.sequence
         return records
+
+    def _read(
+        self, people: Sequence[PersonId]
+    ) -> tuple[dict[PersonId, PersonEvidence], set[PersonId]]:
+        """The evidence of people, and who of them is about to be erased: nobody sees them again."""
+        evidence: dict[PersonId, PersonEvidence] = {}
+        fenced: set[PersonId] = set()
+        for batch in _batches(people):
+            found = self._store.evidence(batch)
+            evidence.update(found)
+            fences = self._store.fences(node.key for one in found.values() for node in one.nodes)
+            fenced.update(one for one, held in found.items() if is_kept_out(held, fences))
+        return evidence, fenced
 
 
 def _batches(people: Sequence[PersonId]) -> Iterable[Sequence[PersonId]]:

@@ -8,15 +8,15 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes, LettersError
-from ingest.forms import Understanding
 from ingest.resending import Resender, Resent
 from kinfold.auditing import open_auditor
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, fail, print_json
 from kinfold.feeds import open_feed
-from kinfold.intaking import Reading
+from kinfold.intaking import readers
 from kinfold.letters import open_letters
-from kinfold.settings import Settings, SettingsError
+from kinfold.restoring import brought_up
+from kinfold.settings import Settings
 from kinfold.wiring import (
     now_us,
     open_intake,
@@ -126,22 +126,14 @@ def _send(
     policies = open_policies(settings)
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
+        brought_up(settings, policies, vault)
         store = stack.enter_context(closing(open_store(settings)))
         feed = stack.enter_context(open_feed(settings))
         intake = open_intake(settings, policies, vault)
 
-        def understanding(form: str) -> Understanding | None:
-            kind, _, name = form.partition(":")
-            try:
-                return Reading("segment" if kind == "segment" else "signals", name).understanding(
-                    intake
-                )
-            except SettingsError:
-                return None
-
         envelopes = Envelopes(open_sealer(vault), vault.order_key())
         audit = open_auditor(settings, vault)
-        resent = Resender(store, letters, envelopes, understanding, now_us, audit).send(chosen)
+        resent = Resender(store, letters, envelopes, readers(intake), now_us, audit).send(chosen)
         upkeep = open_upkeep(settings, policies, vault, store, feed)
         stack.callback(upkeep.release)
         upkeep.settle()

@@ -19,6 +19,7 @@ from kinfold.counting import Count
 from kinfold.feeds import open_feed
 from kinfold.intaking import Intaking, Reading
 from kinfold.letters import open_letters
+from kinfold.restoring import brought_up
 from kinfold.upkeep import Upkeep
 from kinfold.wiring import open_policies, open_store, open_upkeep, open_vault
 
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     began_s = time.monotonic()
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
+        brought_up(settings, policies, vault)
         intaking = Intaking(settings, policies, vault, Reading(args.format, args.mapping))
         store = stack.enter_context(closing(open_store(settings)))
         letters = stack.enter_context(closing(open_letters(settings)))

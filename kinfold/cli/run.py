@@ -20,6 +20,7 @@ from kinfold.counting import Count
 from kinfold.feeds import kept_up, open_feed
 from kinfold.intaking import Intaking, Reading
 from kinfold.letters import open_letters
+from kinfold.restoring import brought_up
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
 from kinfold.wiring import Policies, open_policies, open_store, open_vault
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with ExitStack() as stack:
             vault = stack.enter_context(closing(open_vault(settings)))
+            brought_up(settings, policies, vault)
             cluster.create_partitioned(settings.pulsar.topic, settings.pulsar.partitions)
             report = stack.enter_context(_reporting(args.json))
             stack.enter_context(stopping_on_signals(stop))

@@ -10,6 +10,7 @@ from ingest.consumer import stopping_on_signals
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, warn
 from kinfold.feeds import keep_fresh
+from kinfold.restoring import brought_up
 from kinfold.serving import open_server
 from kinfold.wiring import open_policies, open_vault, open_view
 from profiles.access import reachable
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
         view = stack.enter_context(closing(open_view(settings)))
+        brought_up(settings, policies, vault, view)
         server = open_server(settings, policies, vault, view)
         try:
             port = server.start()

@@ -142,7 +142,7 @@ class Fence:
     fences: tuple[tuple[NodeKey, int], ...]
 
 
-Step = tuple[Contribution, ...] | Drain | Horizon | Fence
+Step = tuple[Contribution, ...] | Drain | Horizon
 
 
 def histories(max_steps: int = 8) -> st.SearchStrategy[list[Step]]:

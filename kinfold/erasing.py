@@ -1,0 +1,277 @@
+"""Erasing a person everywhere: fence first, then sweep; every step may be done again.
+
+Killed between any two steps, the same call with the same request goes on where
+it was. Until then lookups show nothing of the person: whoever is fenced is
+published as gone before anything is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from identity.model import LineageChange, NodeKey, PersonEvidence, PersonId
+from identity.policy import IdentityPolicy, is_account
+from identity.scope import Scope, by_kind, scope_of
+from identity.store import FOREVER_US, GraphStore
+from ingest.dead_letters import DeadLetters
+from ingest.erasing import LettersAbout
+from kinfold.register import Exported, Register
+from profiles.audit import AuditLog, Event, Kind
+from profiles.deletions import DeletionLedger, Erasure
+from profiles.privacy import Erased, InStore, Status
+
+_WIDENED_AT_MOST = 5
+Tell = Callable[[InStore], None]
+Step = Callable[[str], None]
+"""Told the name of every step before it is done."""
+
+
+class CannotErase(Exception):
+    """Somebody cannot be erased, and nothing was: nobody has the id, or a legal hold stands."""
+
+
+class NobodyToErase(CannotErase):
+    """Nobody has this id."""
+
+
+class UnderHold(CannotErase):
+    """A legal hold keeps the person from being erased."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a person's data may rest, and how to get at it. One per thread.
+
+    - `settle`: returns when people and profiles are up to date with the graph.
+    - `is_held`: whether a legal hold stands over a person.
+    - `elsewhere`: what is true of the stores that an erasure does not reach.
+    - `unreadable_us`: when the epoch's key in force is due to be destroyed; 0: never.
+    """
+
+    store: GraphStore
+    letters: DeadLetters
+    about: LettersAbout
+    register: Register
+    audit: AuditLog
+    ledger: DeletionLedger
+    settle: Callable[[], None]
+    is_held: Callable[[PersonEvidence], bool]
+    elsewhere: Sequence[InStore]
+    unreadable_us: Callable[[], int]
+    now_us: Callable[[], int]
+
+
+class Erasing:
+    """Erases people. `step` hears of every step before it is done."""
+
+    def __init__(self, places: Places, policy: IdentityPolicy, step: Step = lambda _: None) -> None:
+        self._places = places
+        self._policy = policy
+        self._step = step
+
+    def scope(self, person: PersonId) -> Scope | None:
+        """What erasing a person would take and leave, and whom else it touches; None: nobody.
+
+        Raises:
+            StoreError: it cannot be told.
+        """
+        return scope_of(self._places.store, self._policy, person)
+
+    def exports(self, person: PersonId) -> list[Exported]:
+        """Every export that holds a person, under whichever of their ids."""
+        register = self._places.register
+        ids = _ids_of(self._places.store, person)
+        found = {export for one in ids for export in register.exports(one)}
+        # A graph is handed out whole.
+        found.update(export for export in register.exports() if export.what == "graph")
+        return sorted(found, key=lambda export: (export.at_us, export.recipient))
+
+    def erase(
+        self,
+        request: str,
+        person: PersonId,
+        *,
+        suppress: bool = False,
+        tell: Tell = lambda _: None,
+    ) -> Erased:
+        """Erase a person, or go on with it; done before, it only tells again.
+
+        1. Write down what is fenced, in the deletion ledger.
+        2. Fence it. From here on lookups show nothing and nothing comes in.
+        3. Take in what joined the person meanwhile.
+        4. Sweep the graph; resolve and publish what is left of everybody touched.
+        5. Remove dead letters that name them.
+        6. Say whom to tell of exports; log the erasure; close the request.
+
+        `suppress`: nothing of them is to come in again, ever. `tell` hears of
+        each store as it is done.
+
+        Raises:
+            NobodyToErase, UnderHold: nothing was done.
+            StoreError, LettersError, LedgerError, RegisterError, AuditError,
+            FeedError: not done yet; call again.
+        """
+        places = self._places
+        known = places.ledger.find(request)
+        scope = None
+        if known is None:
+            scope = self._begin(request, person, suppress=suppress)
+            known = places.ledger.find(request)
+        assert known is not None, "it was just begun"
+        self._step("fence")
+        places.store.fence(places.ledger.fences(request))
+        left_out = self._widen(known)
+        contents = self._sweep(known)
+        told = [
+            InStore("graph", *_graph_status(left_out), removed=contents),
+            self._letters(known),
+            self._exports(known),
+            *places.elsewhere,
+        ]
+        for one in told:
+            tell(one)
+        self._finish(known, told)
+        recipients = sorted({export.recipient for export in self.exports(known.person)})
+        return Erased(
+            request,
+            scope,
+            told,
+            recipients,
+            known.until_us,
+            known.suppressed,
+            places.unreadable_us(),
+        )
+
+    def finish_all(self) -> int:
+        """Go on with every erasure that was cut short; how many there were. Raises: as `erase`."""
+        cut = [one for one in self._places.ledger.erasures() if one.finished_us is None]
+        for one in cut:
+            self.erase(one.request, one.person, suppress=one.suppressed)
+        return len(cut)
+
+    def _begin(self, request: str, person: PersonId, *, suppress: bool) -> Scope:
+        places = self._places
+        self._step("settle")
+        places.settle()
+        current = places.store.current(person)
+        scope = None if current is None else self.scope(current)
+        if scope is None or current is None:
+            raise NobodyToErase("nobody has this id any more")
+        evidence = places.store.evidence([current]).get(current)
+        if evidence is not None and places.is_held(evidence):
+            raise UnderHold("a legal hold stands over this person")
+        self._step("ledger")
+        now_us = places.now_us()
+        fences = dict.fromkeys(scope.fenced, FOREVER_US if suppress else now_us)
+        places.ledger.begin(request, current, fences, now_us, suppress=suppress)
+        return scope
+
+    def _widen(self, known: Erasure) -> int:
+        """Fence what joined the person before the fence stood; how much was left out.
+
+        Nothing is taken in that brings another account: that may be somebody
+        else, whom a late signal merged with them, and nobody approved that.
+        What joined them through a fenced node falls off with the sweep.
+        """
+        places = self._places
+        for _ in range(_WIDENED_AT_MOST):
+            self._step("widen")
+            places.settle()
+            current = places.store.current(known.person)
+            scope = None if current is None else self.scope(current)
+            fenced = places.ledger.fences(known.request)
+            new = [] if scope is None else [key for key in scope.fenced if key not in fenced]
+            if not new:
+                return 0
+            if any(is_account(key, self._policy) for key in new):
+                return len(new)
+            more = dict.fromkeys(new, known.until_us)
+            places.ledger.begin(
+                known.request, known.person, more, known.begun_us, suppress=known.suppressed
+            )
+            places.store.fence(more)
+        return 0
+
+    def _sweep(self, known: Erasure) -> int:
+        places = self._places
+        self._step("sweep")
+        swept = places.store.sweep(places.ledger.fences(known.request))
+        places.ledger.count(known.request, contents=swept.contents)
+        self._step("resolve")
+        places.settle()
+        return known.contents + swept.contents
+
+    def _letters(self, known: Erasure) -> InStore:
+        places = self._places
+        self._step("letters")
+        fenced = places.ledger.fences(known.request).keys()
+        found = list(places.about.among(places.letters.all(), fenced))
+        places.letters.remove(found)
+        places.ledger.count(known.request, letters=len(found))
+        removed = known.letters + len(found)
+        untold = places.about.untold
+        if not untold:
+            return InStore("dead letters", Status.DONE, removed=removed)
+        reason = f"{untold} letters cannot be read by anything here; look at them and remove them"
+        return InStore("dead letters", Status.PARTIAL, reason, removed)
+
+    def _exports(self, known: Erasure) -> InStore:
+        self._step("exports")
+        held = self.exports(known.person)
+        if not held:
+            return InStore("exports", Status.DONE)
+        recipients = ", ".join(sorted({export.recipient for export in held}))
+        reason = f"handed out to {recipients}: tell them to delete it"
+        return InStore("exports", Status.IMPOSSIBLE, reason)
+
+    def _finish(self, known: Erasure, told: Iterable[InStore]) -> None:
+        places = self._places
+        self._step("audit")
+        fenced = places.ledger.fences(known.request)
+        what: dict[str, str | int | bool] = {
+            "until_us": known.until_us,
+            "suppressed": known.suppressed,
+            "unreadable_us": places.unreadable_us(),
+        }
+        what |= {f"fenced:{kind}": n for kind, n in by_kind(fenced).items()}
+        what |= {f"store:{one.store}": one.status.value for one in told}
+        what |= {f"removed:{one.store}": one.removed for one in told if one.removed}
+        event = Event(
+            Kind.ERASURE, known.request, known.begun_us, "privacy", tuple(sorted(fenced)), what
+        )
+        places.audit.append([event])
+        self._step("finish")
+        places.ledger.finish(known.request, places.now_us())
+
+
+def _graph_status(left_out: int) -> tuple[Status, str]:
+    if not left_out:
+        return Status.DONE, ""
+    return Status.PARTIAL, (
+        f"{left_out} identifiers joined the person meanwhile, another account among them:"
+        " they were left alone; look at who they are"
+    )
+
+
+def _ids_of(store: GraphStore, person: PersonId) -> set[PersonId]:
+    """The id and every id that was merged into it."""
+    merged = {
+        entry.person: entry.other
+        for entry in store.lineage(person)
+        if entry.change is LineageChange.MERGED
+    }
+    ids = {person}
+    while more := {one for one, into in merged.items() if into in ids} - ids:
+        ids |= more
+    return ids
+
+
+def lift_suppression(ledger: DeletionLedger, store: GraphStore, request: str) -> None:
+    """Let somebody come in again who asked to be suppressed; what was erased stays out.
+
+    Another request that fences the same node for longer goes on doing so.
+    """
+    lowered: dict[NodeKey, int] = ledger.lift(request)
+    held = ledger.fences()
+    store.lift({key: held.get(key, until_us) for key, until_us in lowered.items()})

@@ -1,0 +1,127 @@
+"""Puts together what erasing people needs, from the settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+from identity.store import GraphStore, StoreUnavailable
+from ingest.dead_letters import Envelopes
+from ingest.erasing import LettersAbout
+from kinfold.auditing import open_audit
+from kinfold.erasing import Erasing, Places, Step
+from kinfold.feeds import settle
+from kinfold.intaking import readers
+from kinfold.letters import open_letters
+from kinfold.releasing import open_register
+from kinfold.settings import Settings
+from kinfold.wiring import (
+    Policies,
+    ledger_path,
+    namer,
+    now_us,
+    open_intake,
+    open_sealer,
+    open_tokens,
+)
+from profiles.deletions import DeletionLedger
+from profiles.privacy import InStore, Status
+from profiles.vault import KeyVault
+
+_POLL_S = 0.01
+_SETTLED_S = 60.0
+Settle = Callable[[], None]
+
+
+def open_ledger(settings: Settings, vault: KeyVault) -> DeletionLedger:
+    """The deletion ledger of this home.
+
+    Raises: LedgerError.
+    """
+    tokens = open_tokens(vault)
+    return DeletionLedger(ledger_path(settings), tokens.forward, tokens.chain)
+
+
+@contextmanager
+def open_erasing(
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    store: GraphStore,
+    *,
+    settle_up: Settle | None = None,
+    step: Step = lambda _: None,
+) -> Iterator[Erasing]:
+    """What erases people from everything that these settings name; for one thread.
+
+    `settle_up` brings people and profiles up to date; by default this process
+    does, or waits for the one that holds the lease.
+
+    Raises:
+        LettersError, LedgerError, RegisterError, AuditError: it cannot be reached.
+    """
+
+    def settled() -> None:
+        settle(settings, policies, vault, store)
+
+    with ExitStack() as stack:
+        letters = stack.enter_context(closing(open_letters(settings)))
+        register = stack.enter_context(closing(open_register(settings)))
+        audit = stack.enter_context(closing(open_audit(settings, vault)))
+        ledger = stack.enter_context(closing(open_ledger(settings, vault)))
+        intake = open_intake(settings, policies, vault)
+        envelopes = Envelopes(open_sealer(vault), vault.order_key())
+        name_of = namer(settings, policies, open_tokens(vault))
+        places = Places(
+            store=store,
+            letters=letters,
+            about=LettersAbout(envelopes, readers(intake), name_of, now_us()),
+            register=register,
+            audit=audit,
+            ledger=ledger,
+            settle=settle_up or settled,
+            is_held=lambda _: False,
+            elsewhere=elsewhere(settings),
+            unreadable_us=lambda: 0,
+            now_us=now_us,
+        )
+        yield Erasing(places, policies.identity, step)
+
+
+def waits_for_upkeep(store: GraphStore, timeout_s: float = _SETTLED_S) -> Settle:
+    """Settling where another thread or process does the upkeep: wait until nothing is left to do.
+
+    The call raises StoreUnavailable when that takes longer than the time given.
+    """
+
+    def settled() -> None:
+        until_s = time.monotonic() + timeout_s
+        while store.marks(1) or store.outbox(1):
+            if time.monotonic() > until_s:
+                raise StoreUnavailable("nobody keeps people and profiles up; is kinfold running?")
+            time.sleep(_POLL_S)
+
+    return settled
+
+
+def elsewhere(settings: Settings) -> tuple[InStore, ...]:
+    """What is true of the places that no erasure reaches, or not at once."""
+    sealed = "sealed values in freed pages, logs and backups open until their epoch's key goes"
+    found = [
+        InStore("sealed copies", Status.PARTIAL, sealed),
+        InStore("consent proofs", Status.DONE, "the audit log keeps tokens and times as proof"),
+    ]
+    if not settings.pulsar.url:
+        return (
+            InStore("profile feed", Status.DONE),
+            InStore("read view", Status.DONE),
+            *found,
+            InStore("input", Status.IMPOSSIBLE, "files that signals were read from are not ours"),
+        )
+    return (
+        InStore("profile feed", Status.PARTIAL, "older records go when the topic is compacted"),
+        InStore("read view", Status.PARTIAL, "each replica drops the person when it hears of it"),
+        *found,
+        InStore("input", Status.PARTIAL, "the topic of signals forgets at its own retention"),
+    )

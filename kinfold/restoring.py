@@ -1,0 +1,95 @@
+"""What was put back from a backup serves nothing until the deletion ledger was applied to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from typing import NamedTuple
+
+from identity.model import NodeKey
+from identity.store import GraphStore
+from kinfold.privacy_places import open_erasing, open_ledger
+from kinfold.settings import Settings
+from kinfold.wiring import Policies, open_store, open_view
+from profiles.read_view import ReadView
+from profiles.vault import KeyVault
+
+_AT_ONCE = 10_000
+
+
+class Restored(NamedTuple):
+    """What had to be done again: nodes fenced, erasures gone on with."""
+
+    fences: int
+    finished: int
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything to do."""
+        return any(self)
+
+
+def apply_ledger(
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    store: GraphStore,
+    view: ReadView | None = None,
+) -> Restored:
+    """Bring a graph, and a read view that nothing else fills, up to the deletion ledger.
+
+    1. Raise the fences that the graph lacks, and sweep what they keep out.
+    2. Clear the view, if it or the graph was behind: it is filled anew.
+    3. Go on with erasures that were cut short.
+
+    Keys that came back with a vault are destroyed as soon as it is opened.
+
+    Where nothing was put back, it reads the ledger and the fences, once. Call it
+    before anything is served or taken in.
+
+    Raises:
+        LedgerError, StoreError, LettersError, RegisterError,
+        AuditError, FeedError: do not go on without.
+    """
+    with closing(open_ledger(settings, vault)) as ledger:
+        wanted = ledger.fences()
+        cut = [one for one in ledger.erasures() if one.finished_us is None]
+    lacking = _lacking(store, wanted)
+    if lacking:
+        store.fence(lacking)
+        store.sweep(lacking)
+    if view is not None and (lacking or _shows_erased(view, store, wanted)):
+        view.clear()
+    if cut:
+        with open_erasing(settings, policies, vault, store) as erasing:
+            erasing.finish_all()
+    return Restored(len(lacking), len(cut))
+
+
+def _shows_erased(view: ReadView, store: GraphStore, wanted: Mapping[NodeKey, int]) -> bool:
+    """Whether a view leads from an erased node to somebody, as the graph does not."""
+    shown = {key: person for key in wanted if (person := view.person_of(key)) is not None}
+    return bool(shown) and shown.items() > store.person_of(shown).items()
+
+
+def _lacking(store: GraphStore, wanted: Mapping[NodeKey, int]) -> dict[NodeKey, int]:
+    keys = sorted(wanted)
+    lacking = {}
+    for at in range(0, len(keys), _AT_ONCE):
+        some = keys[at : at + _AT_ONCE]
+        held = store.fences(some)
+        lacking.update({key: wanted[key] for key in some if held.get(key, 0) < wanted[key]})
+    return lacking
+
+
+def brought_up(
+    settings: Settings, policies: Policies, vault: KeyVault, view: ReadView | None = None
+) -> Restored:
+    """As `apply_ledger`, of the graph that the settings name, and the view at home unless one
+    is given. Raises: as there, and ViewError.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_store(settings)))
+        if view is None and not settings.pulsar.url:
+            view = stack.enter_context(closing(open_view(settings)))
+        return apply_ledger(settings, policies, vault, store, view)
