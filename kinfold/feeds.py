@@ -117,11 +117,18 @@ def settle(settings: Settings, policies: Policies, vault: KeyVault, store: Graph
         StoreError, FeedError: it is not done; whoever comes next does it.
     """
     with open_feed(settings) as feed:
-        upkeep = open_upkeep(settings, policies, vault, store, feed)
-        try:
-            upkeep.settle()
-        finally:
-            upkeep.release()
+        settle_into(settings, policies, vault, store, feed)
+
+
+def settle_into(
+    settings: Settings, policies: Policies, vault: KeyVault, store: GraphStore, feed: ProfileFeed
+) -> None:
+    """As `settle`, into a feed that is open already."""
+    upkeep = open_upkeep(settings, policies, vault, store, feed)
+    try:
+        upkeep.settle()
+    finally:
+        upkeep.release()
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import NamedTuple
 
 from identity.model import NodeKey
 from identity.store import GraphStore
+from kinfold.feeds import local_feed, settle_into
 from kinfold.privacy_places import open_erasing, open_ledger
 from kinfold.settings import Settings
 from kinfold.wiring import Policies, open_store, open_view
@@ -61,7 +63,11 @@ def apply_ledger(
     if view is not None and (lacking or _shows_erased(view, store, wanted)):
         view.clear()
     if cut:
-        with open_erasing(settings, policies, vault, store) as erasing:
+        settle_up = None
+        if view is not None:
+            feed = local_feed(view)
+            settle_up = partial(settle_into, settings, policies, vault, store, feed)
+        with open_erasing(settings, policies, vault, store, settle_up=settle_up) as erasing:
             erasing.finish_all()
     return Restored(len(lacking), len(cut))
 

@@ -16,6 +16,7 @@ from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
 from kinfold.models import ModelsError
 from kinfold.settings import SettingsError
 from profiles.audit import AuditError
+from profiles.deletions import LedgerError
 from profiles.feed import FeedError
 from profiles.read_view import ViewError
 from profiles.sealing import Unreadable
@@ -45,7 +46,8 @@ VERBS = {
 
 
 FAILURES = (
-    AuditError, StoreError, VaultError, ViewError, LettersError, FeedError, ModelsError, Unreadable,
+    AuditError, StoreError, VaultError, ViewError, LettersError, LedgerError, FeedError,
+    ModelsError, Unreadable,
 )  # fmt: skip
 """What any verb may meet that is nobody's mistake; the words hold no value and no driver's text."""
 
