@@ -307,7 +307,7 @@ def test_wrong_merge_erased(home: Home) -> None:
     )
     assert home.together(ANN, BEN)
     assert home.scope(ANN).is_doubtful
-    home.take(_decided(53, "", at=now()))
+    home.take(_decided(53, "NOT_SAME", at=now()))
     assert not home.together(ANN, BEN)
     assert not home.scope(ANN).is_doubtful
     home.erase(ANN)
