@@ -82,13 +82,7 @@ class Tokens:
 
         Keys of records stay as they are.
         """
-        kind, _, text = key.rpartition(":")
-        if kind == RECORD_KIND:
-            return key
-        token = urlsafe_b64decode(text + "==")
-        for wrap in self._wraps[chain - 1 :]:
-            token = wrap.digest(token)[:_TOKEN_BYTES]
-        return f"{kind}:{_text(token)}"
+        return _wrapped(key, self._wraps[chain - 1 :])
 
     def order(self, kind: str, normalised: str) -> int:
         """63 bits by which canonical order goes: HMAC-SHA256(order key, kind, NUL, value)."""
@@ -128,17 +122,18 @@ def rekeying(token_keys: Sequence[bytes]) -> Callable[[NodeKey], NodeKey]:
     other, as `Tokens.key` does. A record's key stays as it is.
     """
     wraps = tuple(_Keyed(key) for key in token_keys)
+    return lambda key: _wrapped(key, wraps)
 
-    def rekey(key: NodeKey) -> NodeKey:
-        kind, _, text = key.rpartition(":")
-        if kind == RECORD_KIND:
-            return key
-        token = urlsafe_b64decode(text + "==")
-        for wrap in wraps:
-            token = wrap.digest(token)[:_TOKEN_BYTES]
-        return f"{kind}:{_text(token)}"
 
-    return rekey
+def _wrapped(key: NodeKey, wraps: Sequence[_Keyed]) -> NodeKey:
+    """A node key under more token keys; a record's stays as it is."""
+    kind, _, text = key.rpartition(":")
+    if kind == RECORD_KIND:
+        return key
+    token = urlsafe_b64decode(text + "==")
+    for wrap in wraps:
+        token = wrap.digest(token)[:_TOKEN_BYTES]
+    return f"{kind}:{_text(token)}"
 
 
 def _text(token: bytes) -> str:

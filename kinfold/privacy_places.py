@@ -25,6 +25,7 @@ from kinfold.wiring import (
     open_sealer,
     open_tokens,
 )
+from profiles.consent import LEGAL_HOLD, set_apart
 from profiles.deletions import DeletionLedger
 from profiles.privacy import InStore, Status
 from profiles.vault import KeyVault
@@ -81,7 +82,7 @@ def open_erasing(
             audit=audit,
             ledger=ledger,
             settle=settle_up or settled,
-            is_held=lambda _: False,
+            is_held=lambda evidence: LEGAL_HOLD in set_apart(evidence),
             elsewhere=elsewhere(settings),
             unreadable_us=lambda: 0,
             now_us=now_us,

@@ -94,20 +94,15 @@ class Feeder:
     def _records(self, entries: Sequence[OutboxEntry]) -> list[FeedRecord]:
         """One record per entry, by resolution; the last of each resolution says so."""
         alive = [entry.person for entry in entries if not (entry.gone or entry.merged_into)]
-        evidence, fenced = self._read(alive)
+        evidence, unseen = self._read(alive)
         records: list[FeedRecord] = []
         for entry in sorted(entries, key=lambda entry: entry.resolution):
             record = FeedRecord(person_id=entry.person, sequence=entry.resolution)
-            if entry.gone or entry.person in fenced:
+            if entry.gone or entry.person in unseen:
                 record.gone = True
             elif entry.merged_into is not None:
                 record.merged_into = entry.merged_into
             elif (known := evidence.get(entry.person)) is not None:
-                if consent.set_apart(known):
-                    # Under restriction or a legal hold nobody is served; what is held stays.
-                    record.gone = True
-                    records.append(record)
-                    continue
                 record.profile.CopyFrom(self._builder.build(known, entry.resolution))
             else:
                 # All nodes have gone on to others: a later resolution's entry says whereto.
@@ -120,15 +115,23 @@ class Feeder:
     def _read(
         self, people: Sequence[PersonId]
     ) -> tuple[dict[PersonId, PersonEvidence], set[PersonId]]:
-        """The evidence of people, and who of them is about to be erased: nobody sees them again."""
+        """The evidence of people, and who of them nobody may see.
+
+        Those are people who are about to be erased, and people under a
+        restriction or a legal hold, of whom all that is held stays.
+        """
         evidence: dict[PersonId, PersonEvidence] = {}
-        fenced: set[PersonId] = set()
+        unseen: set[PersonId] = set()
         for batch in _batches(people):
             found = self._store.evidence(batch)
             evidence.update(found)
             fences = self._store.fences(node.key for one in found.values() for node in one.nodes)
-            fenced.update(one for one, held in found.items() if is_kept_out(held, fences))
-        return evidence, fenced
+            unseen.update(
+                one
+                for one, held in found.items()
+                if is_kept_out(held, fences) or consent.set_apart(held)
+            )
+        return evidence, unseen
 
 
 def _batches(people: Sequence[PersonId]) -> Iterable[Sequence[PersonId]]:
