@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 
 from load_tests.figures import (
     embedded,
+    erasing,
     exports,
     freshness,
     lookups,
@@ -55,12 +56,17 @@ def _exports(wanted: Collection[str], short: bool, _servers: RealServers) -> lis
     return exports.measure(wanted, exports.SHORT if short else exports.FULL)
 
 
+def _erasing(wanted: Collection[str], short: bool, _servers: RealServers) -> list[Measured]:
+    return erasing.measure(wanted, erasing.SHORT if short else erasing.FULL)
+
+
 # Those that need a core to themselves come before any server is started.
 GROUPS: tuple[tuple[Collection[str], Group], ...] = (
     (lookups.NAMES, _lookups),
     (embedded.NAMES, _embedded),
     (matching.NAMES, _matching),
     (exports.NAMES, _exports),
+    (erasing.NAMES, _erasing),
     (neo4j_ingest.NAMES, _neo4j),
     (freshness.NAMES, _freshness),
 )

@@ -51,6 +51,8 @@ SPECS = (
     Spec("match_neo4j_one_ms", "ms"),
     Spec("freshness_p50_ms", "ms", at_most=100.0),
     Spec("freshness_p99_ms", "ms", at_most=500.0),
+    Spec("erase_unseen_p99_ms", "ms", at_most=2_000.0),
+    Spec("erase_done_p99_ms", "ms"),
     Spec("export_stats_s", "s", at_most=60.0),
     Spec("export_stats_peak_mib", "MiB", at_most=2_048.0),
     Spec("export_ingest_loss", "share", at_most=0.2),
