@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from identity.store import FOREVER_US
+from kinfold.holdings import HOLDINGS, unclaimed
 from kinfold.letters import open_letters
 from kinfold.privacy_places import open_ledger
 from kinfold.restoring import apply_ledger, brought_up
@@ -380,3 +381,34 @@ def test_a_view_of_another_process_forgets_too(home: Home) -> None:
         stored = view.stored(person)
         assert stored is not None
         assert stored.sealed == b""
+
+
+def _export(home: Home, what: str, out: Path, recipient: str, *more: str) -> None:
+    handed = ("--recipient", recipient, "--expires", "2027-01-01")
+    home.does("export", what, "--out", str(out), *handed, *more)
+
+
+def test_every_store_is_registered(home: Home, tmp_path: Path) -> None:
+    """Whatever work is done, no file appears that no holding claims, and each is answered for."""
+    home.take(*anns(), *bens(), {**signal(80, BEN), "eventTime": "not a time"})
+    _export(home, "stats", tmp_path / "figures", "board")
+    home.does("consent", "record", BEN, "--purpose", "marketing", "--withdraw", "--source", "web")
+    erased = home.erase(ANN)
+    told = [one.store for one in erased.stores]
+    assert sorted(told) == sorted({one.store for one in HOLDINGS if one.store})
+    assert unclaimed(home.settings.home_dir) == []
+    (home.settings.home_dir / "stray.sqlite3").touch()
+    assert [file.name for file in unclaimed(home.settings.home_dir)] == ["stray.sqlite3"]
+
+
+def test_exports_are_told(home: Home, tmp_path: Path) -> None:
+    """Who was handed the person's profile, or a whole graph, is to be told; others are not."""
+    home.take(*anns(), *bens())
+    _export(home, "profiles", tmp_path / "p.parquet", "agency", "--for", "analytics")
+    _export(home, "graph", tmp_path / "graph", "lab")
+    _export(home, "stats", tmp_path / "figures", "board")
+    erased = home.erase(ANN)
+    assert erased.recipients == ["agency", "lab"]
+    status = {one.store: one for one in erased.stores}["exports"]
+    assert status.status is Status.IMPOSSIBLE
+    assert "agency, lab" in status.reason
