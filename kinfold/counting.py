@@ -37,6 +37,11 @@ class Count:
         return self.outcomes[Outcome.DUPLICATE] + self.outcomes[Outcome.WITHHELD]
 
     @property
+    def erased(self) -> int:
+        """Signals that name somebody erased or suppressed: nothing of them is kept."""
+        return self.outcomes[Outcome.ERASED]
+
+    @property
     def letters(self) -> int:
         """Dead letters written."""
         return self.rejected + sum(self.outcomes[outcome] for outcome in _LETTERS)

@@ -124,6 +124,7 @@ def _print(told: dict[str, float], count: Count) -> None:
     print(
         f"{count.read:,} signals read: {count.counted:,} count, {count.known:,} were known, "
         f"{count.letters:,} are among the dead letters"
+        + (f", {count.erased:,} name somebody erased" if count.erased else "")
     )
     print(
         f"{told['people_created']:,} ids given out, {told['merges']:,} merges, "

@@ -59,7 +59,5 @@ def _not_naming(home: Home, signals: list[bytes], fenced: set[NodeKey]) -> list[
         intake = open_intake(settings, open_policies(settings), vault)
         read = [(line, intake.from_json(line, now_us())) for line in signals]
     return [
-        line
-        for line, one in read
-        if not (isinstance(one, Contribution) and names_of(one) & fenced)
+        line for line, one in read if not (isinstance(one, Contribution) and names_of(one) & fenced)
     ]
