@@ -19,7 +19,8 @@ from ingest.erasing import LettersAbout
 from kinfold.register import Exported, Register
 from profiles.audit import AuditLog, Event, Kind
 from profiles.deletions import DeletionLedger, Erasure
-from profiles.privacy import Erased, InStore, Status
+from profiles.privacy import Erased, Status
+from profiles.requests import InStore
 
 _WIDENED_AT_MOST = 5
 Tell = Callable[[InStore], None]
@@ -235,7 +236,7 @@ class Erasing:
             "unreadable_us": places.unreadable_us(),
         }
         what |= {f"fenced:{kind}": n for kind, n in by_kind(fenced).items()}
-        what |= {f"store:{one.store}": one.status.value for one in told}
+        what |= {f"store:{one.store}": str(one.status) for one in told}
         what |= {f"removed:{one.store}": one.removed for one in told if one.removed}
         event = Event(
             Kind.ERASURE, known.request, known.begun_us, "privacy", tuple(sorted(fenced)), what

@@ -27,7 +27,8 @@ from kinfold.wiring import (
 )
 from profiles.consent import LEGAL_HOLD, set_apart
 from profiles.deletions import DeletionLedger
-from profiles.privacy import InStore, Status
+from profiles.privacy import Status
+from profiles.requests import InStore
 from profiles.vault import KeyVault
 
 _POLL_S = 0.01

@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from identity.scope import Scope
+from profiles.requests import InStore
 
 
 class Status(StrEnum):
-    """How far something is in one store."""
+    """How far a request is in one store (`profiles.requests.InStore`)."""
 
     PENDING = "pending"
     DONE = "done"
     PARTIAL = "partial"
     IMPOSSIBLE = "impossible"
-
-
-class InStore(NamedTuple):
-    """What became of a request in one store, with the reason where it is not simply done."""
-
-    store: str
-    status: Status
-    reason: str = ""
-    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
