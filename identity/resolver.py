@@ -138,13 +138,16 @@ class Resolver:
         What is left of them, for example a household's phone, may go to others,
         and they must not be found by an erased person's id.
         """
-        gone = {key for members in area.held.values() for key in members - area.views.keys()}
+        views = area.views
+        gone = {key for members in area.held.values() for key in members if key not in views}
         fenced = self._store.fences(gone).keys() if gone else frozenset()
+        if not fenced:
+            return set()
         return {
             person
             for person, members in area.held.items()
-            if members & fenced
-            and not any(is_account(key, self._policy) for key in members & area.views.keys())
+            if not fenced.isdisjoint(members)
+            and not any(key in views and is_account(key, self._policy) for key in members)
         }
 
     def _publish_marked(
