@@ -130,6 +130,7 @@ def test_schema_is_versioned_and_constrained(graph: Driver) -> None:
         [2],
         [3],
         [4],
+        [5],
     ]
     constrained = {
         (labels[0], properties[0])
@@ -143,7 +144,7 @@ def test_schema_is_versioned_and_constrained(graph: Driver) -> None:
 
 
 def test_no_sealed_or_raw_value_is_text(graph: Driver) -> None:
-    """Whatever is kept of a value is bytes; keys hold nothing but kind and token."""
+    """Whatever is kept of a value is bytes; keys and names hold nothing but kind and token."""
     texts = ask(
         graph,
         "MATCH (n) UNWIND keys(n) AS name WITH name, n[name] AS value "
@@ -151,5 +152,5 @@ def test_no_sealed_or_raw_value_is_text(graph: Driver) -> None:
     )
     assert {name for (name,) in texts} <= {
         *("key", "kind", "person", "id", "name", "month", "left", "right"),
-        *("merged_into", "partition", "owner", "model"),
+        *("merged_into", "partition", "owner", "model", "names"),
     }

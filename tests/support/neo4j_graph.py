@@ -8,7 +8,8 @@ RESET = (
     "MATCH (n) WHERE NOT n:Migration AND NOT n:Graph AND NOT n:Lease DETACH DELETE n",
     (
         "MATCH (l:Lease) "
-        "SET l.owner = '', l.epoch = 0, l.until_ms = 0, l.resolutions = 0, l.model = ''"
+        "SET l.owner = '', l.epoch = 0, l.until_ms = 0, l.resolutions = 0, l.resolved = 0, "
+        "l.model = ''"
     ),
 )
 

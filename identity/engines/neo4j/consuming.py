@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from identity.engines.neo4j import signals
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.counting import Change, count
-from identity.evidence import Horizons, settle, signals_of
-from identity.model import EvidenceKind
+from identity.evidence import NO_FENCES, Horizons, names_of, settle, signals_of
+from identity.model import EvidenceKind, NodeKey
 from identity.store import Batch, Checkpoint, Fenced, Outcome
 
 
@@ -48,7 +49,7 @@ def _commit(tx: Tx, batch: Batch, attempts: Attempts) -> list[Outcome]:
     """Count a batch.
 
     1. Lock the checkpoint and compare it with what is expected.
-    2. Settle the batch against what is known of its signals.
+    2. Settle the batch against what is known of its signals and the fences of its nodes.
     3. Count what that adds and takes, and mark it.
     4. Set the checkpoint to the new position.
     """
@@ -60,13 +61,17 @@ def _commit(tx: Tx, batch: Batch, attempts: Attempts) -> list[Outcome]:
     if decides:
         # A decision marks only nodes that exist: no other commit may be making one just now.
         lock_graph(tx)
-    position, epoch, commits, horizons = _lock_checkpoint(tx, expected.partition)
+    position, epoch, commits, horizons, fenced = _lock_checkpoint(tx, expected.partition)
     if epoch == expected.epoch and position == batch.position and commits == attempts.commits:
         return attempts.outcomes
     if Checkpoint(expected.partition, position, epoch) != expected:
         raise Fenced("another consumer has taken over the partition")
     known = signals.read_known(tx, signals_of(batch.contributions))
-    settled = settle(known, batch.contributions, horizons)
+    fences = NO_FENCES
+    if fenced:
+        names = {key for one in batch.contributions for key in names_of(one)}
+        fences = read_fences(tx, names)
+    settled = settle(known, batch.contributions, horizons, fences)
     if settled.known:
         count(tx, Change(settled.added, settled.taken, known, settled.known), horizons)
     tx.run(
@@ -86,17 +91,27 @@ def lock_graph(tx: Tx) -> None:
     tx.run("MATCH (c:Checkpoint) WITH c ORDER BY c.partition SET c:Checkpoint")
 
 
-def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons]:
+def read_fences(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
+    """The moment up to which each node is fenced; nodes without a fence are left out."""
+    return dict(
+        tx.rows(
+            "UNWIND $keys AS key MATCH (f:Fence {key: key}) RETURN collect([f.key, f.until_us])",
+            keys=list(keys),
+        )
+    )
+
+
+def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons, bool]:
     rows = tx.rows(
         "MATCH (c:Checkpoint {partition: $partition}) SET c:Checkpoint "
         "WITH c OPTIONAL MATCH (h:Horizon) WITH c, collect([h.kind, h.before_day]) AS horizons "
-        "RETURN collect([c.position, c.epoch, c.commits, horizons])",
+        "RETURN collect([c.position, c.epoch, c.commits, horizons, COUNT { (:Fence) } > 0])",
         partition=partition,
     )
     if not rows:
         raise Fenced("nobody has claimed the partition")
-    position, epoch, commits, horizons = rows[0]
-    return bytes(position), epoch, commits, horizons_from(horizons)
+    position, epoch, commits, horizons, fenced = rows[0]
+    return bytes(position), epoch, commits, horizons_from(horizons), fenced
 
 
 def horizons_from(rows: list[tuple[str | None, int]]) -> dict[EvidenceKind, int]:

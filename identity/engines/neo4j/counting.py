@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from identity.engines.neo4j import activity, links, nodes, signals
@@ -26,12 +26,16 @@ from identity.model import Contribution, EvidenceKind, Node, NodeKey
 
 @dataclass(slots=True)
 class Change:
-    """What is to be counted, taken back and remembered."""
+    """What is to be counted, taken back, remembered and forgotten.
+
+    Of the signals in `before` those in neither `after` nor `gone` stay as they are.
+    """
 
     added: list[Contribution]
     taken: list[Contribution]
     before: Mapping[int, Known]
     after: Mapping[int, Known]
+    gone: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -52,7 +56,7 @@ def count(tx: Tx, change: Change, horizons: Horizons) -> None:
 
     1. Fold it at the kept grain.
     2. Lock and read all nodes it touches, then their links and activity.
-    3. Remember the signals.
+    3. Remember the signals, or forget them.
     4. Merge, and gather the reasons to mark each node.
     5. Write nodes with their marks, then links, activity and facts.
     6. Where something was taken, find first and last seen anew.
@@ -61,10 +65,12 @@ def count(tx: Tx, change: Change, horizons: Horizons) -> None:
         tx,
         fold(change.added, change.taken, horizons),
         signals.facts_of(change.added, horizons),
-        signals.facts_of(change.taken, horizons),
+        # Also what has expired: the step that takes it may not have come yet.
+        signals.facts_of(change.taken, {}),
     )
     _load(work)
     signals.write_known(tx, change.before, change.after)
+    signals.forget(tx, change.gone)
     _merge(work)
     _write(work, _given(change.added))
     if change.taken:
@@ -94,11 +100,13 @@ def _load(work: Work) -> None:
             keys.add(high)
     for holders in (deltas.activity, deltas.less_activity):
         keys.update(holder for holder, _ in holders)
-    decided: set[NodeKey] = set()
-    for each in (*work.added_facts, *work.taken_facts):
+    known: set[NodeKey] = set()
+    for each in work.added_facts:
         decision = each.fact.kind is EvidenceKind.DECISION
-        (decided if decision else keys).update(each.fact.subjects)
-    work.nodes = nodes.lock_nodes(work.tx, keys | decided)
+        (known if decision else keys).update(each.fact.subjects)
+    for each in work.taken_facts:
+        known.update(each.fact.subjects)
+    work.nodes = nodes.lock_nodes(work.tx, keys | known)
     for key in keys:
         if key not in work.nodes:
             work.nodes[key] = NodeState(key, changed=nodes.ADDED)
@@ -146,10 +154,12 @@ def _take(work: Work) -> None:
         if work.holders[holder].take(day, entry):
             stale_days.add((holder, day))
     for day in {cell[2] for cell in stale_links} | {day for _, day in stale_days}:
+        links_then = {cell for cell in stale_links if cell[2] == day}
+        days_then = {cell for cell in stale_days if cell[1] == day}
         found = edges(
-            signals.read_day(work.tx, day),
-            {cell for cell in stale_links if cell[2] == day},
-            {cell for cell in stale_days if cell[1] == day},
+            signals.read_day(work.tx, day, _lows(links_then) | {key for key, _ in days_then}),
+            links_then,
+            days_then,
         )
         for (low, high, *rest), span in found[0].items():
             work.links[low, high].days[tuple(rest)][1:] = span  # type: ignore[index]
@@ -158,6 +168,10 @@ def _take(work: Work) -> None:
     for link in work.links.values():
         if link.taken_from:
             link.sum_up()
+
+
+def _lows(cells: Iterable[LinkCell]) -> set[NodeKey]:
+    return {low for low, *_ in cells}
 
 
 def _write(work: Work, given: Mapping[NodeKey, Node]) -> None:

@@ -27,10 +27,11 @@ STEP = 2_000
 
 def horizons(connection: Connection) -> dict[EvidenceKind, int]:
     """Per kind the day before which evidence has expired."""
-    return connection.read(_horizons)
+    return connection.read(read_horizons)
 
 
-def _horizons(tx: Tx) -> dict[EvidenceKind, int]:
+def read_horizons(tx: Tx) -> dict[EvidenceKind, int]:
+    """The horizons of this moment."""
     return horizons_from(tx.rows("MATCH (h:Horizon) RETURN collect([h.kind, h.before_day])"))
 
 
@@ -186,7 +187,7 @@ def _forget_plain(connection: Connection) -> None:
     """Forget signals of which nothing is kept any more."""
 
     def step(tx: Tx) -> int:
-        limits = _limits(_horizons(tx))
+        limits = _limits(read_horizons(tx))
         (gone,) = tx.row(
             "MATCH (s:Signal) WHERE s.seen < date($limits[s.parts]) "
             "AND NOT s:Disputed WITH s LIMIT $step DETACH DELETE s RETURN count(*)",
@@ -220,7 +221,7 @@ def _forget_disputed(connection: Connection) -> None:
 def _expire_known(tx: Tx, ids: Sequence[int]) -> None:
     # What counts next may be a decision, see `consuming`.
     lock_graph(tx)
-    horizons = _horizons(tx)
+    horizons = read_horizons(tx)
     before = signals.read_known(tx, ids)
     after: dict[int, Known] = {}
     added, gone = [], []
@@ -235,6 +236,4 @@ def _expire_known(tx: Tx, ids: Sequence[int]) -> None:
         old, new = known.live, left.live
         if new is not None and (old is None or old.digest != new.digest):
             added.append(new)
-    count(tx, Change(added, [], before, after), horizons)
-    if gone:
-        tx.run("UNWIND $ids AS each MATCH (s:Signal {id: each}) DETACH DELETE s", ids=gone)
+    count(tx, Change(added, [], before, after, gone), horizons)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from identity.engines.neo4j import matching, people
 from identity.engines.neo4j.connection import Connection, Tx
@@ -49,6 +49,12 @@ def hold(tx: Tx, lease: Lease) -> int:
     if held != lease:
         raise Fenced("another resolver has taken over the lease")
     return resolutions
+
+
+def last_resolved(tx: Tx) -> int | None:
+    """The number of the last resolution that the resolver wrote; others have numbers, too."""
+    (number,) = tx.row("MATCH (l:Lease {name: 'resolver'}) RETURN l.resolved")
+    return cast("int | None", number)
 
 
 def marks(connection: Connection, limit: int) -> list[Mark]:
@@ -156,8 +162,9 @@ def commit_resolution(connection: Connection, lease: Lease, resolution: Resoluti
 
     def work(tx: Tx) -> int:
         number = hold(tx, lease)
-        if written and number == written[-1]:
-            return number
+        # A fence may have taken a number since.
+        if written and last_resolved(tx) == written[-1]:
+            return written[-1]
         written.append(number + 1)
         _write(tx, resolution, number + 1)
         return number + 1
@@ -200,7 +207,10 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
         indexed = {key: (node[0], node[4]) for key, node in held.items()}
         matching.write(tx, indexed, resolution.matching)
     _drop(tx, held, resolution.people)
-    tx.run("MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number", number=number)
+    tx.run(
+        "MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number, l.resolved = $number",
+        number=number,
+    )
 
 
 Held = Mapping[NodeKey, Sequence[Any]]

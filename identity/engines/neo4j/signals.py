@@ -9,7 +9,10 @@ from typing import Any
 from identity.engines.neo4j.connection import Tx
 from identity.engines.neo4j.nodes import NodeState, by_label
 from identity.engines.neo4j.packing import (
+    BRIEF,
     LEFT_OUT,
+    brief,
+    briefs,
     date_of,
     is_plain,
     pack_signal,
@@ -83,18 +86,19 @@ def write_known(tx: Tx, before: Mapping[int, Known], after: Mapping[int, Known])
 
 def _row(signal: int, known: Known) -> list[Any]:
     if not known.seen:
-        return [signal, None, 0, pack_signal(known)]
+        return [signal, None, 0, pack_signal(known), ""]
     content = known.seen[0].content
-    return [signal, date_of(content.day), parts_of(content), pack_signal(known)]
+    return [signal, date_of(content.day), parts_of(content), pack_signal(known), briefs(known)]
 
 
 _CREATE = (
     "WITH [day IN $days | date(day)] AS days UNWIND $rows AS row "
-    "CREATE (:%s {id: row[0], seen: days[row[1]], parts: row[2], body: row[3]})"
+    "CREATE (:%s {id: row[0], seen: days[row[1]], parts: row[2], body: row[3], "
+    "names: row[4]})"
 )
 _UPDATE = (
     "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) "
-    "SET s.seen = date(row[1]), s.parts = row[2], s.body = row[3]"
+    "SET s.seen = date(row[1]), s.parts = row[2], s.body = row[3], s.names = row[4]"
 )
 
 
@@ -155,10 +159,33 @@ def read_nodes(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, Node]:
     return found
 
 
-def read_day(tx: Tx, day: int) -> Iterable[Contribution]:
-    """Every content of the day that counts."""
+def forget(tx: Tx, signals: Sequence[int]) -> None:
+    """Let signals be as if they had never come."""
+    if signals:
+        tx.run("UNWIND $ids AS each MATCH (s:Signal {id: each}) DETACH DELETE s", ids=signals)
+
+
+NAMING = (
+    f"(s.names IS NULL OR any(i IN range(0, size(s.names) - 1, {BRIEF}) "
+    f"WHERE substring(s.names, i, {BRIEF}) IN $names))"
+)
+"""Whether a signal may name one of the nodes that are `$names` in brief.
+
+Signals that an earlier version remembered have no such text: they may.
+"""
+
+
+def in_brief(keys: Iterable[NodeKey]) -> list[str]:
+    """The names by which `NAMING` finds signals."""
+    return sorted({brief(key) for key in keys})
+
+
+def read_day(tx: Tx, day: int, keys: Iterable[NodeKey]) -> Iterable[Contribution]:
+    """Every content of the day that counts and names one of the nodes, and maybe others."""
     rows = tx.stream(
-        "MATCH (s:Signal) WHERE s.seen = date($seen) RETURN s.id, s.body", seen=date_of(day)
+        f"MATCH (s:Signal) WHERE s.seen = date($seen) AND {NAMING} RETURN s.id, s.body",
+        seen=date_of(day),
+        names=in_brief(keys),
     )
     for signal, body in rows:
         content = unpack_signal(signal, body).live

@@ -12,19 +12,29 @@ How it reads in Neo4j's own browser:
     (:Record)-[:SCORED {mbits}]->(:Record)
     (:Person:Former)-[:MERGED_INTO {resolution, at}]->(:Person)
     (:Person)-[:SPLIT_FROM {resolution, at}]->(:Person)
+    (:Fence {key, until_us})
 
 `:Dirty` is on what the resolver has yet to look at, `:Unpublished` on people
 whose profile must be published, `:Disputed` on signals of which more is known
 than one content. Beside them stand `:Checkpoint`, `:Horizon`, `:Lease`,
 `:Graph` and `:Migration`. Fine grain (sightings by day and source, activity by
 day, bodies of signals) is bytes; identifiers are tokens, values are sealed.
+`names` of a signal is the beginning of the token of each node it names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from identity.engines.neo4j import consuming, expiring, feeding, matching, reading, resolving
+from identity.engines.neo4j import (
+    consuming,
+    erasing,
+    expiring,
+    feeding,
+    matching,
+    reading,
+    resolving,
+)
 from identity.engines.neo4j import people as persons
 from identity.engines.neo4j.connection import Connection
 from identity.engines.neo4j.migrations import migrate
@@ -42,7 +52,7 @@ from identity.model import (
     PersonEvidence,
     PersonId,
 )
-from identity.store import Batch, Checkpoint, Lease, Outcome, Resolution, Totals
+from identity.store import Batch, Checkpoint, Lease, Outcome, Resolution, Swept, Totals
 
 
 class Neo4jGraphStore:
@@ -96,6 +106,29 @@ class Neo4jGraphStore:
         steps. A call that was cut short is finished by the same call again.
         """
         expiring.move_horizon(self._connection, kind, before_day)
+
+    def fence(self, fences: Mapping[NodeKey, int]) -> None:
+        """Keep out whatever names one of the nodes and happened up to its moment.
+
+        A call that was cut short is finished by the same call again.
+        """
+        erasing.fence(self._connection, fences)
+
+    def fences(self, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
+        """The moment up to which each node is fenced."""
+        return erasing.fences(self._connection, keys)
+
+    def lift(self, fences: Mapping[NodeKey, int]) -> None:
+        """Lower fences to these moments."""
+        erasing.lift(self._connection, fences)
+
+    def sweep(self, keys: Iterable[NodeKey]) -> Swept:
+        """Remove all that the fences of these nodes keep out, in steps.
+
+        It looks through all signals of each day on which the nodes were seen,
+        so one call for many people costs hardly more than for one.
+        """
+        return erasing.sweep(self._connection, keys)
 
     # ---- the resolver ----------------------------------------------------
 
