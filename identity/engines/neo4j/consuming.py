@@ -18,7 +18,7 @@ def claim(connection: Connection, partition: str) -> Checkpoint:
 
     def work(tx: Tx) -> Checkpoint:
         # Whoever holds the graph holds every partition, also those that begin meanwhile.
-        tx.run("MATCH (g:Graph) SET g:Graph")
+        hold_graph(tx)
         position, epoch = tx.row(
             "MERGE (c:Checkpoint {partition: $partition}) SET c:Checkpoint "
             "WITH c SET c.epoch = coalesce(c.epoch, 0) + 1, c.commits = coalesce(c.commits, 0), "
@@ -85,9 +85,14 @@ def _commit(tx: Tx, batch: Batch, attempts: Attempts) -> list[Outcome]:
     return settled.outcomes
 
 
+def hold_graph(tx: Tx) -> None:
+    """Wait for whoever has locked the graph and hold up the next, but no plain commit."""
+    tx.run("MATCH (g:Graph) SET g:Graph")
+
+
 def lock_graph(tx: Tx) -> None:
     """Wait for every commit under way and hold up the next ones until the transaction ends."""
-    tx.run("MATCH (g:Graph) SET g:Graph")
+    hold_graph(tx)
     tx.run("MATCH (c:Checkpoint) WITH c ORDER BY c.partition SET c:Checkpoint")
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from identity.engines.neo4j import signals
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.engines.neo4j.consuming import lock_graph, read_fences
+from identity.engines.neo4j.consuming import hold_graph, lock_graph, read_fences
 from identity.engines.neo4j.counting import Change, count
 from identity.engines.neo4j.expiring import read_horizons
-from identity.engines.neo4j.nodes import find, lock_nodes
+from identity.engines.neo4j.nodes import find
 from identity.engines.neo4j.packing import (
     date_of,
     is_plain,
@@ -31,7 +31,7 @@ from identity.engines.neo4j.packing import (
 )
 from identity.engines.neo4j.people import write_outbox
 from identity.engines.neo4j.resolving import lock_lease
-from identity.evidence import Fences, Known, erase, names_of
+from identity.evidence import Fences, Known, erase
 from identity.model import EvidenceKind, NodeKey, OutboxEntry
 from identity.store import Swept
 
@@ -256,16 +256,16 @@ def _steps(found: Sequence[Suspect]) -> Iterator[list[int]]:
 def _erase(tx: Tx, keys: Sequence[NodeKey], ids: Sequence[int], shared: bool) -> int:
     """Erase what is kept out of some signals; how many contents that were.
 
-    1. Lock the signals, and the graph before them where any is shared.
-    2. Lock every node of what counts no longer, or now.
-    3. Count what that takes and adds, under the horizons of this moment: with
-       the nodes locked, no horizon takes evidence that these do not know of.
+    1. Hold up horizons, fences, snapshots and decisions; every commit where any is shared.
+    2. Lock the signals.
+    3. Count what that takes and adds.
     """
     if shared:
         lock_graph(tx)
+    else:
+        hold_graph(tx)
     before = signals.read_known(tx, ids)
     change, erased = _erased(before, read_fences(tx, keys), shared)
-    lock_nodes(tx, {key for one in (*change.taken, *change.added) for key in names_of(one)})
     count(tx, change, read_horizons(tx))
     return erased
 

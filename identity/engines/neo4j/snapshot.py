@@ -1,7 +1,7 @@
 """Snapshots of Neo4j: read under the graph's and the resolver's locks.
 
 Neo4j has no snapshot of its own: a transaction reads what is committed when it
-reads. So commits, claims and resolutions wait while a snapshot is open. The
+reads. So commits, claims, sweeps and resolutions wait while a snapshot is open. The
 steps of a horizon that is moving take no such lock; what is before the horizon
 is left out here, whether its step has come or not.
 """
