@@ -19,6 +19,7 @@ from identity.evidence import (
     first_sight,
     fold,
     kinds_of,
+    names_of,
     pairs,
     settle,
     signals_of,
@@ -169,14 +170,16 @@ def test_the_smallest_digest_alive_counts(
 @LAW
 @given(repeated())
 def test_only_contents_that_may_yet_count_are_kept(arrivals: list[Contribution]) -> None:
-    """Behind the smallest digest stand only contents that last longer in some kind or day."""
+    """Behind the smallest digest stand only contents that some horizon or fence lets outlive it."""
     for one in settled(arrivals).values():
         digests = [seen.content.digest for seen in one.seen]
         assert digests == sorted(set(digests))
         for place, seen in enumerate(one.seen):
             for smaller in one.seen[:place]:
-                assert seen.content.day > smaller.content.day or kinds_of(seen.content) - kinds_of(
-                    smaller.content
+                assert (
+                    seen.content.event_us > smaller.content.event_us
+                    or kinds_of(seen.content) - kinds_of(smaller.content)
+                    or names_of(smaller.content) - names_of(seen.content)
                 )
 
 
