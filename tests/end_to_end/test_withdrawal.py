@@ -1,27 +1,40 @@
-"""A withdrawal reaches lookups within a second, ninety-nine times in a hundred."""
+"""A withdrawal reaches every replica's answers within a second, ninety-nine times in a hundred."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
+from uuid import uuid4
 
 import grpc
 import pytest
+from google.protobuf.json_format import Parse
 
+from ingest.publish import SignalPublisher
+from ingest.v1.signal_pb2 import Signal
+from kinfold.wiring import open_vault
+from profiles.pulsar_cluster import PulsarCluster
 from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 from tests.support.command_line import CommandLine, as_lines, login
+from tests.support.deployment import Deployment
+from tests.support.servers import Neo4jServer, PulsarServer
 from tests.support.withdrawing import login_of, withdrawals_s
 
-PEOPLE = 60
+WARM_UP, PEOPLE = 10, 70
+"""The first withdrawals, after which everything has been loaded once, are not timed."""
 WITHIN_S = 1.0
 VIEWED = {"behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport"}}
 
 
 def p99_s(waits: Sequence[float]) -> float:
-    """The ninety-ninth of a hundred."""
-    return quantiles(waits, n=100, method="inclusive")[98]
+    """The ninety-ninth of a hundred, once warm; tells it and the median."""
+    timed = waits[WARM_UP:]
+    p99 = quantiles(timed, n=100, method="inclusive")[98]
+    print(f"p50 {median(timed):.3f} s, p99 {p99:.3f} s")
+    return p99
 
 
 def everybody() -> bytes:
@@ -38,5 +51,49 @@ def test_withdrawal_reaches_the_embedded_replica_p99_under_a_second(tmp_path: Pa
     line.does("ingest", "-", given=everybody())
     with line.serving() as address, grpc.insecure_channel(address) as channel:
         waits = withdrawals_s(ConsentServiceStub(channel), [ProfileServiceStub(channel)], PEOPLE)
-    print(f"p50 {sorted(waits)[PEOPLE // 2]:.3f} s, p99 {p99_s(waits):.3f} s")
     assert p99_s(waits) < WITHIN_S
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.timeout(600)
+def test_withdrawal_reaches_every_replica_p99_under_a_second(
+    tmp_path: Path, pulsar_server: PulsarServer, empty_neo4j: Neo4jServer
+) -> None:
+    """Through Pulsar, Neo4j and the profile feed into the views of two replicas."""
+    settings = _environment(pulsar_server, empty_neo4j)
+    first, second = (Deployment(tmp_path / name, settings) for name in ("first", "second"))
+    cluster = PulsarCluster(pulsar_server.service_url, pulsar_server.admin_url)
+    with ExitStack() as stack:
+        stack.callback(first.close)
+        # Making its keys is the first thing that a home does.
+        stack.enter_context(closing(open_vault(first.settings)))
+        first.share_keys_with(second)
+        cluster.create_partitioned(first.settings.pulsar.topic, 4)
+        first.start("run")
+        with closing(SignalPublisher(cluster, first.settings.pulsar.topic)) as publisher:
+            publisher.publish(Parse(line, Signal()) for line in everybody().splitlines())
+        first.wait_until_resolved()
+        channels = []
+        for each in (first, second):
+            line = CommandLine(each.folder, {**settings, "KINFOLD_HOME_DIR": str(each.folder)})
+            address = stack.enter_context(line.serving())
+            channels.append(stack.enter_context(grpc.insecure_channel(address)))
+        replicas = [ProfileServiceStub(channel) for channel in channels]
+        waits = withdrawals_s(ConsentServiceStub(channels[0]), replicas, PEOPLE)
+    assert p99_s(waits) < WITHIN_S
+
+
+def _environment(pulsar: PulsarServer, graph: Neo4jServer) -> dict[str, str]:
+    unique = uuid4().hex
+    topic = "persistent://public/default/withdraw"
+    return {
+        "KINFOLD_PULSAR_URL": pulsar.service_url,
+        "KINFOLD_PULSAR_ADMIN_URL": pulsar.admin_url,
+        "KINFOLD_PULSAR_TOPIC": f"{topic}-signals-{unique}",
+        "KINFOLD_PULSAR_FEED_TOPIC": f"{topic}-profiles-{unique}",
+        "KINFOLD_PULSAR_DEAD_LETTERS_TOPIC": f"{topic}-letters-{unique}",
+        "KINFOLD_GRAPH_URL": graph.bolt_url,
+        "KINFOLD_GRAPH_USER": graph.user,
+        "KINFOLD_GRAPH_PASSWORD": graph.password,
+    }

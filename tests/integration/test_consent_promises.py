@@ -1,243 +1,31 @@
-"""What consent promises, from signals in to lookups out, in the words it is promised with."""
+"""What consent promises, on the memory engine and on the embedded one."""
 
 from __future__ import annotations
 
-import random
-import threading
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
 
-from identity.model import Contribution
-from ingest.rejected import Rejected
-from profiles.v1.profile_service_pb2 import (
-    GetProfileRequest,
-    GetProfileResponse,
-    Subject,
-    SubjectIdentifier,
-)
-from tests.support.rights import EVERYTHING
-from tests.support.served import MAX_SILENCE_MS, NOW_US, Served, decided, signal, viewed
-from tests.support.tcf_encoding import Said
-
-LOGIN, EMAIL, COOKIE = ("login", "ann"), ("email", "ann@posteo.net"), ("cookie", "c-1")
-PURPOSES = ("personalisation", "marketing", "analytics", "sale")
+from tests.contracts.consent_promises import ConsentPromises
+from tests.support.served import Make, embedded, in_memory
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Path]:
-    """A fresh folder for each kinfold of a test."""
-    return (tmp_path / str(number) for number in count())
+class TestMemory(ConsentPromises):
+    """The reference."""
+
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Iterator[Make]:
+        """All of it in this process."""
+        with in_memory(tmp_path) as make:
+            yield make
 
 
-@pytest.fixture
-def served(folders: Iterator[Path]) -> Iterator[Served]:
-    """Ann is known by login and e-mail, and looked at sports."""
-    made = Served(next(folders))
-    made.take(signal(LOGIN, EMAIL, **viewed("sport")))
-    yield made
-    made.close()
+class TestEmbedded(ConsentPromises):
+    """A graph in a file."""
 
-
-def decision(at: str, *identifiers: tuple[str, str], **granted: bool) -> dict[str, Any]:
-    """A decision at a time of the second of March 2026, `HH:MM:SS`."""
-    return {**signal(*identifiers, **decided(**granted)), "event_time": f"2026-03-02T{at}Z"}
-
-
-def asked(identifier: tuple[str, str], purpose: str = "personalisation") -> GetProfileRequest:
-    """A lookup for one purpose."""
-    named = SubjectIdentifier(kind=identifier[0], value=identifier[1])
-    return GetProfileRequest(subject=Subject(identifier=named), purposes=[purpose])
-
-
-def shows_interests(served: Served, identifier: tuple[str, str] = LOGIN) -> bool:
-    """Whether a lookup for personalisation shows what somebody is interested in."""
-    found = served.lookup.get(asked(identifier), served.now_us, EVERYTHING)
-    assert isinstance(found, bytes), found
-    answer = GetProfileResponse.FromString(found)
-    assert bool(answer.profile.affinities) is not ("affinities" in answer.withheld)
-    return bool(answer.profile.affinities)
-
-
-def granted(served: Served) -> int:
-    """The bits that are stored for Ann."""
-    stored = served.view.stored(served.person(*LOGIN))
-    assert stored is not None
-    return stored.granted
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_consent_permuted(folders: Iterator[Path], seed: int) -> None:
-    """In whatever order and batches decisions come, the same is granted in the end."""
-    drawn = random.Random(seed)
-    signals = [signal(LOGIN, EMAIL, **viewed("sport")), signal(EMAIL, COOKIE)]
-    for _ in range(14):
-        identifier = drawn.choice([LOGIN, EMAIL, COOKIE])
-        at = f"12:00:0{drawn.randrange(6)}"
-        purpose = drawn.choice(PURPOSES)
-        signals.append(decision(at, identifier, **{purpose: drawn.random() < 0.5}))
-    outcomes = set()
-    for _ in range(4):
-        drawn.shuffle(signals)
-        served = Served(next(folders))
-        cut = drawn.randrange(len(signals))
-        served.take(*signals[:cut])
-        served.take(*signals[cut:])
-        outcomes.add(granted(served))
-        served.close()
-    assert len(outcomes) == 1
-
-
-def test_consent_duplicated(served: Served) -> None:
-    """Sent twice, under one id or two, before and after its withdrawal, a yes counts once."""
-    yes = decision("12:00:00", LOGIN, personalisation=True)
-    no = decision("12:00:01", LOGIN, personalisation=False)
-    again = {**yes, "signal_id": "again"}
-    served.take(yes, yes, again)
-    assert shows_interests(served)
-    served.take(no, yes, {**yes, "signal_id": "once more"})
-    assert not shows_interests(served)
-
-
-def test_consent_tied(served: Served) -> None:
-    """At one instant a withdrawal beats a grant, whichever came first."""
-    served.take(decision("12:00:00", LOGIN, personalisation=True))
-    assert shows_interests(served)
-    served.take(decision("12:00:00", LOGIN, personalisation=False))
-    assert not shows_interests(served)
-    served.take(decision("12:00:00", EMAIL, personalisation=True))
-    assert not shows_interests(served)
-
-
-def test_consent_from_the_future(served: Served) -> None:
-    """Dated ahead, a yes counts from when it was published, or not at all."""
-    yes = decision("12:00:00", LOGIN, personalisation=True)
-    ahead = {**yes, "event_time": "2026-03-02T12:04:00Z", "publish_time": "2026-03-02T12:00:00Z"}
-    served.take(ahead, decision("12:01:00", LOGIN, personalisation=False))
-    assert not shows_interests(served)
-    far = {**yes, "signal_id": "far", "event_time": "2126-03-02T12:00:00Z"}
-    outcome = served.new_intake().from_json(orjson.dumps(far), served.now_us)
-    assert isinstance(outcome, Rejected)
-    assert (outcome.field, outcome.rule) == ("event_time", "ahead")
-
-
-def test_differing_consents_merged(served: Served) -> None:
-    """Two who are found to be one: the most restrictive holds until one of them decides anew."""
-    served.take(
-        signal(COOKIE, **viewed("garden")),
-        decision("12:00:00", LOGIN, personalisation=True),
-        decision("11:00:00", COOKIE, personalisation=False),
-    )
-    assert shows_interests(served)
-    assert not shows_interests(served, COOKIE)
-    joined = {**signal(LOGIN, COOKIE), "event_time": "2026-03-02T13:00:00Z"}
-    served.take(joined)
-    assert served.person(*LOGIN) == served.person(*COOKIE)
-    assert not shows_interests(served)
-    served.take(decision("14:00:00", COOKIE, personalisation=True))
-    assert shows_interests(served)
-
-
-def test_withdrawal_during_a_cached_read(served: Served) -> None:
-    """No read that begins after a withdrawal was applied shows what it closed, however warm."""
-    served.take(decision("12:00:00", LOGIN, personalisation=True))
-    by_id = GetProfileRequest(purposes=["personalisation"])
-    by_id.subject.person_id = served.person(*LOGIN)
-    request = by_id.SerializeToString()
-    applied, stop = threading.Event(), threading.Event()
-    after: list[bool] = []
-    before = 0
-
-    def read() -> None:
-        nonlocal before
-        while not stop.is_set():
-            is_after = applied.is_set()
-            found = served.lookup.get_serialized(request, NOW_US, EVERYTHING)
-            assert isinstance(found, bytes)
-            shown = bool(GetProfileResponse.FromString(found).profile.affinities)
-            if is_after:
-                after.append(shown)
-            else:
-                before += shown
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        while not before:
-            pass
-        served.take(decision("12:00:01", LOGIN, personalisation=False))
-        applied.set()
-        while len(after) < 200:
-            pass
-    finally:
-        stop.set()
-        reader.join()
-    assert not any(after)
-
-
-def test_stale_replica(served: Served) -> None:
-    """One that has heard nothing for longer than allowed withholds all that needs consent."""
-    served.take(decision("12:00:00", LOGIN, personalisation=True))
-    served.now_us += MAX_SILENCE_MS * 1_000
-    assert shows_interests(served)
-    served.now_us += 1_000
-    assert not shows_interests(served)
-    found = served.lookup.get(asked(LOGIN, "service"), served.now_us, EVERYTHING)
-    assert isinstance(found, bytes)
-    assert GetProfileResponse.FromString(found).profile.identifiers
-    served.feed.beat()
-    assert shows_interests(served)
-
-
-STRING = Said(publisher=(5, 6)).text()
-
-
-def test_truncated_and_altered_consent_strings(served: Served) -> None:
-    """Whole it grants; cut anywhere or changed into what cannot be, it changes nothing at all."""
-    cut = [STRING[:end] for end in range(1, len(STRING)) if STRING[end - 1 : end + 1] != "."]
-    altered = ["D" + STRING[1:], STRING[:-1] + "_", STRING + "AAAA", STRING.replace(".", "")]
-    intake = served.new_intake()
-    refused = 0
-    for number, text in enumerate([*cut, *altered]):
-        sent = signal(LOGIN, consent_decided={"tcf_string": text})
-        outcome = intake.from_json(orjson.dumps({**sent, "signal_id": f"t-{number}"}), NOW_US)
-        if isinstance(outcome, Contribution):
-            # Only at a dot is the rest a string of its own: it says nothing for us.
-            assert STRING.startswith(text + ".")
-            continue
-        assert outcome.rule in ("tcf", "required")
-        refused += 1
-    assert refused >= len(cut)
-    assert not shows_interests(served)
-    served.take(signal(LOGIN, consent_decided={"tcf_string": STRING}))
-    assert shows_interests(served)
-
-
-def test_an_old_consent_string_overrides_no_later_withdrawal(served: Served) -> None:
-    """A device goes on sending its string; what was withdrawn elsewhere stays withdrawn."""
-    string = Said(publisher=(5, 6), created_ds=20_400 * 864_000, updated_ds=20_400 * 864_000)
-    served.take(decision("12:00:00", LOGIN, personalisation=False))
-    later = {
-        **signal(LOGIN, consent_decided={"tcf_string": string.text()}),
-        "event_time": "2026-03-09T12:00:00Z",
-    }
-    served.take(later)
-    assert not shows_interests(served)
-
-
-def test_global_privacy_control_is_an_opt_out_of_sale_and_sharing(served: Served) -> None:
-    """What was granted to be sold or shared is not any more, and all else stays."""
-    bits = served.purposes.bits
-    served.take(decision("12:00:00", LOGIN, sale=True, personalised_ads=True, marketing=True))
-    sold = bits(["sale", "personalised_ads"])
-    kept = bits(["marketing"])
-    assert sold is not None
-    assert kept is not None
-    assert granted(served) & (sold | kept) == sold | kept
-    heard = signal(LOGIN, consent_decided={"global_privacy_control": True})
-    served.take({**heard, "event_time": "2026-03-02T12:00:00Z"})
-    assert granted(served) & (sold | kept) == kept
+    @pytest.fixture
+    def make(self, tmp_path: Path) -> Iterator[Make]:
+        """A fresh file each time."""
+        with embedded(tmp_path) as make:
+            yield make

@@ -5,21 +5,29 @@ from __future__ import annotations
 import itertools
 import random
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from identity import policy as identity_policy
 from identity.engines.memory import MemoryGraph, MemoryGraphStore
+from identity.engines.sqlite import SqliteGraphStore
+from identity.matching.model import MatchModel
 from identity.model import Contribution, PersonId
 from identity.naming import Naming
 from identity.resolver import Resolver
+from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
+from ingest.rejected import Rejected
+from kinfold.comparing import record_comparer
 from profiles import attributes, purposes
 from profiles.build import Builder, Payloads, ProfilePolicy
+from profiles.feed import ProfileFeed
 from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
 from profiles.lookup import Lookup
@@ -34,10 +42,50 @@ MAX_SILENCE_MS = 60_000
 _BASE32 = str.maketrans("0123456789", "abcdefghij")
 
 
-class Served:
-    """Signals in, lookups out; every part is the real one, and the clock is `now_us`."""
+Model = Callable[[bytes], MatchModel]
+"""A match model learnt with a matching key."""
 
-    def __init__(self, folder: Path) -> None:
+
+class Made(Protocol):
+    """What a kinfold is made of; it is closed with it."""
+
+    store: GraphStore
+
+    def feed(self, view: ReadView, now_ms: Callable[[], int]) -> ProfileFeed:
+        """The feed into a view."""
+
+    def caught_up(self, view: ReadView) -> None:
+        """Return when the view shows all that was published."""
+
+    def close(self) -> None:
+        """Let go of the store, and of what the feed is read with."""
+
+
+class InProcess:
+    """Over any graph store, with a feed into the view of the same process."""
+
+    def __init__(self, store: GraphStore) -> None:
+        self.store = store
+
+    def feed(self, view: ReadView, now_ms: Callable[[], int]) -> ProfileFeed:
+        """Applied as it is published."""
+        return LocalFeed(view, now_ms)
+
+    def caught_up(self, view: ReadView) -> None:
+        """It always is."""
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+class Served:
+    """Signals in, lookups out; every part is the real one, and the clock is `now_us`.
+
+    `model` learns the match model for records that is in force.
+    """
+
+    def __init__(self, folder: Path, made: Made | None = None, model: Model | None = None) -> None:
         document = tomllib.loads((ROOT / "kinfold" / "default_policy.toml").read_text("utf-8"))
         policy = ProfilePolicy(
             identity_policy.parse(document), purposes.parse(document), attributes.parse(document)
@@ -46,17 +94,22 @@ class Served:
         sealer = self.sealer = Sealer(vault, random.Random(2).randbytes)
         self.now_us = NOW_US
         self.graph = MemoryGraph()
-        self.store = MemoryGraphStore(self.graph)
+        self._made = made or InProcess(MemoryGraphStore(self.graph))
+        self.store = self._made.store
         self.policy = policy.identity
-        self.naming = Naming(
-            policy.identity, Tokens(vault.token_keys(), vault.order_key()), region="CH"
-        )
+        tokens = Tokens(vault.token_keys(), vault.order_key())
+        self.naming = Naming(policy.identity, tokens, region="CH")
         self.view = ReadView(folder)
-        self.feed = LocalFeed(self.view, lambda: self.now_us // 1_000)
+        self.feed = self._made.feed(self.view, lambda: self.now_us // 1_000)
         self.lookup = Lookup(self.view, sealer, policy.purposes, self.naming, MAX_SILENCE_MS)
         ids = itertools.count(1)
         self._resolver = Resolver(
-            self.store, policy.identity, lambda: f"{next(ids):026d}".translate(_BASE32)
+            self.store,
+            policy.identity,
+            lambda: f"{next(ids):026d}".translate(_BASE32),
+            ()
+            if model is None
+            else (record_comparer(model(tokens.matching_key()), tokens, sealer),),
         )
         self.purposes = policy.purposes
         self.builder = Builder(policy, sealer, Payloads(read_record, read_purchase))
@@ -71,11 +124,15 @@ class Served:
 
     def take(self, *signals: dict[str, Any]) -> None:
         """Take signals in, resolve them and publish whoever changed."""
+        refused = self.take_some(*signals)
+        assert not refused, refused
+
+    def take_some(self, *signals: dict[str, Any]) -> list[Rejected]:
+        """As `take`, of signals of which some may be refused; those that were."""
         taken = [self._intake.from_json(orjson.dumps(signal), self.now_us) for signal in signals]
-        contributions = [one for one in taken if isinstance(one, Contribution)]
-        assert len(contributions) == len(taken), taken
-        self._consumer.take(*contributions)
+        self._consumer.take(*(one for one in taken if isinstance(one, Contribution)))
         self.settle()
+        return [one for one in taken if isinstance(one, Rejected)]
 
     def new_intake(self) -> Intake:
         """An intake with the same keys and policy."""
@@ -88,6 +145,7 @@ class Served:
             pass
         while self._feeder.drain(lease):
             pass
+        self._made.caught_up(self.view)
 
     def person(self, kind: str, value: str) -> PersonId:
         """Who an identifier stands for in the graph."""
@@ -95,9 +153,63 @@ class Served:
         assert key is not None
         return self.store.person_of((key,))[key]
 
+    def beat(self) -> None:
+        """The feed is heard from."""
+        self.feed.beat()
+        self._made.caught_up(self.view)
+
+    def heard_us(self) -> int:
+        """When the view heard from the feed last."""
+        return self.view.heard_ms() * 1_000
+
     def close(self) -> None:
-        """Close the view."""
+        """Close all of it."""
+        self.feed.close()
+        self._made.close()
         self.view.close()
+
+
+Make = Callable[[], Served]
+"""Makes a whole kinfold with nothing in it, in place of the one before."""
+
+
+@contextmanager
+def one_at_a_time(made: Callable[[int], Served]) -> Iterator[Make]:
+    """Makes kinfolds by number, each in place of the one before; the last is closed at the end."""
+    numbers, opened = itertools.count(), list[Served]()
+
+    def make() -> Served:
+        clear()
+        opened.append(made(next(numbers)))
+        return opened[-1]
+
+    def clear() -> None:
+        while opened:
+            opened.pop().close()
+
+    try:
+        yield make
+    finally:
+        clear()
+
+
+@contextmanager
+def in_memory(folder: Path, model: Model | None = None) -> Iterator[Make]:
+    """Kinfolds on the reference engine."""
+    with one_at_a_time(lambda number: Served(folder / f"{number}", model=model)) as make:
+        yield make
+
+
+@contextmanager
+def embedded(folder: Path, model: Model | None = None) -> Iterator[Make]:
+    """Kinfolds on the embedded engine, a fresh file for each."""
+
+    def made(number: int) -> Served:
+        store = SqliteGraphStore(folder / f"{number}.graph")
+        return Served(folder / f"{number}", InProcess(store), model)
+
+    with one_at_a_time(made) as make:
+        yield make
 
 
 _numbers = itertools.count(1)
