@@ -94,6 +94,10 @@ class Parts(ABC):
     def stream_in(self, path: Path, after: Callable[[Step], None]) -> Count:
         """Take the signals in until their people and profiles are there; `after` each batch."""
 
+    @abstractmethod
+    def settle(self) -> None:
+        """Bring people and profiles up to date with the graph."""
+
     def judge(self, truth: Path) -> Score:
         """What was found against what is true."""
         name_of = namer(self.settings, self.policies, open_tokens(self.vault))
@@ -127,8 +131,12 @@ class Embedded(Parts):
                 source, partition, self.store, self._letters, threading.Event()
             )
             pipeline.run(keep_up)
-        self._upkeep.settle()
+        self.settle()
         return count
+
+    def settle(self) -> None:
+        """Bring people and profiles up to date with the graph."""
+        self._upkeep.settle()
 
 
 def told(count: Count, found: Score, kept: Kept, elapsed_s: float) -> Iterator[str]:

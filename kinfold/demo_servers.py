@@ -52,6 +52,15 @@ class OnServers(Parts):
             self._caught_up()
         return count
 
+    def settle(self) -> None:
+        """Bring people and profiles up to date, and wait until the replica shows it."""
+        settings = self.settings
+        with (
+            kept_up(settings, self.policies, self.vault, lambda: open_feed(settings)),
+            following(settings, self.view),
+        ):
+            self._caught_up()
+
     def _publish(self, path: Path) -> int:
         # Here, not above: a driver that is not asked for need not be loaded.
         from ingest.publish import SignalPublisher  # noqa: PLC0415

@@ -13,6 +13,7 @@ from ingest.pipeline import Step
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, progress
 from kinfold.demo import PURPOSES, Embedded, Parts, ask, make_cohort, told
+from kinfold.demo_erasing import erase_one
 from kinfold.demo_servers import OnServers
 from kinfold.generate.spec import CohortSpec
 from kinfold.generate.writer import SIGNALS, TRUTH
@@ -31,7 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = verb(
         subparsers,
         "demo",
-        "stream a made-up cohort in, serve it, look people up, explain one link",
+        "stream a made-up cohort in, serve it, look people up, explain a link, erase one",
         examples=_EXAMPLES,
         sections=("home", "graph", "ingest", "pulsar"),
     )
@@ -77,6 +78,8 @@ def _demo(settings: Settings, spec: CohortSpec, stack: ExitStack) -> None:
         _say(line)
     _title(f"Served: a decision engine asks over gRPC, for {' and '.join(PURPOSES)}")
     ask(parts, folder / TRUTH, _say)
+    _title("Erased: from the graph, profiles, dead letters; and kept out")
+    erase_one(parts, folder / TRUTH, _say)
 
 
 def _title(words: str) -> None:

@@ -17,6 +17,7 @@ TITLES = (
     "A cohort with known truth",
     "Streamed in: signals become evidence, people and profiles",
     "Served: a decision engine asks over gRPC, for personalisation and service",
+    "Erased: from the graph, profiles, dead letters; and kept out",
 )
 
 
@@ -30,7 +31,7 @@ def _shown(ran: Ran, people: int, titles: Sequence[str] = TITLES) -> None:
     """The demo showed what it promises, and what it shows hangs together."""
     places = [ran.out.index(title) for title in titles]
     assert places == sorted(places)
-    made, taken, asked = (
+    made, taken, asked, erased = (
         ran.out[at:to] for at, to in zip(places, [*places[1:], len(ran.out)], strict=True)
     )
     signals = _number(r"([\d,]+) signals of", made)
@@ -51,6 +52,9 @@ def _shown(ran: Ran, people: int, titles: Sequence[str] = TITLES) -> None:
     assert re.search(r"withheld: .*affinities", asked)
     assert "are one person:" in asked
     assert re.search(r"\d bits  .* were seen together", asked)
+    assert _number(r"graph: done, ([\d,]+) removed", erased) > 0
+    assert "comes late: 0 count, 1 name them" in erased
+    assert erased.rstrip().endswith("asks for their login: NOT_FOUND")
     assert ran.err == ""
 
 
