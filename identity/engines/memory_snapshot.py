@@ -10,25 +10,23 @@ import polars as pl
 
 from identity.engines.memory import MemoryGraph
 from identity.engines.memory_evidence import Evidence
-from identity.evidence import Horizons, Known, Seen
-from identity.model import EvidenceKind, LineageEntry, NodeKey, PersonId, kind_of
+from identity.evidence import Known
+from identity.model import LineageEntry, NodeKey, PersonId, kind_of
 from identity.snapshot import (
     CELLS,
-    CONSENTS,
     DAYS,
     DECISIONS,
     IDS,
     KEYS,
     LINEAGE,
     LINKS,
-    NAMED,
     NODES,
-    SIGNALS,
     ActivityPart,
     Moment,
     SignalsPart,
     framed_rows,
 )
+from identity.snapshot_signals import SignalRows
 
 
 class MemorySnapshots:
@@ -137,48 +135,10 @@ class MemorySnapshot:
 
     def signals(self) -> Iterator[SignalsPart]:
         """One frame of `SIGNALS` with its `NAMED` and `CONSENTS`."""
-        node = self._numbers()
-        signals, named, consents = [], [], []
+        rows = SignalRows(self._numbers(), self.at.horizons)
         for known in self.known.values():
-            live = known.live
-            if live is None:
-                continue
-            fact = live_fact(known.seen[0], self.at.horizons)
-            signals.append(
-                (
-                    live.signal,
-                    live.source,
-                    int(live.assurance),
-                    live.event_us,
-                    live.published_us,
-                    known.seen[0].latest_us,
-                    fact,
-                )
-            )
-            named += [
-                (live.signal, place, node[each.key])
-                for place, each in enumerate(live.nodes)
-                if each.key in node
-            ]
-            if fact == EvidenceKind.CONSENT and live.fact is not None:
-                consents += [
-                    (
-                        live.signal,
-                        live.digest,
-                        live.event_us,
-                        live.published_us,
-                        live.source,
-                        live.fact.payload,
-                        node[subject],
-                    )
-                    for subject in dict.fromkeys(live.fact.subjects)
-                    if subject in node
-                ]
-        yield SignalsPart(
-            framed_rows(SIGNALS, signals),
-            framed_rows(NAMED, named),
-            framed_rows(CONSENTS, consents),
-        )
+            rows.add(known)
+        yield rows.part()
 
     def decisions(self) -> Iterator[pl.DataFrame]:
         """One frame of `DECISIONS`."""
@@ -222,11 +182,3 @@ class MemorySnapshot:
     def ids(self) -> Iterator[pl.DataFrame]:
         """One frame of `IDS`."""
         yield framed_rows(IDS, [(number, person) for person, number in self._people().items()])
-
-
-def live_fact(seen: Seen, horizons: Horizons) -> int:
-    """The kind of a content's fact, 0 when it has none or it has expired."""
-    content = seen.content
-    if content.fact is None or content.day < horizons.get(content.fact.kind, content.day):
-        return 0
-    return int(content.fact.kind)

@@ -22,26 +22,23 @@ from identity.engines.neo4j.packing import unpack_activity, unpack_links, unpack
 from identity.engines.neo4j.people import TO_OTHER
 from identity.engines.neo4j.resolving import lock_lease
 from identity.engines.neo4j.signals import FACT_LABELS
-from identity.evidence import Horizons, Known, alive
 from identity.model import EvidenceKind, NodeKey
 from identity.snapshot import (
     CELLS,
-    CONSENTS,
     DAYS,
     DECISIONS,
     IDS,
     KEYS,
     LINEAGE,
     LINKS,
-    NAMED,
     NODES,
-    SIGNALS,
     ActivityPart,
     Moment,
     Schema,
     SignalsPart,
     framed_rows,
 )
+from identity.snapshot_signals import SignalRows
 
 ROWS = 20_000
 _TOLD = "MATCH (n:Identifier|Record) WHERE NOT n:Bare OR n.person IS NOT NULL "
@@ -151,10 +148,10 @@ class Neo4jSnapshot:
         """Frames of `SIGNALS`, each with its `NAMED` and `CONSENTS`."""
         node = self._numbers()
         for some in _in_parts(self._tx.stream(_SIGNALS)):
-            told = _Told(node, self._moment.horizons)
+            rows = SignalRows(node, self._moment.horizons)
             for signal, body in some:
-                told.add(signal, unpack_signal(signal, body))
-            yield told.framed()
+                rows.add(unpack_signal(signal, body))
+            yield rows.part()
 
     def _numbers(self) -> dict[NodeKey, int]:
         if not self._nodes:
@@ -203,48 +200,6 @@ class Neo4jSnapshot:
     def ids(self) -> Iterator[pl.DataFrame]:
         """Frames of `IDS`."""
         return self._frames(IDS, self._tx.stream(_IDS))
-
-
-class _Told:
-    """Signals that count while they are gathered into columns."""
-
-    def __init__(self, node: dict[NodeKey, int], horizons: Horizons) -> None:
-        self._node = node
-        self._horizons = horizons
-        self._signals: list[tuple[Any, ...]] = []
-        self._named: list[tuple[Any, ...]] = []
-        self._consents: list[tuple[Any, ...]] = []
-
-    def add(self, signal: int, known: Known) -> None:
-        """Take in a signal, if it counts."""
-        live, node = known.live, self._node
-        if live is None or not alive(live, self._horizons):
-            return
-        fact = live.fact
-        is_live = fact is not None and live.day >= self._horizons.get(fact.kind, live.day)
-        kind = int(fact.kind) if fact is not None and is_live else 0
-        said = (live.event_us, live.published_us)
-        latest_us = known.seen[0].latest_us
-        self._signals.append((signal, live.source, int(live.assurance), *said, latest_us, kind))
-        self._named += [
-            (signal, place, node[each.key])
-            for place, each in enumerate(live.nodes)
-            if each.key in node
-        ]
-        if fact is not None and kind == EvidenceKind.CONSENT:
-            self._consents += [
-                (signal, live.digest, *said, live.source, fact.payload, node[subject])
-                for subject in dict.fromkeys(fact.subjects)
-                if subject in node
-            ]
-
-    def framed(self) -> SignalsPart:
-        """What was taken in."""
-        return SignalsPart(
-            framed_rows(SIGNALS, self._signals),
-            framed_rows(NAMED, self._named),
-            framed_rows(CONSENTS, self._consents),
-        )
 
 
 def _in_parts(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

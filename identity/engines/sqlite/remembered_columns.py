@@ -15,8 +15,9 @@ from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.names import Names, Nodes
 from identity.engines.sqlite.remembered import _WHOLE
 from identity.evidence import Horizons, Known
-from identity.model import DAY_US, EvidenceKind, NodeKey
+from identity.model import DAY_US, EvidenceKind
 from identity.snapshot import CONSENTS, NAMED, SIGNALS, SignalsPart, framed_rows
+from identity.snapshot_signals import SignalRows, live_kind
 
 _DIGEST, _EVENT, _DELAY, _SPREAD, _SOURCE, _ASSURANCE, _NODES, _, _FACT = range(9)
 Short = tuple[int, int, Any]
@@ -29,7 +30,7 @@ class SignalColumns:
     def __init__(self, database: Database, names: Names, horizons: Horizons) -> None:
         self._nodes = Nodes(database)
         self._names = names
-        self._horizons = {int(kind): day for kind, day in horizons.items()}
+        self._horizons = horizons
 
     def decode(self, rows: Sequence[tuple[int, int, bytes]]) -> SignalsPart:
         """The signals among the rows that count."""
@@ -41,9 +42,7 @@ class SignalColumns:
         )
         if len(short) == len(rows):
             return told
-        rest = self._whole(
-            [(signal, unpack_known(body[1:])) for _, signal, body in rows if body[:1] == _WHOLE]
-        )
+        rest = self._whole([unpack_known(body[1:]) for *_, body in rows if body[:1] == _WHOLE])
         return SignalsPart(*(pl.concat(pair) for pair in zip(told, rest, strict=True)))
 
     def _short(self, rows: list[Short]) -> SignalsPart:
@@ -80,9 +79,7 @@ class SignalColumns:
         return SignalsPart(signals, named, framed_rows(CONSENTS, list(self._consents(rows))))
 
     def _live_fact(self, day: int, fact: Any) -> int:
-        if fact is None or day < self._horizons.get(fact[0], day):
-            return 0
-        return int(fact[0])
+        return 0 if fact is None else live_kind(fact[0], day, self._horizons)
 
     def _consents(self, rows: Iterable[Short]) -> Iterable[tuple[Any, ...]]:
         for day, signal, body in rows:
@@ -95,34 +92,10 @@ class SignalColumns:
             for node in dict.fromkeys(fact[1]):
                 yield (*said, node)
 
-    def _whole(self, rows: Sequence[tuple[int, Known]]) -> SignalsPart:
+    def _whole(self, rows: Sequence[Known]) -> SignalsPart:
         """Signals of which more is known than one content that counts: few."""
-        live = [
-            (signal, content, known.seen[0].latest_us)
-            for signal, known in rows
-            if (content := known.live) is not None
-        ]
-        keys: set[NodeKey] = {node.key for _, content, _ in live for node in content.nodes}
-        ids = self._nodes.ids(keys) if keys else {}
-        signals, named, consents = [], [], []
-        for signal, content, latest_us in live:
-            fact = content.fact
-            kind = 0 if fact is None else self._live_fact(content.day, (fact.kind,))
-            said = (content.event_us, content.published_us)
-            signals.append((signal, content.source, int(content.assurance), *said, latest_us, kind))
-            named += [
-                (signal, place, ids[node.key])
-                for place, node in enumerate(content.nodes)
-                if node.key in ids
-            ]
-            if fact is not None and kind == EvidenceKind.CONSENT:
-                consents += [
-                    (signal, content.digest, *said, content.source, fact.payload, ids[subject])
-                    for subject in dict.fromkeys(fact.subjects)
-                    if subject in ids
-                ]
-        return SignalsPart(
-            framed_rows(SIGNALS, signals),
-            framed_rows(NAMED, named),
-            framed_rows(CONSENTS, consents),
-        )
+        keys = {node.key for known in rows if known.live for node in known.live.nodes}
+        told = SignalRows(self._nodes.ids(keys) if keys else {}, self._horizons)
+        for known in rows:
+            told.add(known)
+        return told.part()
