@@ -16,7 +16,7 @@ up no writer. Neo4j reads what is committed when it is read, so its snapshot
 locks the graph: writers wait until it is closed. Read it and let it go.
 
 Nodes and people are numbers that mean something within one snapshot only; no
-key and no value is in any stream but `keys` and `ids`. Times and days are as
+key and no value is in any stream but `keys`, `ids` and `records`. Times and days are as
 in `identity.model`.
 """
 
@@ -29,7 +29,8 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
-from identity.model import EvidenceKind
+from identity.evidence import Horizons
+from identity.model import DAY_US, EvidenceKind, NodeEvidence, NodeKey
 
 Schema = Mapping[str, Any]
 
@@ -87,6 +88,10 @@ DECISIONS: Schema = {
     "decided_us": pl.Int64,
 }
 """Live decisions of staff; an end that was never seen is null."""
+SCORED: Schema = {"left": pl.Int64, "right": pl.Int64, "mbits": pl.Int64}
+"""Each pair with a positive match weight, once, in thousandths of a bit, under `Moment.model`."""
+RECORDS: Schema = {"node": pl.Int64, "key": pl.String, "payload": pl.Binary}
+"""What records say, as it rests in the graph: sealed, for who holds the keys."""
 LINEAGE: Schema = {
     "change": pl.UInt8,
     "person": pl.Int64,
@@ -105,6 +110,22 @@ def framed(schema: Schema, *columns: Any) -> pl.DataFrame:
     return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
 
 
+def framed_records(
+    numbers: Mapping[NodeKey, int], held: Mapping[NodeKey, NodeEvidence], horizons: Horizons
+) -> pl.DataFrame:
+    """Frame of `RECORDS` from what some nodes hold."""
+    return framed_rows(
+        RECORDS,
+        [
+            (numbers[key], key, kept.fact.payload)
+            for key, evidence in held.items()
+            for kept in evidence.facts
+            if kept.fact.kind is EvidenceKind.RECORD
+            and kept.event_us // DAY_US >= horizons.get(EvidenceKind.RECORD, -(2**31))
+        ],
+    )
+
+
 def framed_rows(schema: Schema, rows: Collection[Any]) -> pl.DataFrame:
     """A frame of rows with values in the order of a schema."""
     return pl.DataFrame(list(rows), schema=schema, orient="row")
@@ -117,12 +138,14 @@ class Moment:
     - `resolution`: the last resolution that it holds.
     - `horizons`: as `GraphStore.horizons`.
     - `marks`: nodes that wait to be resolved; `outbox`: people who wait to be published.
+    - `model`: as `GraphStore.model`: what scored links are of.
     """
 
     resolution: int
     horizons: Mapping[EvidenceKind, int]
     marks: int
     outbox: int
+    model: str
 
 
 class ActivityPart(NamedTuple):
@@ -160,6 +183,16 @@ class Snapshot(Protocol):
 
     def decisions(self) -> Iterator[pl.DataFrame]:
         """Frames of `DECISIONS`."""
+
+    def scored(self) -> Iterator[pl.DataFrame]:
+        """Frames of `SCORED`."""
+
+    def records(self, limit: int) -> Iterator[pl.DataFrame]:
+        """Frames of `RECORDS`: of the records whose keys come first, at most `limit`.
+
+        Keys are keyed digests, so that these are a fair sample, and mostly the
+        same records from one snapshot to the next.
+        """
 
     def lineage(self) -> Iterator[pl.DataFrame]:
         """Frames of `LINEAGE`."""

@@ -11,7 +11,7 @@ import polars as pl
 from identity.engines.memory import MemoryGraph
 from identity.engines.memory_evidence import Evidence
 from identity.evidence import Known
-from identity.model import LineageEntry, NodeKey, PersonId, kind_of
+from identity.model import RECORD_KIND, LineageEntry, NodeKey, PersonId, kind_of
 from identity.snapshot import (
     CELLS,
     DAYS,
@@ -21,9 +21,11 @@ from identity.snapshot import (
     LINEAGE,
     LINKS,
     NODES,
+    SCORED,
     ActivityPart,
     Moment,
     SignalsPart,
+    framed_records,
     framed_rows,
 )
 from identity.snapshot_signals import SignalRows
@@ -41,7 +43,11 @@ class MemorySnapshots:
         graph = self._graph
         with graph.lock:
             moment = Moment(
-                graph.resolution, dict(graph.horizons), len(graph.marks), len(graph.outbox)
+                graph.resolution,
+                dict(graph.horizons),
+                len(graph.marks),
+                len(graph.outbox),
+                graph.matching.model,
             )
             # Evidence is derived anew by every change and never changed in place.
             copied = MemorySnapshot(
@@ -51,6 +57,12 @@ class MemorySnapshots:
                 frozenset(graph.shared),
                 dict(graph.known),
                 list(graph.lineage),
+                [
+                    (low, high, mbits)
+                    for low, others in graph.matching.links.items()
+                    for high, mbits in others.items()
+                    if low < high
+                ],
             )
         yield copied
 
@@ -68,6 +80,7 @@ class MemorySnapshot:
     shared: frozenset[NodeKey]
     known: dict[int, Known]
     entries: list[LineageEntry]
+    pairs: list[tuple[NodeKey, NodeKey, int]]
 
     def _numbers(self) -> dict[NodeKey, int]:
         return {key: at for at, key in enumerate(sorted({*self.evidence.nodes, *self.people}))}
@@ -157,6 +170,19 @@ class MemorySnapshot:
                 for signal, one in self.evidence.decisions.items()
             ],
         )
+
+    def scored(self) -> Iterator[pl.DataFrame]:
+        """One frame of `SCORED`."""
+        node = self._numbers()
+        yield framed_rows(
+            SCORED, [(node[low], node[high], mbits) for low, high, mbits in self.pairs]
+        )
+
+    def records(self, limit: int) -> Iterator[pl.DataFrame]:
+        """One frame of `RECORDS`."""
+        keys = sorted(key for key in self.evidence.nodes if kind_of(key) == RECORD_KIND)[:limit]
+        held = self.evidence.at_nodes(keys)
+        yield framed_records(self._numbers(), held, self.at.horizons)
 
     def lineage(self) -> Iterator[pl.DataFrame]:
         """One frame of `LINEAGE`."""

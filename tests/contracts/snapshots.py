@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from identity.engines.memory import MemoryGraph, MemoryGraphStore
 from identity.engines.memory_snapshot import MemorySnapshots
-from identity.model import DAY_US, EvidenceKind, LineageChange, LineageEntry, kind_of
+from identity.model import DAY_US, EvidenceKind, LineageChange, LineageEntry, NodeKey, kind_of
 from identity.snapshot import Snapshots
-from identity.store import GraphStore, Resolution
+from identity.store import GraphStore, Matching, Resolution
 from kinfold.statistics.figures import figures
 from kinfold.statistics.gathered import gather
 from profiles.purposes import PurposePolicy
@@ -34,7 +34,7 @@ from tests.support.store_driver import EVERYBODY, Consumer, lease_of, run, settl
 
 POLICY = histories_policy()
 OpenSnapshots = Callable[[], Snapshots]
-ANN, PHONE = node("login:a").key, node("device:a").key
+ANN, PHONE, COOKIE = (node(name).key for name in ("login:a", "device:a", "cookie:a"))
 P, Q = "p" * 26, "q" * 26
 
 
@@ -86,6 +86,12 @@ def as_the_store_says(store: GraphStore) -> dict[str, Any]:
             if key in views
         ),
         "decisions": sorted((one.same, one.decided_us) for one in store.decisions(KEYS)),
+        "records": sorted(
+            (key, key, kept.fact.payload)
+            for key, held in store.evidence_at(KEYS, activity=False).items()
+            for kept in held.facts
+            if kept.fact.kind is EvidenceKind.RECORD
+        ),
     }
 
 
@@ -202,6 +208,26 @@ class SnapshotsContract:
             (PHONE, "device", None, True),
             (ANN, "login", P, False),
         ]
+
+    def test_scored_links_are_told(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """Each scored pair is there once with its weight, and so is what the index is of."""
+        with engine.fresh() as store:
+            Consumer(store).take(contribution(1, "login:a", "device:a", "cookie:a"))
+            links: dict[tuple[NodeKey, NodeKey], int | None] = {
+                (PHONE, ANN): 5_000,
+                (COOKIE, PHONE): 7,
+            }
+            _index(store, Matching(links=links, model="device=1"))
+            said = taken(open_snapshots)
+            _index(store, Matching(links={(PHONE, ANN): None, (COOKIE, PHONE): 8}))
+        assert said["scored"] == [(COOKIE, PHONE, 7), (PHONE, ANN, 5_000)]
+        after = taken(open_snapshots)
+        assert after["scored"] == [(COOKIE, PHONE, 8)]
+        assert (said["moment"][-1], after["moment"][-1]) == ("device=1", "device=1")
+
+
+def _index(store: GraphStore, matching: Matching) -> None:
+    store.commit_resolution(lease_of(store), Resolution({}, {}, [], [], [], matching))
 
 
 def _go_on(engine: Engine) -> None:

@@ -28,7 +28,7 @@ def told(snapshot: Snapshot) -> dict[str, Any]:
         cells += [(key[node], *rest) for node, *rest in activity.cells.rows()]
     moment = snapshot.moment()
     return {
-        "moment": (moment.resolution, dict(moment.horizons), moment.outbox),
+        "moment": (moment.resolution, dict(moment.horizons), moment.outbox, moment.model),
         "marks": moment.marks,
         "nodes": sorted((key[n], kind, person[p], s) for n, kind, p, s in _rows(snapshot.nodes())),
         "links": sorted(
@@ -44,6 +44,14 @@ def told(snapshot: Snapshot) -> dict[str, Any]:
             (signal, digest, key.get(left, ""), key.get(right, ""), same, at_us)
             for signal, digest, left, right, same, at_us in _rows(snapshot.decisions())
         ),
+        "scored": sorted(
+            (*sorted((key[left], key[right])), mbits)
+            for left, right, mbits in _rows(snapshot.scored())
+        ),
+        "records": sorted(
+            (key[node], name, payload) for node, name, payload in _rows(snapshot.records(10**6))
+        ),
+        "first_records": sorted(name for _, name, _ in _rows(snapshot.records(2))),
         "lineage": sorted(
             (change, person[one], person[other] or "", number, at_us)
             for change, one, other, number, at_us in _rows(snapshot.lineage())

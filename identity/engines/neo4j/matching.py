@@ -24,12 +24,11 @@ def evidence_at(
 ) -> dict[NodeKey, NodeEvidence]:
     """What each node holds of its own, see `GraphStore.evidence_at`."""
     wanted = list(dict.fromkeys(keys))
-    return connection.read(lambda tx: _evidence_at(tx, wanted, activity))
+    return connection.read(lambda tx: evidence_in(tx, wanted, activity))
 
 
-def _evidence_at(
-    tx: Tx, keys: Iterable[NodeKey], has_activity: bool
-) -> dict[NodeKey, NodeEvidence]:
+def evidence_in(tx: Tx, keys: Iterable[NodeKey], has_activity: bool) -> dict[NodeKey, NodeEvidence]:
+    """`evidence_at` inside a transaction."""
     columns = "n.order, n.sealed, n.activity, n:Bare, n.older, n.facts"
     if not has_activity:
         columns = "n.order, n.sealed, null, n:Bare, null, n.facts"

@@ -17,6 +17,7 @@ import polars as pl
 
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.consuming import horizons_from, lock_graph
+from identity.engines.neo4j.matching import evidence_in
 from identity.engines.neo4j.nodes import MICROSECONDS
 from identity.engines.neo4j.packing import unpack_activity, unpack_links, unpack_signal
 from identity.engines.neo4j.people import TO_OTHER
@@ -32,15 +33,18 @@ from identity.snapshot import (
     LINEAGE,
     LINKS,
     NODES,
+    SCORED,
     ActivityPart,
     Moment,
     Schema,
     SignalsPart,
+    framed_records,
     framed_rows,
 )
 from identity.snapshot_signals import SignalRows
 
 ROWS = 20_000
+_HELD_AT_ONCE = 1_000
 _TOLD = "MATCH (n:Identifier|Record) WHERE NOT n:Bare OR n.person IS NOT NULL "
 _NODES = _TOLD + (
     "OPTIONAL MATCH (n)<-[:HAS]-(p) RETURN id(n), n.kind, id(p), n.shared IS NOT NULL"
@@ -50,6 +54,11 @@ _LINKS = "MATCH (a)-[r:SEEN_WITH]->(b) RETURN id(a), id(b), a:Record OR b:Record
 _DOINGS = (
     "MATCH (n:Identifier|Record) WHERE n.activity IS NOT NULL RETURN id(n), n.activity "
     "UNION ALL MATCH (n)-[:ACTIVE_IN]->(a) RETURN id(n), a.days AS `n.activity`"
+)
+_SCORED = "MATCH (a)-[r:SCORED]->(b) RETURN id(a), id(b), r.mbits"
+_RECORDS = (
+    "MATCH (n:Record) WHERE NOT n:Bare OR n.person IS NOT NULL "
+    "WITH n ORDER BY n.key LIMIT {limit} RETURN id(n), n.key"
 )
 _SIGNALS = "MATCH (s:Signal) RETURN s.id, s.body"
 _LIVES = "MATCH (p:Person) WHERE p.changes IS NOT NULL RETURN id(p), p.changes"
@@ -84,7 +93,9 @@ class Neo4jSnapshots:
             )
             (marks,) = tx.row("MATCH (n:Dirty) RETURN count(n)")
             (outbox,) = tx.row("MATCH (p:Unpublished) RETURN count(p)")
-            yield Neo4jSnapshot(tx, Moment(resolution, horizons, marks, outbox))
+            (model,) = tx.row("MATCH (l:Lease {name: 'resolver'}) RETURN coalesce(l.model, '')")
+            moment = Moment(resolution, horizons, marks, outbox, str(model))
+            yield Neo4jSnapshot(tx, moment)
 
     def close(self) -> None:
         """Close every connection."""
@@ -179,6 +190,18 @@ class Neo4jSnapshot:
                 live.fact.same,
                 live.event_us,
             )
+
+    def scored(self) -> Iterator[pl.DataFrame]:
+        """Frames of `SCORED`."""
+        return self._frames(SCORED, self._tx.stream(_SCORED))
+
+    def records(self, limit: int) -> Iterator[pl.DataFrame]:
+        """Frames of `RECORDS`."""
+        numbers = {key: node for node, key in self._tx.stream(_RECORDS.format(limit=int(limit)))}
+        keys = sorted(numbers)
+        for start in range(0, len(keys), _HELD_AT_ONCE):
+            held = evidence_in(self._tx, keys[start : start + _HELD_AT_ONCE], has_activity=False)
+            yield framed_records(numbers, held, self._moment.horizons)
 
     def lineage(self) -> Iterator[pl.DataFrame]:
         """Frames of `LINEAGE`."""

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.grain import FIELDS, PERIOD_DAYS
-from identity.engines.sqlite.names import Names
+from identity.engines.sqlite.matching import read_evidence_at
+from identity.engines.sqlite.names import Names, Nodes
+from identity.engines.sqlite.remembered import Remembered
 from identity.engines.sqlite.remembered_columns import SignalColumns
 from identity.engines.sqlite.state import read_horizons
-from identity.model import DAY_US
+from identity.model import DAY_US, RECORD_KIND
 from identity.snapshot import (
     CELLS,
     DAYS,
@@ -32,16 +34,19 @@ from identity.snapshot import (
     LINEAGE,
     LINKS,
     NODES,
+    SCORED,
     ActivityPart,
     Moment,
     SignalsPart,
     framed,
+    framed_records,
     framed_rows,
 )
 
 WAIT_S = 30.0
 ROWS = 50_000
 """Rows of the file decoded at once."""
+_HELD_AT_ONCE = 1_000
 _TOLD = "(node.person IS NOT NULL OR EXISTS (SELECT 1 FROM grain WHERE grain.node = node.id))"
 _NODES = f"""
 SELECT id, substr(key, 1, length(key) - 23), person, shared FROM node WHERE {_TOLD}"""  # noqa: S608 - fixed text
@@ -51,10 +56,15 @@ _DOINGS = "SELECT node, part, body FROM grain WHERE other = 0"
 _DECISIONS = """
 SELECT signal, decision.digest, a.id, b.id, same, decided_us FROM decision
 LEFT JOIN node AS a ON a.key = left_key LEFT JOIN node AS b ON b.key = right_key"""
+_SCORED = "SELECT node, other, mbits FROM scored WHERE other > node"
+_RECORDS = f"""
+SELECT key, id FROM node WHERE key > '{RECORD_KIND}:' AND key < '{RECORD_KIND};' AND {_TOLD}
+ORDER BY key LIMIT ?"""  # noqa: S608 - fixed text
 _LINEAGE = "SELECT change, person, other, resolution, at_us FROM lineage"
 _IDS = "SELECT id, name FROM person"
 _MOMENT = """
-SELECT resolution, (SELECT count(*) FROM mark), (SELECT count(*) FROM outbox) FROM state"""
+SELECT resolution, (SELECT count(*) FROM mark), (SELECT count(*) FROM outbox), model
+FROM state"""
 
 
 class SqliteSnapshots:
@@ -79,8 +89,8 @@ class SqliteSnapshots:
 
 
 def _moment(database: Database) -> Moment:
-    resolution, marks, outbox = database.execute(_MOMENT).fetchone()
-    return Moment(resolution, read_horizons(database), marks, outbox)
+    resolution, marks, outbox, model = database.execute(_MOMENT).fetchone()
+    return Moment(resolution, read_horizons(database), marks, outbox, model)
 
 
 class SqliteSnapshot:
@@ -191,6 +201,21 @@ class SqliteSnapshot:
         """Frames of `DECISIONS`."""
         for rows in self._rows(_DECISIONS):
             yield framed_rows(DECISIONS, [(*row[:4], bool(row[4]), row[5]) for row in rows])
+
+    def scored(self) -> Iterator[pl.DataFrame]:
+        """Frames of `SCORED`."""
+        for rows in self._rows(_SCORED):
+            yield framed(SCORED, *zip(*rows, strict=True))
+
+    def records(self, limit: int) -> Iterator[pl.DataFrame]:
+        """Frames of `RECORDS`."""
+        numbers = dict(self._database.execute(_RECORDS, (limit,)))
+        keys = sorted(numbers)
+        remembered = Remembered(self._database, Nodes(self._database), self._names)
+        for start in range(0, len(keys), _HELD_AT_ONCE):
+            some = keys[start : start + _HELD_AT_ONCE]
+            held = read_evidence_at(self._database, self._names, remembered, some, activity=False)
+            yield framed_records(numbers, held, self._moment.horizons)
 
     def lineage(self) -> Iterator[pl.DataFrame]:
         """Frames of `LINEAGE`."""
