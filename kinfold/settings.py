@@ -85,6 +85,7 @@ class StatisticsSettings:
     """What of the figures may be seen."""
 
     minimum: int = _setting(20, "fewest people behind any number that is told", 3)
+    group: str = _setting("", "attribute of records whose groups are compared for bias")
 
 
 @dataclass(frozen=True)

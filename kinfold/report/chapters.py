@@ -24,9 +24,17 @@ CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("match_rate", "cross_source", "links_by_basis", "shared", "changes_by_week"),
     ),
     (
+        "models",
+        "How well the model does",
+        (
+            "score_distribution", "calibration", "decided_pairs", "drift", "record_attributes",
+            "match_by_group", "withheld_by_group",
+        ),
+    ),
+    (
         "consent",
         "Who may be reached",
-        ("reach", "consent", "consent_by_place"),
+        ("reach", "consent", "consent_by_place", "restricted"),
     ),
     ("doings", "What people do", ("last_seen", "affinities", "hours")),
     (

@@ -40,6 +40,7 @@ class Form(Enum):
     SHARES = "shares"
     ENDS = "bars end to end"
     BESIDE = "bars side by side"
+    HEAPS = "columns of groups"
     WEEKS = "columns by week"
     SPREAD = "points"
 
@@ -72,11 +73,13 @@ def form_of(released: Released) -> Form | None:
     if told.is_empty():
         return None
     if spec.shape is Shape.SPREAD:
-        return Form.SPREAD
+        return Form.SPREAD if spec.order else Form.BARS
     if spec.group == "week":
         return Form.WEEKS
-    if spec.group and spec.shape is Shape.PARTS:
+    if spec.group and (spec.shape is Shape.PARTS or spec.shares):
         return Form.SHARES
+    if spec.group and all(map(_BAND.fullmatch, told["part"])):
+        return Form.HEAPS
     if spec.group:
         return Form.BESIDE if spec.shape is Shape.SUBSETS else Form.ENDS
     parts = told.filter(pl.col("part") != ALL)["part"].to_list()
@@ -96,6 +99,7 @@ def chart_of(released: Released, room: Room, palette: Palette) -> Chart | None:
         Form.SHARES: _shares,
         Form.ENDS: _ends,
         Form.BESIDE: _beside,
+        Form.HEAPS: _heaps,
         Form.WEEKS: _weeks,
         Form.SPREAD: _spread,
     }[form]
@@ -133,6 +137,8 @@ def _row_name(form: Form) -> str:
 
 def _drawn(told: pl.DataFrame, spec: Spec, form: Form) -> pl.DataFrame:
     """The rows that are drawn, in their order, the largest where there are too many."""
+    if form is Form.HEAPS:
+        return told.sort(pl.col("part").str.extract(r"(\d+)").cast(pl.Int64), maintain_order=True)
     if form in (Form.COLUMNS, Form.WEEKS, Form.SPREAD):
         return told.filter(pl.col("part") != ALL) if form is Form.COLUMNS else told
     name = _row_name(form)
@@ -225,10 +231,14 @@ def _by_colour(name: str, values: list[str], on: Canvas) -> Chart:
 def key_of(released: Released) -> list[str]:
     """What a chart's colours stand for, in the order of `palette.SERIES`; [] when it has one."""
     form = form_of(released)
-    if form not in (Form.SHARES, Form.ENDS, Form.WEEKS, Form.SPREAD, Form.BESIDE):
+    if form is None or form in (Form.BARS, Form.COLUMNS):
         return []
     rows = _drawn(_told(released), released.spec, form)
-    return _names(rows, "group") if form is Form.BESIDE else _parts(rows, released.spec)
+    return (
+        sorted(_names(rows, "group"))
+        if form in (Form.BESIDE, Form.HEAPS)
+        else _parts(rows, released.spec)
+    )
 
 
 def _name_axis(rows: pl.DataFrame, name: str, on: Canvas) -> tuple[Chart, list[Chart], int]:
@@ -345,7 +355,7 @@ def _ends(rows: pl.DataFrame, on: Canvas) -> Chart:
 def _beside(rows: pl.DataFrame, on: Canvas) -> Chart:
     """Subsets of several groups: a bar per group in each part's row."""
     y, above, step_px = _name_axis(rows, "part", on)
-    groups = _names(rows, "group")
+    groups = sorted(_names(rows, "group"))
     most = int(rows["value"].max() or 0)  # type: ignore[arg-type]
     x = {"field": "value", "type": "quantitative", "axis": None, "scale": _amounts(most)}
     colour = _by_colour("group", groups, on)
@@ -364,6 +374,22 @@ def _beside(rows: pl.DataFrame, on: Canvas) -> Chart:
         ]  # fmt: skip
     rows_px = (step_px + (height_px + 4) * (len(groups) - 1)) * len(_names(rows, "part"))
     return {"height": rows_px, "layer": layers + above}
+
+
+def _heaps(rows: pl.DataFrame, on: Canvas) -> Chart:
+    """Bands of a number as columns, in which groups lie on each other."""
+    groups = sorted(_names(rows, "group"))
+    scale = {"paddingInner": 0.22, "paddingOuter": 0.1}
+    axis = {"labelAngle": 0, "labelOverlap": "greedy", "title": on.spec.part}
+    x = {"field": "part", "type": "nominal", "sort": _names(rows, "part"), "axis": axis,
+         "scale": scale}  # fmt: skip
+    heights = {"format": ",d", "tickCount": 4, "minExtent": 44}
+    y = {"field": "value", "type": "quantitative", "title": None, "stack": "zero", "axis": heights}
+    bars = {
+        "mark": {"type": "bar", "stroke": on.palette("ground"), "strokeWidth": 1},
+        "encoding": {"x": x, "y": y, "color": _by_colour("group", groups, on)},
+    }
+    return {"height": 200, "layer": [bars]}
 
 
 def _weeks(rows: pl.DataFrame, on: Canvas) -> Chart:

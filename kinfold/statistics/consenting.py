@@ -11,7 +11,7 @@ import polars as pl
 from identity.model import Assurance, EvidenceKind, Fact, KeptFact, NodeKey
 from identity.policy import IdentityPolicy
 from identity.snapshot import CONSENTS
-from kinfold.statistics.figure import Figure, Shape, Spec, counts, weighed
+from kinfold.statistics.figure import Figure, Shape, Spec, counts, weighed, with_whole
 from kinfold.statistics.gathered import Gathered
 from profiles import consent
 from profiles.consent import ConsentDecision, Joined
@@ -56,18 +56,28 @@ PLACES = Spec(
     part="place and state",
     open=True,
 )
+RESTRICTED = Spec(
+    "restricted",
+    "Restricted people",
+    "People who are served to nobody, by a restriction they asked for or a legal hold.",
+    "By the decision that holds, as in `consent`; `all` is all people. Who is under both counts "
+    "under each.",
+    Shape.SUBSETS,
+    "people",
+    part="why",
+)
 REACH = Spec(
     "reach",
     "Who can be reached, by channel and purpose",
     "People by whether they have an address on the channel and it may be used for the purpose.",
     "Channels are the kinds that the policy's `[serves]` names under `identifiers.`; reachable: "
-    "has an identifier of the kind that is not shared, and the purpose is granted, as in "
-    "`consent`.",
+    "has an identifier of the kind that is not shared, the purpose is granted, as in `consent`, "
+    "and nothing in `restricted` is in force.",
     Shape.PARTS,
     "people",
     group="channel for purpose",
     part="reach",
-    order=("reachable", "no consent", "no address"),
+    order=("reachable", "no consent", "restricted", "no address"),
 )
 
 
@@ -78,8 +88,12 @@ def figures(
     if not purposes.purposes:
         return
     holds = standing(gathered)
+    apart = holds.filter(pl.col("purpose").is_in(consent.RESERVED) & pl.col("withdrawn"))
+    held = counts(apart, part=pl.col("purpose").str.replace("_", " "))
+    holds = holds.filter(~pl.col("purpose").is_in(consent.RESERVED))
     kinds = list(dict.fromkeys(kind for kind, _ in channels(purposes, identity)))
-    circumstances = _circumstances(gathered, kinds)
+    is_apart = pl.col("person").is_in(apart["person"].unique().implode())
+    circumstances = _circumstances(gathered, kinds).with_columns(apart=is_apart)
     cases = pl.concat([_cases(circumstances, holds, one, kinds) for one in purposes.purposes])
     by_state = cases.select("people", group="purpose", part="state")
     yield Figure(CONSENT, weighed(by_state))
@@ -90,6 +104,7 @@ def figures(
     )
     yield Figure(PLACES, counts(holds, group=pl.col("purpose"), part=place))
     yield Figure(REACH, _reach(identity, purposes, cases))
+    yield Figure(RESTRICTED, with_whole(held, gathered.people.height))
 
 
 def standing(gathered: Gathered) -> pl.DataFrame:
@@ -223,7 +238,7 @@ def _cases(
 ) -> pl.DataFrame:
     """How many people there are in each case of one purpose, with the verdict of a lookup."""
     decided = holds.filter(pl.col("purpose") == purpose.name).select("person", "withdrawn")
-    keys = ["places", "withdrawn", *kinds]
+    keys = ["places", "withdrawn", "apart", *kinds]
     cases = (
         circumstances.join(decided, on="person", how="left")
         .group_by(keys)
@@ -262,6 +277,8 @@ def _reach(identity: IdentityPolicy, purposes: PurposePolicy, cases: pl.DataFram
         reach = (
             pl.when(~pl.col(kind))
             .then(pl.lit("no address"))
+            .when("apart")
+            .then(pl.lit("restricted"))
             .when("granted")
             .then(pl.lit("reachable"))
             .otherwise(pl.lit("no consent"))

@@ -17,6 +17,7 @@ from kinfold.statistics.dead import figure as dead_letters
 from kinfold.statistics.figure import Figure, Spec
 from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import Gathered, gather
+from kinfold.statistics.insight import NO_INSIGHT, Insight, Scoring
 from kinfold.statistics.release import RELEASED, Released, release
 from kinfold.wiring import Policies
 
@@ -68,6 +69,7 @@ def take(
     now_us: int,
     only: Collection[str] = (),
     tell: Tell = lambda _: None,
+    insight: Insight = NO_INSIGHT,
 ) -> Release:
     """Count figures, all or `only` some, and release them.
 
@@ -77,23 +79,24 @@ def take(
     Raises: StoreError, LettersError, RegisterError.
     """
     with snapshots.take() as snapshot:
-        gathered = gather(snapshot, policies.identity, tell)
+        gathered = gather(snapshot, policies.identity, tell, insight)
         largest = _largest(snapshot, gathered)
     tell("figures")
-    made = list(_figures(gathered, letters, policies, terms, now_us))
+    models = insight.models(gathered.moment.model)
+    made = list(_figures(gathered, letters, policies, terms, now_us, models))
     wanted = [each for each in made if not only or each.spec.id in only]
-    released = []
+    done: list[Released] = []
     tell("release")
     with register.writing():
         for each in wanted:
-            told = release(each, register.held(each.spec.id, terms.minimum), terms.minimum)
-            register.hold(each.spec.id, terms.minimum, dict(told.held))
-            released.append(told)
+            one = release(each, register.held(each.spec.id, terms.minimum), terms.minimum)
+            register.hold(each.spec.id, terms.minimum, dict(one.held))
+            done.append(one)
         register.note(
             Exported("figures", now_us, terms.recipient, "", terms.expires_us, terms.place, 0)
         )
-    specs = [each.spec for each in released]
-    return Release(_manifest(gathered, terms, specs, now_us), tuple(released), largest)
+    specs = [each.spec for each in done]
+    return Release(_manifest(gathered, terms, specs, models, now_us), tuple(done), largest)
 
 
 def _figures(
@@ -102,9 +105,15 @@ def _figures(
     policies: Policies,
     terms: Terms,
     now_us: int,
+    models: tuple[Scoring, ...],
 ) -> Iterator[Figure]:
     yield from figures(
-        gathered, policies.identity, policies.purposes, as_of_us=now_us, minimum=terms.minimum
+        gathered,
+        policies.identity,
+        policies.purposes,
+        as_of_us=now_us,
+        minimum=terms.minimum,
+        models=models,
     )
     yield dead_letters(letters())
 
@@ -123,7 +132,13 @@ def _largest(snapshot: Snapshot, gathered: Gathered) -> tuple[str, ...]:
     return tuple(pl.concat(found).sort("place")["id"].to_list())
 
 
-def _manifest(gathered: Gathered, terms: Terms, specs: list[Spec], now_us: int) -> dict[str, Any]:
+def _manifest(
+    gathered: Gathered,
+    terms: Terms,
+    specs: list[Spec],
+    models: tuple[Scoring, ...],
+    now_us: int,
+) -> dict[str, Any]:
     moment = gathered.moment
     return {
         "taken_at": _time(now_us),
@@ -132,7 +147,16 @@ def _manifest(gathered: Gathered, terms: Terms, specs: list[Spec], now_us: int) 
             "horizons": {kind.name.lower(): day for kind, day in moment.horizons.items()},
             "is_resolved": moment.marks == 0,
         },
-        "model": None,
+        "models": [
+            {
+                "of": one.name,
+                "fingerprint": one.pin,
+                "made": one.card.get("date"),
+                "links_from_bits": one.link_mbits / 1_000,
+                "measured": one.card.get("calibration"),
+            }
+            for one in models
+        ],
         "policy": terms.policy,
         "minimum_people": terms.minimum,
         "rounded_to_nearest": "minimum_people times the most that one person adds",

@@ -31,7 +31,8 @@ class Spec:
 
     `open`: names of parts come from signals, so a rare one may name somebody;
     `closed_groups`: names of groups do not. `order`: parts in the order in
-    which they are told; others follow by number, then name.
+    which they are told; others follow by number, then name. `shares`: what is
+    asked is how parts of a group compare, not how much there is.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Spec:
     open: bool = False
     closed_groups: bool = True
     order: tuple[str, ...] = ()
+    shares: bool = False
 
 
 CELLS: dict[str, Any] = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from identity.policy import IdentityPolicy
-from kinfold.statistics import behaviour, consenting, history, people
+from kinfold.statistics import behaviour, consenting, drift, history, people, saying, scores
 from kinfold.statistics.dead import DEAD_LETTERS
 from kinfold.statistics.figure import Figure, Spec
 from kinfold.statistics.gathered import Gathered
+from kinfold.statistics.insight import Scoring
 from profiles.purposes import PurposePolicy
 
 SPECS: tuple[Spec, ...] = (
@@ -23,6 +24,13 @@ SPECS: tuple[Spec, ...] = (
     people.FIRST_LOGIN,
     people.DEVICES,
     people.SHARED,
+    scores.DISTRIBUTION,
+    scores.CALIBRATION,
+    scores.VERDICTS,
+    saying.ATTRIBUTES,
+    saying.MATCHED,
+    saying.WITHHELD,
+    drift.DRIFT,
     history.CHANGES,
     history.FRESHNESS,
     history.SIGNALS,
@@ -31,6 +39,7 @@ SPECS: tuple[Spec, ...] = (
     consenting.CONSENT,
     consenting.PLACES,
     consenting.REACH,
+    consenting.RESTRICTED,
     behaviour.CATEGORIES,
     behaviour.HOURS,
     DEAD_LETTERS,
@@ -45,13 +54,18 @@ def figures(
     *,
     as_of_us: int,
     minimum: int,
+    models: tuple[Scoring, ...] = (),
 ) -> Iterator[Figure]:
     """Every figure but those of dead letters, with exact cells.
 
     `as_of_us` is the time the snapshot was taken; `minimum` the fewest people
-    who may stand behind a cell once it is released, which sums are capped for.
+    who may stand behind a cell once it is released, which sums are capped for;
+    `models` those that the snapshot's scored links are of.
     """
-    yield from people.figures(gathered, identity, minimum)
+    yield from people.figures(gathered, identity, models, minimum)
+    yield from scores.figures(gathered, models, minimum)
+    yield from saying.figures(gathered, models, minimum)
+    yield drift.figure(gathered, models, minimum)
     yield from history.figures(gathered, as_of_us, minimum)
     yield from consenting.figures(gathered, identity, purposes)
     yield from behaviour.figures(gathered, as_of_us)

@@ -23,6 +23,7 @@ from identity.snapshot import (
     LINKS,
     NAMED,
     NODES,
+    SCORED,
     SIGNALS,
     ActivityPart,
     Moment,
@@ -30,6 +31,8 @@ from identity.snapshot import (
     SignalsPart,
     Snapshot,
 )
+from kinfold.statistics.insight import NO_INSIGHT, Insight
+from kinfold.statistics.reading import said
 
 DIMENSIONS = ("category", "hour", "place")
 LATE_S = (60, 3_600, 86_400, 7 * 86_400)
@@ -55,7 +58,9 @@ class Gathered:
     - `arrivals`: person (null: nobody's), source, late (band of `LATE_S`),
       repeated, signals.
     - `cells`: person, cell, signals, last_day.
-    - `consents`, `decisions`, `lineage`: as the snapshot gives them; consents with person.
+    - `consents`, `decisions`, `lineage`, `scored`: as the snapshot gives them; consents with
+      person.
+    - `said`: `reading.SAID` of a sample of records.
     """
 
     moment: Moment
@@ -69,9 +74,16 @@ class Gathered:
     consents: pl.DataFrame
     decisions: pl.DataFrame
     lineage: pl.DataFrame
+    scored: pl.DataFrame
+    said: pl.DataFrame
 
 
-def gather(snapshot: Snapshot, policy: IdentityPolicy, tell: Tell = lambda _: None) -> Gathered:
+def gather(
+    snapshot: Snapshot,
+    policy: IdentityPolicy,
+    tell: Tell = lambda _: None,
+    insight: Insight = NO_INSIGHT,
+) -> Gathered:
     """Read a whole snapshot; `tell` hears what is being read."""
     tell("nodes")
     nodes = _nodes(snapshot, policy)
@@ -94,6 +106,8 @@ def gather(snapshot: Snapshot, policy: IdentityPolicy, tell: Tell = lambda _: No
         consents=consents,
         decisions=_whole(snapshot.decisions(), DECISIONS),
         lineage=_whole(snapshot.lineage(), LINEAGE),
+        scored=_whole(snapshot.scored(), SCORED),
+        said=said(snapshot, insight),
     )
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from identity.limits import beside_counts
 from identity.model import NodeView, Tie
 from identity.policy import IdentityPolicy
+from kinfold.statistics import scores
 from kinfold.statistics.figure import (
     Figure,
     Shape,
@@ -20,6 +21,7 @@ from kinfold.statistics.figure import (
     with_whole,
 )
 from kinfold.statistics.gathered import Gathered
+from kinfold.statistics.insight import Scoring
 
 ENDS = (0, 1, 2, 3, 4, 5, 10, 20, 50)
 _NAMES = {"identifiers": "identifiers", "devices": "devices", "records": "records"}
@@ -93,9 +95,10 @@ LINKS = Spec(
     "What people rest on",
     "Links inside people by what they rest on, and links that join nobody.",
     "Decided: staff said so, of decisions in force. Authenticated: two accounts in one login. "
-    "Observed: seen together. A link is exact unless scored; scored links count here when a "
-    "matcher writes them. Joins nobody: seen together, but of two people, by a limit, a "
-    "shared identifier or staff. A link counts with the person of its left end.",
+    "Observed: seen together. Scored: alike enough for the match model in force to link them; "
+    "all others are exact. A pair that rests on several counts under each. Joins nobody: seen "
+    "together, but of two people, by a limit, a shared identifier or staff. A link counts with "
+    "the person of its left end.",
     Shape.SUMS,
     "links",
     part="basis",
@@ -151,7 +154,9 @@ SHARED = Spec(
 )
 
 
-def figures(gathered: Gathered, policy: IdentityPolicy, minimum: int) -> Iterator[Figure]:
+def figures(
+    gathered: Gathered, policy: IdentityPolicy, models: tuple[Scoring, ...], minimum: int
+) -> Iterator[Figure]:
     """Every figure of this module."""
     people, nodes = gathered.people, gathered.nodes
     kinds = nodes.select("person", n=pl.lit(1), kind=pl.col("kind").cast(pl.String))
@@ -168,7 +173,7 @@ def figures(gathered: Gathered, policy: IdentityPolicy, minimum: int) -> Iterato
     yield _match_rate(gathered)
     sources = gathered.seen_by.group_by("person").agg(pl.col("source").n_unique())
     yield Figure(ACROSS, counts(sources, part=banded(pl.col("source"), (0, 1, 2, 3, 4))))
-    yield _links(gathered, minimum)
+    yield _links(gathered, models, minimum)
     yield Figure(KNOWN, counts(people, part=known()))
     yield _first_login(people)
     devices = banded(pl.col("devices"), (0, 1))
@@ -196,7 +201,7 @@ def _match_rate(gathered: Gathered) -> Figure:
     return Figure(MATCH, counts(seen, group=name, part=matched))
 
 
-def _links(gathered: Gathered, minimum: int) -> Figure:
+def _links(gathered: Gathered, models: tuple[Scoring, ...], minimum: int) -> Figure:
     own = gathered.nodes.select("node", "person", "account")
     links = gathered.links.join(own, left_on="left", right_on="node").join(
         own, left_on="right", right_on="node", suffix="_right"
@@ -211,20 +216,14 @@ def _links(gathered: Gathered, minimum: int) -> Figure:
     )
     told = links.select("person", part=basis, n=pl.lit(1))
     decided = _decided(gathered).select("person", part=pl.lit("decided"), n=pl.lit(1))
-    return Figure(LINKS, sums(pl.concat([told, decided]), minimum, part=pl.col("part")))
+    scored = scores.linked(gathered, models).select("person", part=pl.lit("scored"), n=pl.lit(1))
+    every = pl.concat([told, decided, scored])
+    return Figure(LINKS, sums(every, minimum, part=pl.col("part")))
 
 
 def _decided(gathered: Gathered) -> pl.DataFrame:
     """Pairs inside people that a decision in force says are the same: the latest of each pair."""
-    latest = (
-        gathered.decisions.drop_nulls(["left", "right"])
-        .with_columns(
-            low=pl.min_horizontal("left", "right"), high=pl.max_horizontal("left", "right")
-        )
-        .sort("decided_us", ~pl.col("same"), "digest", descending=[True, True, False])
-        .unique(["low", "high"], keep="first", maintain_order=True)
-        .filter("same")
-    )
+    latest = scores.in_force(gathered).filter("same")
     own = gathered.nodes.select("node", "person")
     return (
         latest.join(own, left_on="low", right_on="node")

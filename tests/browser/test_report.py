@@ -51,7 +51,20 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     signals, _ = made(CohortSpec(people=250, days=4, seed=11, pace=0.4))
     (line.folder / "signals.jsonl").write_bytes(b"".join(lines(signals)))
     line.does("ingest", "signals.jsonl", "--json")
-    line.does("report", "--out", "report.html", "--recipient", "board", "--expires", "2030-01-31")
+    pin = line.does("model", "train", "--from-graph", "--json").json["model"]
+    line.does("model", "activate", pin)
+    line.does("ingest", "-")
+    line.does(
+        "report",
+        "--statistics-group",
+        "gender",
+        "--out",
+        "report.html",
+        "--recipient",
+        "board",
+        "--expires",
+        "2030-01-31",
+    )
     return line.folder / "report.html"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from identity.snapshot import Snapshots
 from identity.store import GraphStore, Matching, Resolution
 from kinfold.statistics.figures import figures
 from kinfold.statistics.gathered import gather
+from kinfold.statistics.insight import Insight, Scoring
 from profiles.purposes import PurposePolicy
 from tests.contracts.engine import Engine
 from tests.support.evidence_strategies import (
@@ -34,6 +36,9 @@ from tests.support.store_driver import EVERYBODY, Consumer, lease_of, run, settl
 
 POLICY = histories_policy()
 OpenSnapshots = Callable[[], Snapshots]
+MODELS = (
+    Scoring("all", frozenset(map(kind_of, KEYS)), "1", 3_000, 1_000, lambda mbits: mbits / 1e5),
+)
 ANN, PHONE, COOKIE = (node(name).key for name in ("login:a", "device:a", "cookie:a"))
 P, Q = "p" * 26, "q" * 26
 
@@ -98,8 +103,15 @@ def as_the_store_says(store: GraphStore) -> dict[str, Any]:
 def exact_figures(snapshots: Snapshots) -> dict[str, dict[tuple[str, str], int]]:
     """Every figure of a snapshot of now, but those of consent: payloads here are no consents."""
     with snapshots.take() as snapshot:
-        gathered = gather(snapshot, POLICY)
-    made = figures(gathered, POLICY, PurposePolicy(), as_of_us=(FIRST_DAY + 9) * DAY_US, minimum=3)
+        gathered = gather(snapshot, POLICY, insight=Insight(lambda _: MODELS, lambda *_: {"a": ""}))
+    made = figures(
+        gathered,
+        POLICY,
+        PurposePolicy(),
+        as_of_us=(FIRST_DAY + 9) * DAY_US,
+        minimum=3,
+        models=MODELS,
+    )
     return {each.spec.id: each.exact() for each in made}
 
 
@@ -148,9 +160,11 @@ class SnapshotsContract:
             graph = MemoryGraph()
             run(MemoryGraphStore(graph), steps)
             settle_everybody(MemoryGraphStore(graph))
+            _score_some(MemoryGraphStore(graph))
             with engine.fresh() as store:
                 run(store, steps)
                 settle_everybody(store)
+                _score_some(store)
                 with opened(open_snapshots) as snapshots:
                     said = exact_figures(snapshots)
             assert said == exact_figures(MemorySnapshots(graph))
@@ -224,6 +238,13 @@ class SnapshotsContract:
         after = taken(open_snapshots)
         assert after["scored"] == [(COOKIE, PHONE, 8)]
         assert (said["moment"][-1], after["moment"][-1]) == ("device=1", "device=1")
+
+
+def _score_some(store: GraphStore) -> None:
+    """Scored links between some of the nodes that are there."""
+    there = sorted(key for key in store.views(KEYS) if kind_of(key) in MODELS[0].kinds)
+    links = {pair: 2_000 + 500 * place for place, pair in enumerate(pairwise(there))}
+    _index(store, Matching(links=links, model="all=1"))
 
 
 def _index(store: GraphStore, matching: Matching) -> None:

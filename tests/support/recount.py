@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from identity.model import (
     DAY_US,
     Assurance,
     Contribution,
+    EvidenceKind,
     LineageChange,
     LineageEntry,
     NodeKey,
@@ -23,6 +24,7 @@ from identity.model import (
 from identity.policy import IdentityPolicy
 from identity.resolve import in_force
 from identity.store import GraphStore
+from kinfold.statistics.insight import Scoring
 from profiles import consent
 from profiles.purposes import PurposePolicy
 
@@ -49,6 +51,8 @@ class Recount:
     identity: IdentityPolicy
     purposes: PurposePolicy
     as_of_us: int
+    models: tuple[Scoring, ...] = ()
+    opened: Callable[[NodeKey, bytes], Mapping[str, str]] | None = None
 
     def __post_init__(self) -> None:
         """Read everybody."""
@@ -77,7 +81,7 @@ class Recount:
         told: dict[str, Cells] = {}
         for count in (
             self.sizes, self.knowledge, self.sources, self.links, self.sharing,
-            self.changes, self.arrivals, self.consents, self.doings,
+            self.changes, self.arrivals, self.consents, self.doings, self.scores, self.records,
         ):  # fmt: skip
             told |= count()
         return _without_nothing(told)
@@ -186,7 +190,60 @@ class Recount:
             left, right = self.person.get(decision.left), self.person.get(decision.right)
             if decision.same and left is not None and left == right:
                 cells["", "decided"] += 1
+        for model in self.models:
+            for low, high, mbits in self.scored(model):
+                cells["", "scored"] += (
+                    self.person[low] == self.person[high] and mbits >= model.link_mbits
+                )
         return {"links_by_basis": cells}
+
+    def scored(self, model: Scoring) -> list[tuple[NodeKey, NodeKey, int]]:
+        """Pairs of somebody's nodes that a model scored, the lesser key first."""
+        return [
+            (low, high, mbits)
+            for low, others in self.store.scored(self.person).items()
+            for high, mbits in others.items()
+            if low < high and high in self.person and kind_of(low) in model.kinds
+        ]
+
+    def scores(self) -> dict[str, Cells]:
+        """Scored links, and what decisions say of them."""
+        told: dict[str, Cells] = defaultdict(Counter)
+        for model in self.models:
+            name = f"{model.name} {model.pin[:8]}"
+            weight = {}
+            for low, high, mbits in self.scored(model):
+                weight[low, high] = mbits
+                one = self.person[low] == self.person[high]
+                whose = "of one person" if one else "of two people"
+                bits = mbits // 2_000 * 2
+                part = "20+" if bits >= 20 else f"{bits}-{bits + 1}"
+                told["score_distribution"][f"{name}, {whose}", part] += 1
+            for decision in in_force(self.store.decisions(self.person)):
+                pair = (min(decision.left, decision.right), max(decision.left, decision.right))
+                if not all(end in self.person and kind_of(end) in model.kinds for end in pair):
+                    continue
+                answer = "the same" if decision.same else "not the same"
+                found = weight.get(pair)
+                linked = "linked" if found is not None and found >= model.link_mbits else ""
+                told["decided_pairs"][f"{name}, {linked or 'not linked'}", answer] += 1
+                if found is not None:
+                    tenth = min(int(model.probability(found) * 10), 9) * 10
+                    told["calibration"][f"{name}, {tenth:02}-{tenth + 10} %", answer] += 1
+        return told
+
+    def records(self) -> dict[str, Cells]:
+        """What records hold, where a model compares them."""
+        cells: Cells = Counter()
+        if self.opened is None or not any("record" in model.kinds for model in self.models):
+            return {}
+        for evidence in self.store.evidence_at(self.person, activity=False).values():
+            for kept in evidence.facts:
+                if kept.fact.kind is EvidenceKind.RECORD:
+                    cells["", "all"] += 1
+                    for name in self.opened(evidence.node.key, kept.fact.payload):
+                        cells["", name] += 1
+        return {"record_attributes": cells}
 
     def sharing(self) -> dict[str, Cells]:
         """Shared identifiers: here only how many, and which are so by the rule."""
@@ -248,6 +305,10 @@ class Recount:
             if evidence is not None:
                 made = consent.decisions(evidence.facts, keys)
                 holds = consent.standing(made, consent.joins(evidence))
+            told["restricted"]["", "all"] += 1
+            if evidence is not None:
+                for reserved in consent.set_apart(evidence):
+                    told["restricted"]["", reserved.replace("_", " ")] += 1
             seen = consent.Circumstances(self._places(person))
             for purpose in self.purposes.purposes:
                 verdict = consent.judge(purpose, holds.get(purpose.name), seen)
@@ -261,6 +322,8 @@ class Recount:
                         for k in keys
                     )
                     reach = "reachable" if verdict.granted else "no consent"
+                    if evidence is not None and consent.set_apart(evidence):
+                        reach = "restricted"
                     name = f"{kind} for {purpose.name}"
                     told["reach"][name, reach if has else "no address"] += 1
         return told

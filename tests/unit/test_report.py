@@ -43,7 +43,10 @@ FORMS = {
     Form.ENDS: told(replace(GROUPED, shape=Shape.SUMS), ("x", "a", 40), ("y", "b", 60)),
     Form.BESIDE: told(replace(GROUPED, shape=Shape.SUBSETS), ("x", "all", 40), ("y", "b", 60)),
     Form.WEEKS: told(replace(GROUPED, group="week", shape=Shape.SUMS), ("2026-11-23", "a", 40)),
-    Form.SPREAD: told(replace(GROUPED, shape=Shape.SPREAD), ("x", "p50", 1), ("x", "max", 9)),
+    Form.HEAPS: told(replace(GROUPED, shape=Shape.SUMS), ("x", "0-1", 40), ("y", "2-3", 60)),
+    Form.SPREAD: told(
+        replace(GROUPED, shape=Shape.SPREAD, order=("p50", "max")), ("x", "p50", 1), ("x", "max", 9)
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,14 +14,15 @@ from hypothesis import strategies as st
 
 from identity.engines.memory import MemoryGraph, MemoryGraphStore
 from identity.engines.memory_snapshot import MemorySnapshots
-from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Fact
+from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Fact, NodeKey, kind_of
 from identity.resolver import Resolver
-from identity.store import Batch, Checkpoint
+from identity.store import Batch, Checkpoint, Matching, Resolution
 from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import gather
+from kinfold.statistics.insight import Insight, Scoring
 from profiles import purposes
-from tests.support import histories, oracle
-from tests.support.histories import Drain, Horizon, Step
+from tests.support import histories, match_world, oracle
+from tests.support.histories import Drain, Horizon, Step, record_node
 from tests.support.recount import Recount, told_by
 
 POLICY = histories.policy()
@@ -39,6 +41,18 @@ PURPOSES = purposes.parse(
     }
 )
 AS_OF_US = 40 * DAY_US
+MODELS = (
+    Scoring(
+        "devices",
+        frozenset(histories.PRIORITY),
+        "d" * 16,
+        link_mbits=3_000,
+        review_mbits=1_000,
+        probability=lambda mbits: 1 / (1 + 2 ** (3 - mbits / 1_000)),
+    ),
+    Scoring("records", frozenset({"record"}), "r" * 16, 3_000, 1_000, lambda mbits: mbits / 30_000),
+)
+RECORD_KEYS = [record_node(number).key for number in range(1, 13)]
 PLACES = ("", "DE", "US-CA")
 
 
@@ -48,7 +62,9 @@ def consents(draw: st.DrawFn) -> Contribution:
     nodes = draw(st.lists(st.sampled_from(histories.WORLD), min_size=1, max_size=2, unique=True))
     ordered = histories._ordered(nodes)
     decided = st.dictionaries(
-        st.sampled_from(["ads", "service", "gone"]), st.booleans(), min_size=1
+        st.sampled_from(["ads", "service", "gone", "restriction", "legal_hold"]),
+        st.booleans(),
+        min_size=1,
     )
     place = draw(st.sampled_from(PLACES))
     payload = msgpack.packb(
@@ -111,23 +127,78 @@ class World:
                 self.at = Checkpoint("p", position, self.at.epoch)
                 self.arrived += step
 
+    def score(self, pairs: Mapping[tuple[NodeKey, NodeKey], int]) -> None:
+        """Write scored links between nodes that are somebody's, as a resolver with models does."""
+        people = self.store.person_of({end for pair in pairs for end in pair})
+        links: dict[tuple[NodeKey, NodeKey], int | None] = {
+            pair: mbits for pair, mbits in pairs.items() if all(end in people for end in pair)
+        }
+        matching = Matching(links=links, model=";".join(map(_named, MODELS)))
+        self.store.commit_resolution(self.lease, Resolution({}, {}, [], [], [], matching))
+
+
+def _named(model: Scoring) -> str:
+    return f"{','.join(sorted(model.kinds))}={model.pin}"
+
+
+def models(named: str) -> tuple[Scoring, ...]:
+    """Those of `MODELS` that an index is of."""
+    return tuple(model for model in MODELS if _named(model) in named.split(";"))
+
+
+INSIGHT = Insight(models, match_world.opened)
+
 
 def all_figures(graph: MemoryGraph, minimum: int = 3) -> list[Any]:
     """Every figure of a graph."""
     with MemorySnapshots(graph).take() as snapshot:
-        gathered = gather(snapshot, POLICY)
-    return list(figures(gathered, POLICY, PURPOSES, as_of_us=AS_OF_US, minimum=minimum))
+        gathered = gather(snapshot, POLICY, insight=INSIGHT)
+    return list(
+        figures(
+            gathered,
+            POLICY,
+            PURPOSES,
+            as_of_us=AS_OF_US,
+            minimum=minimum,
+            models=INSIGHT.models(gathered.moment.model),
+        )
+    )
+
+
+Drawn = list[tuple[int, int, int]]
+WEIGHTS = st.one_of(st.integers(1, 25_000), st.sampled_from([2_999, 3_000, 3_000, 20_000]))
+SCORED = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), WEIGHTS), max_size=40)
+"""Two places among a world's nodes and a match weight, some around the threshold."""
+
+
+def pairs_of(world: World, drawn: Drawn) -> dict[tuple[NodeKey, NodeKey], int]:
+    """Pairs of nodes that one model compares; every other of them one that staff decided."""
+    nodes = sorted(world.store.person_of([*(n.key for n in histories.WORLD), *RECORD_KEYS]))
+    decided = [(one.left, one.right) for one in world.store.decisions(nodes)]
+    found = {}
+    for number, (one, other, mbits) in enumerate(drawn):
+        if not nodes:
+            break
+        pair = (nodes[one % len(nodes)], nodes[other % len(nodes)])
+        if decided and number % 2:
+            pair = decided[one % len(decided)]
+        if pair[0] != pair[1] and len({kind_of(end) == "record" for end in pair}) == 1:
+            found[min(pair), max(pair)] = mbits
+    return found
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds())
-def test_every_figure_is_what_a_recount_gives(steps: list[Step]) -> None:
+@given(worlds(), SCORED)
+def test_every_figure_is_what_a_recount_gives(steps: list[Step], drawn: Drawn) -> None:
     """All figures of any graph are what walking over its people one by one gives."""
     world = World()
     world.run(steps)
+    world.score(pairs_of(world, drawn))
     live = first_published(oracle.live(world.arrived, world.horizons), world.arrived)
     told = told_by(all_figures(world.graph))
-    expected = Recount(world.store, live, POLICY, PURPOSES, AS_OF_US).all()
+    expected = Recount(
+        world.store, live, POLICY, PURPOSES, AS_OF_US, MODELS, match_world.opened
+    ).all()
     shared, wanted = told.pop("shared", {}), expected.pop("shared", {})
     for figure in ("repeated", "consent_by_place"):
         told.pop(figure, None)
