@@ -7,13 +7,13 @@ erasure finds whose profiles were exported where.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from identity.engines.sqlite.private_file import make_private
 from identity.model import PersonId
 from kinfold.statistics.release import Cell, Held
 
@@ -81,7 +81,7 @@ class Register:
     def __init__(self, path: Path, tell: Callable[[int, Exported], None] | None = None) -> None:
         self._tell = tell
         with _told():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private(path)
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")

@@ -5,7 +5,6 @@ Several processes may use one log at once.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from weakref import finalize
 
+from identity.engines.sqlite.private_file import make_private
 from identity.engines.sqlite.waiting import patiently
 from profiles import merkle
 from profiles.audit import (
@@ -60,7 +60,7 @@ class SqliteAuditLog:
         self._key = key
         self._lock = Lock()
         with _told():
-            os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+            make_private(path)
             self._db = sqlite3.connect(
                 path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )

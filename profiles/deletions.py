@@ -13,13 +13,13 @@ Promises
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from identity.engines.sqlite.private_file import make_private
 from identity.model import NodeKey
 from profiles.vault import KeyVault
 
@@ -95,7 +95,7 @@ class DeletionLedger:
         self._forward = forward
         self._chain = chain
         with _told():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private(path)
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")

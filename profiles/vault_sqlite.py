@@ -18,6 +18,7 @@ from threading import Lock
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from identity.engines.sqlite.private_file import make_private
 from profiles.vault import (
     KEY_BYTES,
     KeyDestroyed,
@@ -222,7 +223,7 @@ def _create_root(root_path: Path, key: bytes) -> None:
 
 def _touch_private(path: Path) -> None:
     """Before SQLite makes it readable by all; what it makes beside it copies this mode."""
-    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    make_private(path)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise VaultExposed(

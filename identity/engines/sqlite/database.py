@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from identity.engines.sqlite.private_file import make_private
 from identity.engines.sqlite.schema import APPLICATION_ID, STEPS, VERSION
 from identity.engines.sqlite.waiting import patiently
 from identity.store import StoreDamaged, StoreUnavailable
@@ -53,7 +53,7 @@ class Database:
 
     def _make(self, path: Path) -> None:
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private(path)
         except OSError as failure:
             raise StoreUnavailable("the graph's file cannot be opened") from failure
 
