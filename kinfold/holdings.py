@@ -34,6 +34,7 @@ HOLDINGS = (
     Holding("keys", ("keys/*",), "sealed copies", "keys: without them sealed copies are noise"),
     Holding("input", (), "input", "raw signals, in topics and files that are not kinfold's"),
     Holding("ledger", ("deletions.sqlite3*",), "", "tokens of whom to keep out, which is its task"),
+    Holding("log", ("pulsar.log*",), "", "what Pulsar's client says of itself, no values"),
     Holding("models", ("models/*",), "", "weights, and keyed terms seen at least five times"),
 )
 
