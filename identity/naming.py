@@ -17,7 +17,7 @@ class Naming:
 
     Keeps a bounded number of raw values in memory, since reading an e-mail
     address or a phone number takes longer than all the rest of a lookup; call
-    `forget` after a rotation of keys. Threads may share one.
+    `use` after a rotation of keys. Threads may share one.
     """
 
     def __init__(self, policy: IdentityPolicy, tokens: Tokens, region: str | None = None) -> None:
@@ -26,6 +26,11 @@ class Naming:
         self._tokens = tokens
         self._region = region
         self._cached = lru_cache(_NAMES_CACHED)(self._name)
+
+    def use(self, tokens: Tokens) -> None:
+        """Name with these tokens from now on, after a rotation of keys."""
+        self._tokens = tokens
+        self.forget()
 
     def __call__(self, kind: str, value: str) -> NodeKey | None:
         """The node; None when policy has no such kind, or the value is not one of it or blocked."""

@@ -99,6 +99,10 @@ class Resolver:
         number = self._store.commit_resolution(lease, resolution)
         return _drained(number, resolution, area)
 
+    def forget(self) -> None:
+        """Let go of what is kept in memory of nodes, after keys were rotated."""
+        self.index.forget()
+
     def _catch_up(self, lease: Lease, limit: int) -> None:
         """Make the index one of the present models, with a mark on all that it changed.
 

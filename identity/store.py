@@ -17,6 +17,9 @@ Promises
 - *Erased stays out.* Once `fence` has returned, nothing that it keeps out counts
   again, whatever is late, replayed, sent again or under way; once `sweep` has
   returned, evidence and people are as if it had never come.
+- *Keys move on.* Once `require` or `rekey` has returned, nothing sealed or named
+  under older keys comes in; rewrapping and rekeying change no people, no
+  evidence and no count, whatever is committed meanwhile and wherever they die.
 - *Durable.* What a call returned from survives kill -9.
 
 Not promised: reads see each other's moment only within one call. The resolver
@@ -28,10 +31,10 @@ may use one store at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from identity.model import (
     BlockKey,
@@ -55,6 +58,7 @@ class StoreError(Exception):
 
     StoreError
     ├── Fenced            another owner has taken over; stop, do not retry
+    ├── Outdated          made under keys that were rotated; make it anew, then retry
     ├── StoreUnavailable  cannot be reached or stayed busy; retry later
     └── StoreDamaged      holds what this version cannot read
     """
@@ -62,6 +66,10 @@ class StoreError(Exception):
 
 class Fenced(StoreError):
     """Another consumer or resolver has taken over. Nothing was written."""
+
+
+class Outdated(StoreError):
+    """The batch was made under keys that have been rotated since. Nothing was written."""
 
 
 class StoreUnavailable(StoreError):
@@ -106,16 +114,51 @@ class Checkpoint:
     epoch: int
 
 
+class KeyAge(NamedTuple):
+    """Under which keys something was made: the epoch that sealed, how many token keys named it.
+
+    Both only grow (`profiles.vault`). Nothing is older than (0, 0).
+    """
+
+    epoch: int
+    tokens: int
+
+    def is_older(self, than: KeyAge) -> bool:
+        """Whether either key has been rotated since."""
+        return self.epoch < than.epoch or self.tokens < than.tokens
+
+    def admit(self, keys: KeyAge) -> None:
+        """Take in what was made under these keys, where this age is required.
+
+        Raises:
+            Outdated: they have been rotated since.
+            StoreUnavailable: nodes are yet to be named under so many token keys.
+        """
+        if keys.is_older(self):
+            raise Outdated("keys were rotated since the batch was made")
+        if keys.tokens > max(self.tokens, 1):
+            raise StoreUnavailable("the graph is yet to be brought up to the newer token keys")
+
+    def newest(self, other: KeyAge) -> KeyAge:
+        """The later of both, key by key."""
+        return KeyAge(max(self.epoch, other.epoch), max(self.tokens, other.tokens))
+
+
+NO_KEYS = KeyAge(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Contributions read from one partition, and the checkpoint to go from and to.
 
-    `expected` is what the caller last read or wrote; `position` the new position.
+    `expected` is what the caller last read or wrote; `position` the new position;
+    `keys` how old the keys are under which the contributions were made.
     """
 
     contributions: Sequence[Contribution]
     expected: Checkpoint
     position: bytes
+    keys: KeyAge = NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +219,15 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """How far a rewrapping is: go on from `position`, until it is b""."""
+
+    position: bytes
+    looked: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over the whole graph; `nodes` by kind."""
 
@@ -201,7 +253,8 @@ class GraphStore(Protocol):
     def commit(self, batch: Batch) -> list[Outcome]:
         """Count a batch, in one transaction; outcomes in the order of its contributions.
 
-        1. Compare the checkpoint with `expected`, else `Fenced`.
+        1. Compare the checkpoint with `expected`, else `Fenced`; and the keys with
+           what `require` asks for, else `Outdated`.
         2. Settle every signal against what is known of it and against the fences
            (`identity.evidence.settle`).
         3. Apply what the settling adds to and takes from links, activity and facts.
@@ -230,6 +283,32 @@ class GraphStore(Protocol):
         In steps, each a transaction: cut short, call it again. A content goes
         whole, with what it said of other nodes, and another of the same
         signal that the fences let through takes its place.
+        """
+
+    def keys(self) -> KeyAge:
+        """How old keys may be for a batch to be taken in; (0, 0) at first."""
+
+    def require(self, keys: KeyAge) -> None:
+        """From now on take in no contribution made under older keys; asked for before: a no-op."""
+
+    def rewrap(self, rewrap: Callable[[bytes], bytes], after: bytes, limit: int) -> Rewrapped:
+        """Put sealed values through `rewrap`, in one transaction: about `limit` places after one.
+
+        b"" is the beginning. Every value that was there when the position was
+        first b"" is given to `rewrap` before it is b"" again: those of nodes, of
+        facts, and of contents that do not count. It may be called several times
+        for one value, and gives the same bytes where nothing is to be changed.
+        """
+
+    def rekey(self, lease: Lease, rekey: Callable[[NodeKey], NodeKey], keys: KeyAge) -> bool:
+        """Give every node the key that `rekey` makes of its own, wherever the graph names it.
+
+        And `require` the keys, so that whoever names nodes as before is told
+        `Outdated`. Nobody changes person, nothing is marked or published. False,
+        and nothing was done, where keys of this age or later were required before.
+
+        Raises:
+            Fenced: the lease is lost; nothing was done.
         """
 
     def horizons(self) -> dict[EvidenceKind, int]:

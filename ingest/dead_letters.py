@@ -16,7 +16,7 @@ Promises
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Protocol
@@ -114,6 +114,15 @@ class DeadLetters(Protocol):
 
         Raises:
             LettersUnavailable: remove all of them again.
+        """
+
+    def rewrap(self, rewrap: Callable[[bytes], bytes]) -> int:
+        """Put every sealed input through `rewrap`; how many came out changed, all durable.
+
+        A letter removed or kept anew meanwhile stays so.
+
+        Raises:
+            LettersUnavailable: some may be done; do all of them again.
         """
 
     def close(self) -> None:

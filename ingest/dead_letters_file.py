@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -17,6 +17,7 @@ from ingest.dead_letters import (
 )
 
 _BUSY_S = 10.0
+_AT_ONCE = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS letters (
     id TEXT PRIMARY KEY,
@@ -82,6 +83,24 @@ class FileLetters:
         as_read = [(each.id, each.received_us) for each in letters]
         with self._transaction() as db:
             db.executemany("DELETE FROM letters WHERE id = ? AND received_us = ?", as_read)
+
+    def rewrap(self, rewrap: Callable[[bytes], bytes]) -> int:
+        """As the port says, a few hundred at a time."""
+        changed, last = 0, ""
+        while True:
+            with self._transaction() as db:
+                rows = db.execute(
+                    "SELECT id, sealed FROM letters WHERE id > ? ORDER BY id LIMIT ?",
+                    (last, _AT_ONCE),
+                ).fetchall()
+                fresh = [
+                    (new, letter) for letter, old in rows if old and (new := rewrap(old)) != old
+                ]
+                db.executemany("UPDATE letters SET sealed = ? WHERE id = ?", fresh)
+            changed += len(fresh)
+            if not rows:
+                return changed
+            last = rows[-1][0]
 
     def close(self) -> None:
         """As the port says."""

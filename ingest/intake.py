@@ -7,7 +7,9 @@ from typing import Any
 
 from identity.model import Contribution
 from identity.policy import IdentityPolicy
+from identity.store import NO_KEYS, KeyAge
 from ingest import decode_json, decode_protobuf, segment, validate
+from ingest.keys import Keys
 from ingest.mapping import RowMapping
 from ingest.pseudonymise import Pseudonymiser, Sealer
 from ingest.raw import RawSignal
@@ -40,11 +42,14 @@ class Intake:
         max_ahead_s: int = validate.MAX_AHEAD_S,
         segment_options: segment.SegmentOptions | None = None,
         purposes: PurposePolicy | None = None,
+        keys: Keys | None = None,
     ) -> None:
         """`token_keys` is the chain, oldest first; `region` as in `identity.normalize`;
-        `purposes` as in `ingest.consents`, without them no consent string decides anything.
+        `purposes` as in `ingest.consents`, without them no consent string decides anything;
+        `keys` are those of `token_keys` and `sealer`, where they may rotate.
         """
         self._pseudonymiser = Pseudonymiser(policy, token_keys, order_key, sealer, region, purposes)
+        self._keys = keys
         self._max_ahead_s = max_ahead_s
         self._segment = segment_options or segment.SegmentOptions()
 
@@ -53,9 +58,22 @@ class Intake:
         """How many identifiers were dropped because they name nobody, by kind."""
         return self._pseudonymiser.blocked
 
-    def forget(self) -> None:
-        """Empty every cache of values; call it after keys were rotated."""
-        self._pseudonymiser.forget()
+    def age(self) -> KeyAge:
+        """How old the keys are under which contributions are made."""
+        return NO_KEYS if self._keys is None else self._keys.age()
+
+    def look(self) -> None:
+        """Renew the keys if they were rotated."""
+        if self._keys is not None and not self._keys.is_current():
+            self.renew()
+
+    def renew(self) -> bool:
+        """Use the keys of now and forget all that was made with others; whether any was new."""
+        if self._keys is None:
+            return False
+        before = self._keys.age()
+        self._pseudonymiser.renew(self._keys.renew())
+        return self._keys.age() != before
 
     def from_json(self, line: bytes, received_us: int, published_us: int | None = None) -> Outcome:
         """One `ingest.v1.Signal` in proto JSON."""

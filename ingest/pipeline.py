@@ -21,9 +21,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from identity.model import Contribution
-from identity.store import Batch, Checkpoint, Fenced, GraphStore, Outcome, StoreUnavailable
+from identity.store import (
+    NO_KEYS,
+    Batch,
+    Checkpoint,
+    Fenced,
+    GraphStore,
+    Outcome,
+    Outdated,
+    StoreUnavailable,
+)
 from ingest.dead_letters import DeadLetters, LettersUnavailable
 from ingest.forms import Understanding
+from ingest.keys import Renewing
 from ingest.letter_writing import LetterWriter
 from ingest.source import (
     Extent,
@@ -37,6 +47,9 @@ from ingest.source import (
 from profiles.audit import AuditUnavailable
 
 FENCED_AT_MOST = 5
+OUTDATED_AT_MOST = 100
+LOOK_US = 1_000_000
+"""So often a pipeline looks whether keys were rotated."""
 _Answer = TypeVar("_Answer")
 Audit = Callable[[Sequence[Contribution], Sequence[Outcome]], None]
 """Logs what a commit counted (`ingest.auditing.Auditor`)."""
@@ -97,6 +110,8 @@ class Pipeline:
     `now_us` gives the time, microseconds since 1970 UTC. `stop`, once set, ends
     `run` after the batch at hand. `replay` begins at the partition's beginning
     instead of its checkpoint. `audit` hears of every commit before it is settled.
+    `keys` are those that `understand` and `writer` use: renewed within a second of
+    a rotation, and at once where the store says so.
     """
 
     def __init__(
@@ -113,6 +128,7 @@ class Pipeline:
         patience: Patience | None = None,
         replay: bool = False,
         audit: Audit | None = None,
+        keys: Renewing | None = None,
     ) -> None:
         self.partition = partition
         self.tally = Tally()
@@ -126,6 +142,8 @@ class Pipeline:
         self._patience = patience or Patience()
         self._replay = replay
         self._audit = audit
+        self._keys = keys
+        self._look_us = 0
         self._reader: PartitionReader | None = None
         self._checkpoint = Checkpoint(partition, b"", 0)
         self._settled = b""
@@ -137,6 +155,7 @@ class Pipeline:
         Raises:
             TakenOver: another consumer keeps taking the partition.
             SourceMissing, SourceDamaged, StoreDamaged: nothing but repair helps.
+            Outdated: the graph asks for newer keys than this key store has.
         """
         try:
             while not (self._stop.is_set() or self.ended):
@@ -227,10 +246,7 @@ class Pipeline:
             self._patiently(self._settle)
             return None
         received_us = self._now_us()
-        contributions, origins, rejected = self._understood(received, received_us)
-        outcomes: list[Outcome] = []
-        if contributions:
-            outcomes = self._commit(contributions)
+        contributions, origins, rejected, outcomes = self._count(received, received_us)
         self._writer.outcomes(outcomes, contributions, origins, received_us)
         written = self._writer.take()
         if written:
@@ -244,6 +260,29 @@ class Pipeline:
         step = Step(self.partition, len(received), rejected, counts, reader.extent())
         self.tally.add(step)
         return step
+
+    def _count(
+        self, received: Sequence[Received], received_us: int
+    ) -> tuple[list[Contribution], list[Received], int, list[Outcome]]:
+        """Understand and commit; anew, where keys were rotated in between."""
+        if self._keys is not None and received_us >= self._look_us:
+            self._look_us = received_us + LOOK_US
+            self._keys.look()
+        tries = OUTDATED_AT_MOST
+        while True:
+            contributions, origins, rejected = self._understood(received, received_us)
+            try:
+                outcomes = self._commit(contributions) if contributions else []
+            except Outdated:
+                self._writer.take()
+                # The new keys may be agreed upon a moment after the graph asks for them.
+                if self._keys is None or not (self._keys.renew() or tries):
+                    raise
+                tries -= 1
+                if self._stop.wait(self._patience.retry_ms / 1_000):
+                    raise _Stopped from None
+                continue
+            return contributions, origins, rejected, outcomes
 
     def _understood(
         self, received: Sequence[Received], received_us: int
@@ -269,7 +308,8 @@ class Pipeline:
         return contributions, origins, rejected
 
     def _commit(self, contributions: Sequence[Contribution]) -> list[Outcome]:
-        batch = Batch(contributions, self._checkpoint, self._settled)
+        age = NO_KEYS if self._keys is None else self._keys.age()
+        batch = Batch(contributions, self._checkpoint, self._settled, age)
         outcomes = self._patiently(lambda: self._store.commit(batch))
         self._moved(batch)
         return outcomes

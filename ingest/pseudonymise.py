@@ -88,7 +88,7 @@ class Pseudonymiser:
     of the content as sent, less publish time and order of identifiers, so it
     changes with neither policy, libraries nor token keys.
 
-    Holds bounded caches of raw values in memory: call `forget` after a
+    Holds bounded caches of raw values in memory: call `renew` after a
     rotation of keys. One object per thread.
     """
 
@@ -108,6 +108,7 @@ class Pseudonymiser:
         """How many identifiers were dropped because policy says they name nobody, by kind."""
         self._policy, self._sealer, self._region = policy, sealer, region
         self._purposes = purposes or PurposePolicy()
+        self._order_key = order_key
         self._tokens = Tokens(token_keys, order_key)
         self._keyed = hashlib.blake2b(digest_size=8, key=order_key[:64], person=_DIGEST_OF)
         self._pack = msgpack.Packer().pack
@@ -127,6 +128,11 @@ class Pseudonymiser:
             LinkDecided: self._link,
             Retracted: self._retracted,
         }
+
+    def renew(self, token_keys: Sequence[bytes]) -> None:
+        """Name identifiers under this chain from now on; forget what was named or sealed."""
+        self._tokens = Tokens(token_keys, self._order_key)
+        self.forget()
 
     def forget(self) -> None:
         """Empty every cache."""

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from identity.model import Contribution
 from identity.refused import Refused
-from identity.store import Batch, Fenced, GraphStore, Outcome
+from identity.store import NO_KEYS, Batch, Fenced, GraphStore, KeyAge, Outcome, Outdated
 from ingest.intake import Intake
 from ingest.pipeline import Audit
 from ingest.rejected import Rejected
@@ -27,6 +27,7 @@ _FIELDS: Final = {
     "consent_decided.text_version": "text_version",
     "consent_decided.place": "place",
 }
+Age = Callable[[], KeyAge]
 Understand = Callable[[RecordConsentRequest], Refused | None]
 """Why a decision cannot be recorded whatever the intake says (`ConsentAnswers.unknown`)."""
 
@@ -74,10 +75,9 @@ class ConsentRecorder:
             return Refused(_INVALID, "DECIDED_AT_MISSING", "decided_at")
         now_us = self._now_us()
         signal = self._signal(request, now_us)
-        understood = self._intake.from_protobuf(signal.SerializeToString(), now_us)
-        if isinstance(understood, Rejected):
-            return Refused(_INVALID, "CONSENT_INVALID", _FIELDS.get(understood.field, "choices"))
-        outcome = self._put(signal, understood)
+        outcome = self._taken(signal, now_us)
+        if isinstance(outcome, Rejected):
+            return Refused(_INVALID, "CONSENT_INVALID", _FIELDS.get(outcome.field, "choices"))
         if isinstance(outcome, Refused):
             return outcome
         if outcome is Outcome.OUTDONE or outcome is Outcome.WITHHELD:
@@ -86,6 +86,19 @@ class ConsentRecorder:
             return Refused(9, "CONSENT_EXPIRED", "decided_at")
         known = outcome is Outcome.DUPLICATE
         return RecordConsentResponse(signal_id=signal.signal_id, known=known)
+
+    def _taken(self, signal: Signal, now_us: int) -> Outcome | Refused | Rejected:
+        """Understand and put it, anew where keys were rotated in between."""
+        self._intake.look()
+        while True:
+            understood = self._intake.from_protobuf(signal.SerializeToString(), now_us)
+            if isinstance(understood, Rejected):
+                return understood
+            try:
+                return self._put(signal, understood)
+            except Outdated:
+                if not self._intake.renew():
+                    raise
 
     def _signal(self, request: RecordConsentRequest, now_us: int) -> Signal:
         signal = Signal(
@@ -109,9 +122,11 @@ class ConsentRecorder:
 class IntoStore:
     """Puts signals straight into a graph store: where no topic lies before it. One per thread."""
 
-    def __init__(self, store: GraphStore, audit: Audit) -> None:
+    def __init__(self, store: GraphStore, audit: Audit, age: Age = lambda: NO_KEYS) -> None:
+        """`age` tells how old the keys are that signals are understood under."""
         self._store = store
         self._audit = audit
+        self._age = age
 
     def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
         """See `Put`."""
@@ -123,12 +138,15 @@ class IntoStore:
         """Count it and log it; None when others were always faster.
 
         Others may record at the same time: whoever is fenced tries again.
+
+        Raises:
+            Outdated: keys were rotated; understand it anew.
         """
         for _ in range(_TRIES):
             checkpoint = self._store.claim(PARTITION)
             try:
                 (outcome,) = self._store.commit(
-                    Batch((understood,), checkpoint, checkpoint.position)
+                    Batch((understood,), checkpoint, checkpoint.position, self._age())
                 )
             except Fenced:
                 continue

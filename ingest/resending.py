@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from identity.model import Contribution
-from identity.store import Batch, Checkpoint, GraphStore, Outcome
+from identity.store import NO_KEYS, Batch, Checkpoint, GraphStore, Outcome, Outdated
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes
 from ingest.forms import Understanding
+from ingest.keys import Renewing
 from ingest.letter_writing import LetterWriter
 from ingest.pipeline import Audit
 from ingest.rejected import Rejected
@@ -60,6 +61,7 @@ class Resender:
         understanding: Callable[[str], Understanding | None],
         now_us: Callable[[], int],
         audit: Audit | None = None,
+        keys: Renewing | None = None,
     ) -> None:
         self._store = store
         self._letters = letters
@@ -67,6 +69,7 @@ class Resender:
         self._understanding = understanding
         self._now_us = now_us
         self._audit = audit
+        self._keys = keys
         self._checkpoint: Checkpoint | None = None
 
     def send(self, letters: Iterable[DeadLetter]) -> Resent:
@@ -84,7 +87,14 @@ class Resender:
     def _send(self, letters: Sequence[DeadLetter], resent: Resent) -> None:
         read = [each for letter in letters for each in self._read(letter, resent)]
         contributions = [each.contribution for each in read]
-        outcomes = self._commit(contributions)
+        try:
+            outcomes = self._commit(contributions)
+        except Outdated:
+            if self._keys is None or not self._keys.renew():
+                raise
+            read = [each for letter in letters for each in self._read(letter, Resent())]
+            contributions = [each.contribution for each in read]
+            outcomes = self._commit(contributions)
         if self._audit is not None:
             self._audit(contributions, outcomes)
         dead: dict[str, str] = {}
@@ -139,4 +149,6 @@ class Resender:
             return []
         if self._checkpoint is None:
             self._checkpoint = self._store.claim(PARTITION)
-        return self._store.commit(Batch(contributions, self._checkpoint, self._checkpoint.position))
+        age = NO_KEYS if self._keys is None else self._keys.age()
+        at = self._checkpoint
+        return self._store.commit(Batch(contributions, at, at.position, age))

@@ -12,7 +12,7 @@ from ingest.v1.signal_pb2 import Signal
 from kinfold.auditing import open_auditor
 from kinfold.clusters import cluster_of
 from kinfold.settings import Settings
-from kinfold.wiring import Policies, namer, now_us, open_builder, open_intake, open_tokens
+from kinfold.wiring import Policies, graph_namer, now_us, open_builder, open_intake
 from profiles.consent_answers import ConsentAnswers, Recorder
 from profiles.serve.identity_service import ConsentSource
 from profiles.vault import KeyVault
@@ -20,7 +20,7 @@ from profiles.vault import KeyVault
 
 def open_answers(settings: Settings, policies: Policies, vault: KeyVault) -> ConsentAnswers:
     """What ConsentService and `kinfold consent` answer with."""
-    name_of = namer(settings, policies, open_tokens(vault))
+    name_of = graph_namer(settings, policies, vault)
     # A builder belongs to one thread, and the server's threads share the answers.
     return ConsentAnswers(
         policies.purposes, name_of, lambda evidence: open_builder(policies, vault).seen(evidence)
@@ -44,11 +44,11 @@ def open_recorder(
 ) -> Recorder:
     """A recorder for one thread, which owns the store."""
     put: Put
+    intake = open_intake(settings, policies, vault)
     if settings.pulsar.url:
         put = IntoTopic(_publish(settings))
     else:
-        put = IntoStore(store, open_auditor(settings, vault))
-    intake = open_intake(settings, policies, vault)
+        put = IntoStore(store, open_auditor(settings, vault), intake.age)
     return ConsentRecorder(intake, answers.unknown, put, lambda: secrets.token_hex(16), now_us)
 
 

@@ -30,13 +30,13 @@ from kinfold.letters import open_letters
 from kinfold.serving import open_server
 from kinfold.settings import Settings
 from kinfold.upkeep import Kept
+from kinfold.upkeeping import open_upkeep
 from kinfold.wiring import (
     Policies,
     namer,
     open_policies,
     open_store,
     open_tokens,
-    open_upkeep,
     open_vault,
     open_view,
 )

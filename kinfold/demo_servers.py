@@ -45,7 +45,7 @@ class OnServers(Parts):
         settings = self.settings
         with (
             kept_up(settings, self.policies, self.vault, lambda: open_feed(settings)) as upkeep,
-            following(settings, self.view),
+            following(settings, self.vault, self.view),
         ):
             self.kept = upkeep.kept
             self._consume(heard, stop)
@@ -57,7 +57,7 @@ class OnServers(Parts):
         settings = self.settings
         with (
             kept_up(settings, self.policies, self.vault, lambda: open_feed(settings)),
-            following(settings, self.view),
+            following(settings, self.vault, self.view),
         ):
             self._caught_up()
 

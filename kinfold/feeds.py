@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager, closing, contextmanager
 
 from identity.store import GraphStore
 from kinfold.clusters import cluster_of
+from kinfold.keys import KeyWatch
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
-from kinfold.wiring import Policies, now_us, open_store, open_upkeep, open_view
+from kinfold.upkeeping import open_upkeep
+from kinfold.wiring import Policies, now_us, open_store, open_view
 from profiles.feed import FeedUnavailable, ProfileFeed
 from profiles.feed_local import LocalFeed
-from profiles.follower import Follower
 from profiles.read_view import ReadView
 from profiles.vault import KeyVault
 
-POLL_MS = 200
 RETRY_S = 0.5
 Tell = Callable[[int, int | None], None]
 """Told how many records came and about how many lie ahead."""
@@ -54,17 +54,18 @@ def keep_fresh(
     vault: KeyVault,
     view: ReadView,
     tell: Tell | None = None,
+    watch: KeyWatch | None = None,
 ) -> Iterator[None]:
     """Within the block, the view keeps up with whoever changes; it begins when the view is whole.
 
     Where Pulsar is set it follows the topic; else this process does the upkeep
-    itself unless another one has the lease.
+    itself unless another one has the lease. `watch` is looked at all the while.
 
     Raises:
         StoreError, FeedError, ViewError: it cannot be brought up to date.
     """
     if settings.pulsar.url:
-        with following(settings, view, tell):
+        with following(settings, vault, view, tell, watch):
             yield
         return
 
@@ -72,7 +73,7 @@ def keep_fresh(
     def into_view() -> Iterator[ProfileFeed]:
         yield local_feed(view)
 
-    with kept_up(settings, policies, vault, into_view):
+    with kept_up(settings, policies, vault, into_view, watch):
         yield
 
 
@@ -82,6 +83,7 @@ def kept_up(
     policies: Policies,
     vault: KeyVault,
     open_end: Callable[[], AbstractContextManager[ProfileFeed]],
+    watch: KeyWatch | None = None,
 ) -> Iterator[Upkeep]:
     """Within the block, a thread with a store of its own keeps people and profiles up.
 
@@ -96,6 +98,8 @@ def kept_up(
     def work(ready: Callable[[], None]) -> None:
         with closing(open_store(settings)) as store, open_end() as end:
             upkeep = open_upkeep(settings, policies, vault, store, end)
+            if watch is not None:
+                upkeep.also(watch.look)
             try:
                 while upkeep.once():
                     pass
@@ -132,21 +136,33 @@ def settle_into(
 
 
 @contextmanager
-def following(settings: Settings, view: ReadView, tell: Tell | None = None) -> Iterator[None]:
-    """Within the block, a thread follows the topic into the view; begins when it has caught up.
+def following(
+    settings: Settings,
+    vault: KeyVault,
+    view: ReadView,
+    tell: Tell | None = None,
+    watch: KeyWatch | None = None,
+) -> Iterator[None]:
+    """Within the block, a thread follows the feed into the view; begins when it has caught up.
 
     Raises:
         FeedError, ViewError: the topic cannot be followed at all.
     """
+    # Here, not above: a driver that is not asked for need not be loaded.
+    from kinfold.following import Following  # noqa: PLC0415
+
     stop = threading.Event()
 
     def work(ready: Callable[[], None]) -> None:
         read = 0
         caught_up = False
+        follow = Following(settings, vault, view)
         while not stop.is_set():
             try:
-                for came, ahead in _follow(settings, view, stop):
+                for came, ahead in follow.run(stop):
                     read += came
+                    if watch is not None:
+                        watch.look()
                     if tell is not None and not caught_up:
                         tell(read, ahead)
                     if ahead == 0 and not caught_up:
@@ -159,27 +175,6 @@ def following(settings: Settings, view: ReadView, tell: Tell | None = None) -> I
 
     with _beside("follow", work, stop):
         yield
-
-
-def _follow(
-    settings: Settings, view: ReadView, stop: threading.Event
-) -> Iterator[tuple[int, int | None]]:
-    """Follow until told to stop; yields how many records came and about how many lie ahead."""
-    # Here, not above: a driver that is not asked for need not be loaded.
-    from profiles.feed_pulsar import PulsarFeedReader  # noqa: PLC0415
-
-    cluster = cluster_of(settings)
-    assert cluster is not None, "only called where Pulsar is set"
-    topic = settings.pulsar.feed_topic
-    with closing(PulsarFeedReader(cluster, topic, view.position())) as reader:
-        follower = Follower(reader, view)
-        ahead = follower.backlog()
-        yield 0, ahead
-        while not stop.is_set():
-            came = follower.step(POLL_MS)
-            if ahead:
-                ahead = follower.backlog()
-            yield came, ahead
 
 
 @contextmanager

@@ -107,9 +107,10 @@ class Intaking:
         replay: bool = False,
     ) -> Pipeline:
         """A pipeline for one partition, with an intake of its own."""
-        intake = open_intake(self.settings, self.policies, self.vault)
+        sealer = open_sealer(self.vault)
+        intake = open_intake(self.settings, self.policies, self.vault, sealer)
         understand = self.reading.understanding(intake)
-        envelopes = Envelopes(open_sealer(self.vault), self.vault.order_key())
+        envelopes = Envelopes(sealer, self.vault.order_key())
         writer = LetterWriter(envelopes, understand, partition)
         return Pipeline(
             source,
@@ -122,4 +123,5 @@ class Intaking:
             stop=stop,
             replay=replay,
             audit=open_auditor(self.settings, self.vault),
+            keys=intake,
         )

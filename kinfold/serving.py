@@ -7,15 +7,16 @@ from pathlib import Path
 from identity.serve import IdentityAnswers
 from kinfold.consents import open_consents
 from kinfold.figures_served import export_stats
+from kinfold.keys import KeyWatch
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import (
     Policies,
-    namer,
+    graph_namer,
     open_active_models,
     open_lookup,
     open_people_quotas,
+    open_sealer,
     open_store,
-    open_tokens,
 )
 from profiles.read_view import ReadView
 from profiles.serve.identity_service import IdentitySource
@@ -52,16 +53,23 @@ def serve_options(settings: Settings) -> ServeOptions:
 
 
 def open_server(
-    settings: Settings, policies: Policies, vault: KeyVault, view: ReadView
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    view: ReadView,
+    watch: KeyWatch | None = None,
 ) -> ProfileServer:
-    """A server over the view, not started and not ready yet.
+    """A server over the view, not started and not ready yet; it hears from `watch` of rotated keys.
 
     Raises:
         SettingsError: it cannot serve so.
     """
-    name_of = namer(settings, policies, open_tokens(vault))
+    name_of = graph_namer(settings, policies, vault)
     consents = open_consents(settings, policies, vault)
-    models = open_active_models(settings, policies, vault)
+    sealer = open_sealer(vault)
+    models = open_active_models(settings, policies, vault, sealer)
+    if watch is not None:
+        watch.tell(sealer.renew)
     people = open_people_quotas(policies)
     identity = IdentitySource(
         lambda: open_store(settings),
@@ -70,5 +78,5 @@ def open_server(
         lambda request: export_stats(settings, request),
         people,
     )
-    lookup = open_lookup(settings, policies, vault, view, people)
+    lookup = open_lookup(settings, policies, vault, view, people, watch)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

@@ -89,6 +89,13 @@ class StatisticsSettings:
 
 
 @dataclass(frozen=True)
+class KeysSettings:
+    """How keys rotate."""
+
+    rotate_days: int = _setting(90, "days after which an epoch's key is rotated; 0: by hand", 0)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, one part per concern."""
 
@@ -98,6 +105,7 @@ class Settings:
     pulsar: PulsarSettings = field(default_factory=PulsarSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
+    keys: KeysSettings = field(default_factory=KeysSettings)
 
     @property
     def home_dir(self) -> Path:
@@ -112,6 +120,7 @@ PARTS: Mapping[str, type[Any]] = {
     "pulsar": PulsarSettings,
     "serve": ServeSettings,
     "statistics": StatisticsSettings,
+    "keys": KeysSettings,
 }
 
 

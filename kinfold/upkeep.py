@@ -9,11 +9,17 @@ from dataclasses import dataclass
 
 from identity.resolver import Drained, Resolver
 from identity.store import Fenced, GraphStore, Lease, StoreUnavailable
+from ingest.dead_letters import LettersError
 from kinfold.comparing import ActiveModels
+from kinfold.keys import KeyWatch
 from kinfold.models import ModelsError
+from kinfold.rotating import Rotation
+from profiles.audit import AuditError
+from profiles.deletions import LedgerError
 from profiles.feed import FeedUnavailable
 from profiles.feeder import Feeder
-from profiles.read_view import ReadView
+from profiles.read_view import ReadView, ViewError
+from profiles.vault import VaultError
 
 IDLE_S = 0.01
 RETRY_S = 0.5
@@ -48,7 +54,8 @@ class Upkeep:
     While another process holds the lease this one does nothing and tries again.
     `now_us` is the clock, microseconds since 1970 UTC. `view` is where a feed
     that keeps no log ends: a view that was lost is filled again. Where `models`
-    are given, others that are put in force are used within seconds.
+    are given, others that are put in force are used within seconds. `watch` hears
+    of rotated keys, `rotation` carries rotations out while this process has the lease.
     """
 
     def __init__(
@@ -62,6 +69,8 @@ class Upkeep:
         now_us: Callable[[], int],
         view: ReadView | None = None,
         models: ActiveModels | None = None,
+        watch: KeyWatch | None = None,
+        rotation: Rotation | None = None,
     ) -> None:
         self.kept = Kept()
         self._store = store
@@ -73,11 +82,18 @@ class Upkeep:
         self._view = view
         self._models = models
         self._models_ms = 0
+        self._also: list[Callable[[], object]] = [] if watch is None else [watch.look]
+        self._rotation = rotation
+        self._led = 0
         self._lease: Lease | None = None
         self._renew_ms = 0
         self._beat_ms = 0
         self._waiting = 0
         self._due_us = 0
+
+    def also(self, look: Callable[[], object]) -> None:
+        """Do this as well, each time."""
+        self._also.append(look)
 
     def once(self) -> bool:
         """Resolve what is marked and publish who changed; whether there was anything to do.
@@ -85,6 +101,8 @@ class Upkeep:
         Raises:
             StoreUnavailable, FeedUnavailable: nothing is lost; call again later.
         """
+        for look in self._also:
+            look()
         lease = self._hold()
         if lease is None:
             return False
@@ -97,13 +115,14 @@ class Upkeep:
             if drained is not None:
                 self.kept.add(drained)
             fed = self._feeder.drain(lease)
+            rotating = self._rotate(lease, published=fed == 0)
         except Fenced:
             self._lease = None
             self.kept.lost_leases += 1
             return False
         self.kept.published += fed
         self._beat(heard=fed > 0)
-        return drained is not None or fed > 0
+        return drained is not None or fed > 0 or rotating
 
     def settle(self) -> None:
         """Until nothing is marked and the outbox is empty, whoever does the work.
@@ -147,6 +166,8 @@ class Upkeep:
 
     def release(self) -> None:
         """Let go of the lease, so that nobody has to wait until it runs out. Call it at the end."""
+        if self._rotation is not None:
+            self._rotation.close()
         if self._lease is not None:
             # Out of reach, or lost already: then it runs out by itself.
             with suppress(StoreUnavailable):
@@ -159,7 +180,20 @@ class Upkeep:
         if self._lease is None or now_ms >= self._renew_ms:
             self._lease = self._store.acquire_lease(self._owner, now_ms, self._lease_ms)
             self._renew_ms = now_ms + self._lease_ms // 3
+            # While another has the lease it may have turned feed and view over.
+            epoch = 0 if self._lease is None else self._lease.epoch
+            if self._rotation is not None and (not epoch or epoch != self._led):
+                self._rotation.restart()
+            self._led = epoch
         return self._lease
+
+    def _rotate(self, lease: Lease, *, published: bool) -> bool:
+        """One step of a rotation of keys; what is out of reach is tried again the next time."""
+        if self._rotation is None:
+            return False
+        with suppress(VaultError, LettersError, AuditError, ViewError, LedgerError):
+            return self._rotation.step(lease, self._now_us(), published=published)
+        return False
 
     def _renew_models(self) -> None:
         """Look now and then which models are in force; what cannot be read changes nothing."""

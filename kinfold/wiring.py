@@ -17,15 +17,14 @@ from identity.model import RECORD_KIND, NodeKey, PersonId
 from identity.naming import Naming
 from identity.normalize import Unusable, identifier
 from identity.policy import IdentityPolicy
-from identity.resolver import Resolver
 from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
 from kinfold.comparing import ActiveModels, Means
+from kinfold.keys import STAGE, GraphNaming, KeyWatch, VaultKeys, chain_of
 from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
-from kinfold.upkeep import Upkeep
 from profiles import access, privacy_policy, purposes_verify
 from profiles import attributes as survivorship
 from profiles import purposes as purpose_policy
@@ -33,15 +32,13 @@ from profiles.access import Access
 from profiles.attributes import Survivorship
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.deletions import destroy_again
-from profiles.feed import ProfileFeed
-from profiles.feed_local import LocalFeed
-from profiles.feeder import Feeder
 from profiles.lookup import Lookup
 from profiles.people_quota import PeopleQuotas
 from profiles.privacy_policy import PrivacyPolicy
 from profiles.purposes import PurposePolicy
 from profiles.read_view import ReadView
 from profiles.sealing import Sealer
+from profiles.turning import open_current
 from profiles.vault import KeyVault
 from profiles.vault_sqlite import SqliteVault
 
@@ -189,8 +186,8 @@ def open_sealer(vault: KeyVault) -> Sealer:
 
 
 def open_tokens(vault: KeyVault) -> Tokens:
-    """The tokens under the vault's keys."""
-    return Tokens(vault.token_keys(), vault.order_key())
+    """The tokens by which the graph's nodes are named."""
+    return Tokens(chain_of(vault), vault.order_key())
 
 
 def open_models(settings: Settings, vault: KeyVault) -> Models:
@@ -198,16 +195,20 @@ def open_models(settings: Settings, vault: KeyVault) -> Models:
     return Models(made_home(settings) / "models", keyed_by(open_tokens(vault).matching_key()))
 
 
-def open_intake(settings: Settings, policies: Policies, vault: KeyVault) -> Intake:
-    """An intake with the vault's keys; one per thread."""
+def open_intake(
+    settings: Settings, policies: Policies, vault: KeyVault, sealer: Sealer | None = None
+) -> Intake:
+    """An intake with the vault's keys; one per thread. It renews the sealer, where one is given."""
+    keys = VaultKeys(vault, sealer or open_sealer(vault))
     return Intake(
         policies.identity,
-        vault.token_keys(),
+        keys.chain,
         vault.order_key(),
-        open_sealer(vault),
+        keys.sealer,
         region=settings.home.region.upper(),
         max_ahead_s=settings.ingest.max_ahead_s,
         purposes=policies.purposes,
+        keys=keys,
     )
 
 
@@ -217,18 +218,23 @@ def open_view(settings: Settings, *, read_only: bool = False) -> ReadView:
     Raises:
         ViewError: it cannot be opened; the words say why.
     """
-    return ReadView(made_home(settings) / "view", read_only=read_only)
+    return open_current(view_root(settings), read_only=read_only)
 
 
-def open_builder(policies: Policies, vault: KeyVault) -> Builder:
-    """A builder of profiles; one per thread."""
+def view_root(settings: Settings) -> Path:
+    """The folder of this machine's read view, whose present file is in it or below."""
+    return made_home(settings) / "view"
+
+
+def open_builder(policies: Policies, vault: KeyVault, sealer: Sealer | None = None) -> Builder:
+    """A builder of profiles, which seals with the sealer; one per thread."""
     policy = ProfilePolicy(
         policies.identity,
         policies.purposes,
         policies.survivorship,
         policies.half_life_days,
     )
-    return Builder(policy, open_sealer(vault), Payloads(read_record, read_purchase))
+    return Builder(policy, sealer or open_sealer(vault), Payloads(read_record, read_purchase))
 
 
 def open_people_quotas(policies: Policies) -> PeopleQuotas:
@@ -242,48 +248,48 @@ def open_lookup(
     vault: KeyVault,
     view: ReadView,
     people: PeopleQuotas | None = None,
+    watch: KeyWatch | None = None,
 ) -> Lookup:
-    """Lookups over a view; threads may share it. Without `people`, for this process alone."""
-    return Lookup(
-        view,
-        open_sealer(vault),
-        policies.purposes,
-        namer(settings, policies, open_tokens(vault)),
-        settings.serve.max_silence_ms,
-        people,
-    )
+    """Lookups over a view; threads may share it. Without `people`, for this process alone.
 
-
-def open_upkeep(
-    settings: Settings, policies: Policies, vault: KeyVault, store: GraphStore, feed: ProfileFeed
-) -> Upkeep:
-    """Resolver and feeder over a store and a feed, with the match models in force.
-
-    Raises:
-        ModelsError: a model in force cannot be used.
+    They take up rotated keys when `watch` tells.
     """
-    models = open_active_models(settings, policies, vault)
-    return Upkeep(
-        store,
-        Resolver(store, policies.identity, new_person_id, models.comparers()),
-        Feeder(store, open_builder(policies, vault), feed),
-        owner=owner_name(),
-        lease_ms=settings.graph.lease_ms,
-        now_us=now_us,
-        view=feed.view if isinstance(feed, LocalFeed) else None,
-        models=models,
-    )
+    sealer = open_sealer(vault)
+    naming, former = (namer(settings, policies, open_tokens(vault)) for _ in range(2))
+    silence_ms = settings.serve.max_silence_ms
+    lookup = Lookup(view, sealer, policies.purposes, naming, silence_ms, people)
+
+    def renew() -> None:
+        chain, order = vault.token_keys(), vault.order_key()
+        former.use(Tokens(chain[:-1] or chain, order))
+        lookup.former = former if vault.agreed(STAGE) or chain != chain_of(vault) else None
+        naming.use(Tokens(chain, order))
+        sealer.renew()
+        lookup.forget()
+
+    renew()
+    if watch is not None:
+        watch.tell(renew)
+    return lookup
 
 
-def open_active_models(settings: Settings, policies: Policies, vault: KeyVault) -> ActiveModels:
-    """The match models in force in the home folder."""
-    means = Means(open_tokens(vault), open_sealer(vault), policies.identity, policies.purposes)
+def open_active_models(
+    settings: Settings, policies: Policies, vault: KeyVault, sealer: Sealer | None = None
+) -> ActiveModels:
+    """The match models in force in the home folder; records are opened by the sealer."""
+    sealer = sealer or open_sealer(vault)
+    means = Means(open_tokens(vault), sealer, policies.identity, policies.purposes)
     return ActiveModels(open_models(settings, vault), means)
 
 
 def namer(settings: Settings, policies: Policies, tokens: Tokens) -> Naming:
     """Turns an identifier as callers know it into its node; None when it cannot be one."""
     return Naming(policies.identity, tokens, settings.home.region.upper())
+
+
+def graph_namer(settings: Settings, policies: Policies, vault: KeyVault) -> GraphNaming:
+    """Names identifiers as the graph's nodes are named at the moment, also while keys rotate."""
+    return GraphNaming(vault, lambda tokens: namer(settings, policies, tokens))
 
 
 def node_key(named: str, settings: Settings, policies: Policies, tokens: Tokens) -> NodeKey:

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     REQUEST = "request"
     EXPORT = "export"
     ERASURE = "erasure"
+    KEYS = "keys"
 
 
 @dataclass(frozen=True, slots=True)

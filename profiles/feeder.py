@@ -12,7 +12,7 @@ Runs under the resolver's lease: one feeder at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from identity.evidence import is_kept_out
@@ -58,6 +58,10 @@ class Feeder:
         """Tell every follower that the feeder lives."""
         self._feed.beat()
 
+    def use(self, feed: ProfileFeed) -> None:
+        """Publish to this feed from now on."""
+        self._feed = feed
+
     def enqueue_all(self, lease: Lease) -> int:
         """Put every id ever given out into the outbox, as it stands now; how many there are.
 
@@ -67,12 +71,14 @@ class Feeder:
         Raises:
             Fenced: another has taken over the lease.
         """
-        enqueued = 0
-        ids = iter(self._store.all_ids())
+        return sum(self.enqueuing(lease))
+
+    def enqueuing(self, lease: Lease) -> Iterator[int]:
+        """As `enqueue_all`, some thousand at a time as they are asked for; how many each time."""
+        ids = iter(list(self._store.all_ids()))
         while batch := [self._as_it_is(person) for person in islice(ids, _PEOPLE_AT_ONCE)]:
             self._store.commit_resolution(lease, Resolution({}, {}, (), batch, ()))
-            enqueued += len(batch)
-        return enqueued
+            yield len(batch)
 
     def refill(self, lease: Lease, view: ReadView) -> int:
         """Enqueue everybody for a view that is new; for one that is not, a no-op. Raises: as above.

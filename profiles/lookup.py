@@ -26,7 +26,7 @@ from profiles.access import Grant
 from profiles.layout import Choice, choose, cut, shape_of
 from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.purposes import FIELDS, PurposePolicy
-from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, ReadView
+from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, Opened, ReadView
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.profile_service_pb2 import (
     BatchGetProfilesRequest,
@@ -123,10 +123,12 @@ class Lookup:
         max_silence_ms: int,
         people: PeopleQuotas | None = None,
     ) -> None:
-        self._begin, self._people = view.env.begin, view.people
-        self._aliases, self._meta = view.aliases, view.meta
+        self._view = view
         self._keys = sealer.keeping(_KEYS_KEPT)
         self._name_of = name_of
+        self.former: NameOf | None = None
+        """Names identifiers under the token keys before the last, while these are rotated: whoever
+        was not yet published under the present ones is found so."""
         self._policy = policy
         self._max_silence_ms = max_silence_ms
         self._quotas = people
@@ -142,11 +144,12 @@ class Lookup:
         asking = self._asking(request)
         if isinstance(asking, Refused):
             return asking
-        with self._begin() as txn:
-            fresh = self._freshness(txn, now_us)
+        at = self._view.at
+        with at.begin() as txn:
+            fresh = self._freshness(txn, at, now_us)
             if asking.max_staleness is not None and _older(fresh, asking.max_staleness):
                 return TOO_STALE
-            found = self._find(txn, request.subject, grant)
+            found = self._find(txn, at, request.subject, grant)
             if isinstance(found, Refused):
                 return self._missed(found, grant)
             return self._answer(found, asking.plan, fresh, asking.min_version, grant)
@@ -167,9 +170,10 @@ class Lookup:
                 asking = self._remember(rest)
             if asking is not None:
                 person = request[len(_BY_ID) : _BY_ID_BYTES]
-                with self._begin() as txn:
-                    fresh = self._freshness(txn, now_us)
-                    value = txn.get(person, db=self._people)
+                at = self._view.at
+                with at.begin() as txn:
+                    fresh = self._freshness(txn, at, now_us)
+                    value = txn.get(person, db=at.people)
                     if value is not None and value[0] == PROFILE:
                         if asking.max_staleness and _older(fresh, asking.max_staleness):
                             return TOO_STALE
@@ -184,20 +188,23 @@ class Lookup:
         plan = self._plan(request.mask.paths, request.purposes)
         if isinstance(plan, Refused):
             return plan
-        with self._begin() as txn:
-            fresh = self._freshness(txn, now_us)
+        at = self._view.at
+        with at.begin() as txn:
+            fresh = self._freshness(txn, at, now_us)
             if request.HasField("max_staleness") and _older(fresh, request.max_staleness):
                 return TOO_STALE
-            return [self._outcome(txn, subject, plan, fresh, grant) for subject in request.subjects]
+            return [
+                self._outcome(txn, at, subject, plan, fresh, grant) for subject in request.subjects
+            ]
 
     def forget(self) -> None:
         """Let go of every unwrapped data key; call it when an epoch's key was destroyed."""
         self._keys.forget()
 
     def _outcome(
-        self, txn: Any, subject: Subject, plan: _Plan, fresh: _Freshness, grant: Grant
+        self, txn: Any, at: Opened, subject: Subject, plan: _Plan, fresh: _Freshness, grant: Grant
     ) -> bytes | Refused:
-        found = self._find(txn, subject, grant)
+        found = self._find(txn, at, subject, grant)
         if isinstance(found, Refused):
             return self._missed(found, grant)
         return self._answer(found, plan, fresh, 0, grant)
@@ -241,8 +248,8 @@ class Lookup:
         bits = self._policy.bits(purposes)
         return PURPOSE_UNKNOWN if bits is None else _Plan(wanted or _ALL_FIELDS, bits)
 
-    def _freshness(self, txn: Any, now_us: int) -> _Freshness:
-        heard = txn.get(HEARD, db=self._meta)
+    def _freshness(self, txn: Any, at: Opened, now_us: int) -> _Freshness:
+        heard = txn.get(HEARD, db=at.meta)
         heard_ms = 0 if heard is None else MS.unpack(heard)[0]
         staleness_ms = max(now_us // 1_000 - heard_ms, 0)
         fresh = self._fresh
@@ -294,7 +301,7 @@ class Lookup:
         choice = self._choices[key] = choose(*key)
         return choice
 
-    def _find(self, txn: Any, subject: Subject, grant: Grant) -> _Found | Refused:
+    def _find(self, txn: Any, at: Opened, subject: Subject, grant: Grant) -> _Found | Refused:
         person_id = subject.person_id
         if len(person_id) == _ID_CHARS:
             person = person_id.encode()
@@ -306,18 +313,21 @@ class Lookup:
             name = self._name_of(identifier.kind, identifier.value)
             if name is None:
                 return IDENTIFIER_INVALID
-            person = txn.get(name.encode(), db=self._aliases)
+            person = txn.get(name.encode(), db=at.aliases)
+            if person is None and self.former is not None:
+                name = self.former(identifier.kind, identifier.value) or name
+                person = txn.get(name.encode(), db=at.aliases)
             # Who may not ask by this kind is told the same as who asks for nobody.
             if person is None or not grant.may_ask_by(identifier.kind):
                 return PROFILE_NOT_FOUND
             asked = b""
-        value = txn.get(person, db=self._people)
+        value = txn.get(person, db=at.people)
         if value is None:
             wrong = asked and not _PERSON_ID.fullmatch(person_id)
             return PERSON_ID_INVALID if wrong else PROFILE_NOT_FOUND
         if value[0] == PROFILE:
             return _Found(person, value, asked)
-        return self._follow(txn, value, asked)
+        return self._follow(txn, at, value, asked)
 
     def _missed(self, refused: Refused, grant: Grant) -> Refused:
         """Nobody was found; who has no quota left is not told even that."""
@@ -333,13 +343,13 @@ class Lookup:
         assert self._quotas is not None, "a policy with people_per_day needs PeopleQuotas"
         return self._quotas
 
-    def _follow(self, txn: Any, value: bytes | None, asked: bytes) -> _Found | Refused:
+    def _follow(self, txn: Any, at: Opened, value: bytes | None, asked: bytes) -> _Found | Refused:
         """From a merged id to the person it stands for now."""
         for _ in range(_MAX_HOPS):
             if value is None or value[0] != MERGED:
                 break
             person = value[_HEAD_BYTES:]
-            value = txn.get(person, db=self._people)
+            value = txn.get(person, db=at.people)
             if value is not None and value[0] == PROFILE:
                 return _Found(person, value, asked)
         return PROFILE_NOT_FOUND

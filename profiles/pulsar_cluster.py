@@ -94,6 +94,14 @@ class PulsarCluster:
         # The first run, over nothing, makes the cursor that keeps every later message.
         self.compact(topic)
 
+    def exists(self, topic: str) -> bool:
+        """Whether a topic without partitions is there."""
+        return self._ask("GET", f"{_path(topic)}/stats", also=(404,)) is not None
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic without partitions, with all it holds; its readers are cut off."""
+        self._ask("DELETE", f"{_path(topic)}?force=true", also=(404,))
+
     def compact(self, topic: str) -> None:
         """Start a compaction; one that is running goes on."""
         self._ask("PUT", f"{_path(topic)}/compaction", also=(409,))

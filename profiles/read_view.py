@@ -34,7 +34,7 @@ PROFILE, MERGED, GONE = 1, 2, 3
 HEAD = struct.Struct("<BQQQHHI")
 """What a stored state begins with: state, sequence, version, granted, then the lengths of layout,
 reply and sealed, which follow, and after them the aliases or the id it was merged into."""
-HEARD, POSITION, _WHOLE = b"heard", b"position", b"whole"
+HEARD, POSITION, _WHOLE, _FEED = b"heard", b"position", b"whole", b"feed"
 _FORMAT, _FORMAT_NOW = b"format", b"1"
 MS = struct.Struct("<Q")
 _STATE_SEQUENCE = struct.Struct("<BQ")
@@ -77,11 +77,21 @@ class Stored(NamedTuple):
         return self.rest.split(_ALIASES_APART) if self.state == PROFILE and self.rest else []
 
 
+class Opened(NamedTuple):
+    """An open file: how to begin to read, and its databases. All are of one file, always."""
+
+    begin: Any
+    people: Any
+    aliases: Any
+    meta: Any
+
+
 class ReadView:
     """A replica's view.
 
-    `apply` and `clear` belong to the one writer; `env`, `people`, `aliases` and
-    `meta` are for `profiles.lookup`, which reads in transactions of its own.
+    `apply` and `clear` belong to the one writer; `at` is for `profiles.lookup`,
+    which reads in transactions of its own and asks for it each time: the view
+    may become another file at any moment (`become`).
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, map_bytes: int = MAP_BYTES) -> None:
@@ -108,6 +118,17 @@ class ReadView:
         except (lmdb.Error, OSError):
             raise ViewDamaged(f"cannot open the read view {path}: absent or damaged") from None
         self._check_format(read_only)
+        self.at = Opened(self.env.begin, self.people, self.aliases, self.meta)
+
+    def become(self, other: ReadView) -> Any:
+        """Read and write another view's file from now on, which must be used no more otherwise.
+
+        Gives the environment so far, to be closed when nobody reads in it.
+        """
+        former = self.env
+        self.env, self.at = other.env, other.at
+        _, self.people, self.aliases, self.meta = other.at
+        return former
 
     def _check_format(self, read_only: bool) -> None:
         with self.env.begin(db=self.meta) as txn:
@@ -153,6 +174,16 @@ class ReadView:
                 txn.drop(database, delete=False)
             for key in (POSITION, HEARD, _WHOLE):
                 txn.delete(key, db=self.meta)
+
+    def feed(self) -> int:
+        """The number of the feed's topic that this file was filled from."""
+        with self.env.begin(db=self.meta) as txn:
+            return int(txn.get(_FEED, b"0"))
+
+    def set_feed(self, number: int) -> None:
+        """Put down which of the feed's topics fills this file."""
+        with self._writing() as txn:
+            txn.put(_FEED, b"%d" % number, db=self.meta)
 
     def is_whole(self) -> bool:
         """Whether `mark_whole` was ever called and the view not cleared since."""

@@ -53,6 +53,11 @@ class Sealer:
         self._epoch = self._vault.current_epoch()
         self._current = self._wrapper(self._epoch)
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that is sealed under."""
+        return self._epoch
+
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """The value, sealed under a fresh data key; never the same bytes twice."""
         drawn = self._random(_RANDOM_BYTES)
@@ -74,8 +79,10 @@ class Sealer:
     def rewrap(self, sealed: bytes) -> bytes:
         """The same sealed value with its data key wrapped by the current epoch's key.
 
-        Raises: as `open`, for the wrapped key.
+        The very same bytes where it is that already. Raises: as `open`, for the wrapped key.
         """
+        if sealed.startswith(_PREFIX.pack(_VERSION, self._epoch)):
+            return sealed
         data_key = self._data_key(sealed)
         fresh = self._random(12)
         wrapped = self._current.encrypt(fresh, data_key, None)

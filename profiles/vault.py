@@ -11,6 +11,8 @@ Promises
   copy of it is left in what the engine keeps. What was sealed under it is
   unreadable from then on, wherever a copy of it lies.
 - *Never zero epochs.* There is always a current epoch; it cannot be destroyed.
+- *All agree.* A number put down by one process is what every process reads from
+  then on; so whoever uses the keys knows how far their rotation is.
 
 Keys hold 32 random bytes. Threads may share a vault.
 """
@@ -79,6 +81,15 @@ class KeyVault(Protocol):
 
     def destroy_epoch(self, epoch: int) -> None:
         """Destroy an epoch's key for good; destroyed before: a no-op. Never the current one."""
+
+    def new_token_key(self) -> int:
+        """Lengthen the chain of token keys by a fresh one; how many there are now."""
+
+    def agreed(self, name: str) -> int:
+        """The number put down under a name; 0 at first."""
+
+    def agree(self, name: str, number: int) -> None:
+        """Put a number down under a name, for every process that uses these keys."""
 
     def close(self) -> None:
         """Release what is held. The vault cannot be used afterwards."""

@@ -12,10 +12,11 @@ class MemoryVault:
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
-        self._token_keys = (random(KEY_BYTES),)
+        self._token_keys: tuple[bytes, ...] = (random(KEY_BYTES),)
         self._order_key = random(KEY_BYTES)
         self._epochs = {1: random(KEY_BYTES)}
         self._audit_key = random(KEY_BYTES)
+        self._numbers: dict[str, int] = {}
 
     def token_keys(self) -> tuple[bytes, ...]:
         """See `KeyVault`."""
@@ -54,6 +55,19 @@ class MemoryVault:
         """See `KeyVault`."""
         assert epoch != self.current_epoch(), "begin a new epoch before destroying the current one"
         self._epochs.pop(epoch, None)
+
+    def new_token_key(self) -> int:
+        """See `KeyVault`."""
+        self._token_keys += (self._random(KEY_BYTES),)
+        return len(self._token_keys)
+
+    def agreed(self, name: str) -> int:
+        """See `KeyVault`."""
+        return self._numbers.get(name, 0)
+
+    def agree(self, name: str, number: int) -> None:
+        """See `KeyVault`."""
+        self._numbers[name] = number
 
     def close(self) -> None:
         """See `KeyVault`."""

@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS keys (
     PRIMARY KEY (role, number)
 ) STRICT
 """
+_NUMBERS = """
+CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT
+"""
 
 
 class SqliteVault:
@@ -72,6 +75,7 @@ class SqliteVault:
         self._db.execute("PRAGMA synchronous=FULL")
         with self._writing():
             self._db.execute(_SCHEMA)
+            self._db.execute(_NUMBERS)
             for role in (_TOKEN, _ORDER, _EPOCH, _AUDIT):
                 if self._newest(role) is None:
                     self._add(role, 1)
@@ -124,6 +128,24 @@ class SqliteVault:
         with self._lock, _told("write"), self._writing():
             assert epoch != self._newest(_EPOCH), "begin a new epoch before destroying the current"
             self._db.execute("DELETE FROM keys WHERE role = ? AND number = ?", (_EPOCH, epoch))
+
+    def new_token_key(self) -> int:
+        """See `KeyVault`."""
+        with self._lock, _told("write"), self._writing():
+            number = (self._newest(_TOKEN) or 0) + 1
+            self._add(_TOKEN, number)
+        return number
+
+    def agreed(self, name: str) -> int:
+        """See `KeyVault`."""
+        with self._lock, _told("read"):
+            row = self._db.execute("SELECT number FROM numbers WHERE name = ?", (name,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def agree(self, name: str, number: int) -> None:
+        """See `KeyVault`."""
+        with self._lock, _told("write"), self._writing():
+            self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?, ?)", (name, number))
 
     def close(self) -> None:
         """See `KeyVault`."""

@@ -13,6 +13,7 @@ from threading import RLock
 
 from identity.engines.memory_evidence import Evidence, changes, derive
 from identity.engines.memory_matching import MatchingState
+from identity.engines.memory_rotating import rekey_all, rewrap_some
 from identity.evidence import Known, erase, expire, settle
 from identity.model import (
     BlockKey,
@@ -31,13 +32,17 @@ from identity.model import (
     PersonId,
     kind_of,
 )
+from identity.rotating import Rekey, Rewrap
 from identity.store import (
+    NO_KEYS,
     Batch,
     Checkpoint,
     Fenced,
+    KeyAge,
     Lease,
     Outcome,
     Resolution,
+    Rewrapped,
     Swept,
     Totals,
 )
@@ -51,6 +56,7 @@ class MemoryGraph:
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     horizons: dict[EvidenceKind, int] = field(default_factory=dict)
     fences: dict[NodeKey, int] = field(default_factory=dict)
+    keys: KeyAge = NO_KEYS
     known: dict[int, Known] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
     marks: dict[NodeKey, tuple[int, Changed]] = field(default_factory=dict)
@@ -112,6 +118,8 @@ class MemoryGraphStore:
         with graph.lock:
             if self._checkpoint(batch.expected.partition) != batch.expected:
                 raise Fenced("another consumer has taken over the partition")
+            if batch.contributions:
+                graph.keys.admit(batch.keys)
             settled = settle(graph.known, batch.contributions, graph.horizons, graph.fences)
             graph.remember(settled.known)
             self._set(replace(batch.expected, position=batch.position))
@@ -158,6 +166,32 @@ class MemoryGraphStore:
             kept = {signal: known for signal, known in left.items() if known is not None}
             graph.remember(kept, left.keys() - kept.keys())
             return Swept(before - sum(len(known.seen) for known in kept.values()))
+
+    def keys(self) -> KeyAge:
+        """How old keys may be for a batch to be taken in."""
+        with self._graph.lock:
+            return self._graph.keys
+
+    def require(self, keys: KeyAge) -> None:
+        """From now on take in no contribution made under older keys."""
+        with self._graph.lock:
+            self._graph.keys = self._graph.keys.newest(keys)
+
+    def rewrap(self, rewrap: Rewrap, after: bytes, limit: int) -> Rewrapped:
+        """Put the sealed values of about `limit` signals through `rewrap`."""
+        with self._graph.lock:
+            return rewrap_some(self._graph, rewrap, after, limit)
+
+    def rekey(self, lease: Lease, rekey: Rekey, keys: KeyAge) -> bool:
+        """Give every node the key that `rekey` makes of its own."""
+        graph = self._graph
+        with graph.lock:
+            self._hold(lease)
+            if not graph.keys.is_older(keys):
+                return False
+            rekey_all(graph, rekey)
+            graph.keys = graph.keys.newest(keys)
+            return True
 
     def horizons(self) -> dict[EvidenceKind, int]:
         """Per kind the day before which evidence has expired."""

@@ -41,6 +41,7 @@ VERBS = {
     "export": "kinfold.cli.export",
     "report": "kinfold.cli.report",
     "expire": "kinfold.cli.expire",
+    "keys": "kinfold.cli.keys",
     "doctor": "kinfold.cli.doctor",
 }
 

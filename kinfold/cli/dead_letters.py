@@ -17,13 +17,13 @@ from kinfold.intaking import readers
 from kinfold.letters import open_letters
 from kinfold.restoring import brought_up
 from kinfold.settings import Settings
+from kinfold.upkeeping import open_upkeep
 from kinfold.wiring import (
     now_us,
     open_intake,
     open_policies,
     open_sealer,
     open_store,
-    open_upkeep,
     open_vault,
 )
 
@@ -129,11 +129,13 @@ def _send(
         brought_up(settings, policies, vault)
         store = stack.enter_context(closing(open_store(settings)))
         feed = stack.enter_context(open_feed(settings))
-        intake = open_intake(settings, policies, vault)
+        sealer = open_sealer(vault)
+        intake = open_intake(settings, policies, vault, sealer)
 
-        envelopes = Envelopes(open_sealer(vault), vault.order_key())
+        envelopes = Envelopes(sealer, vault.order_key())
         audit = open_auditor(settings, vault)
-        resent = Resender(store, letters, envelopes, readers(intake), now_us, audit).send(chosen)
+        resender = Resender(store, letters, envelopes, readers(intake), now_us, audit, intake)
+        resent = resender.send(chosen)
         upkeep = open_upkeep(settings, policies, vault, store, feed)
         stack.callback(upkeep.release)
         upkeep.settle()

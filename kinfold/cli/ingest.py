@@ -21,7 +21,8 @@ from kinfold.intaking import Intaking, Reading
 from kinfold.letters import open_letters
 from kinfold.restoring import brought_up
 from kinfold.upkeep import Upkeep
-from kinfold.wiring import open_policies, open_store, open_upkeep, open_vault
+from kinfold.upkeeping import open_upkeep
+from kinfold.wiring import open_policies, open_store, open_vault
 
 _EXAMPLES = """  kinfold ingest cohort/signals.jsonl
   kinfold ingest --format segment events.jsonl.gz

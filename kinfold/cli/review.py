@@ -20,6 +20,7 @@ from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, Advance, fail, print_json, progress
 from kinfold.comparing import record_comparer
 from kinfold.feeds import settle
+from kinfold.keys import age_of
 from kinfold.models import RECORDS
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import (
@@ -145,6 +146,7 @@ def run_decide(args: argparse.Namespace) -> int:
         known = ", ".join(sorted(policies.identity.deciders)) or "none has it"
         raise SettingsError([f"--source: needs may_decide in the policy; sources with it: {known}"])
     with closing(open_vault(settings)) as vault, closing(open_store(settings)) as store:
+        age = age_of(vault)
         left, right = (_end(end, settings, policies, vault) for end in (args.left, args.right))
         if left == right:
             raise SettingsError(["NODE: name two different ends"])
@@ -156,7 +158,7 @@ def run_decide(args: argparse.Namespace) -> int:
             left, right, same=args.same, source=args.source, at_us=now_us(),
             tokens=open_tokens(vault),
         )  # fmt: skip
-        if IntoStore(store, open_auditor(settings, vault)).count(made) is None:
+        if IntoStore(store, open_auditor(settings, vault), lambda: age).count(made) is None:
             return fail("others were always faster to write", "run it again")
         settle(settings, policies, vault, store)
         people = store.person_of((left, right))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import threading
+import time
 from contextlib import ExitStack, closing
 
 from ingest.consumer import stopping_on_signals
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, warn
 from kinfold.feeds import keep_fresh
+from kinfold.keys import KeyWatch
 from kinfold.restoring import brought_up
 from kinfold.serving import open_server
 from kinfold.wiring import open_policies, open_vault, open_view
@@ -44,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
         vault = stack.enter_context(closing(open_vault(settings)))
         view = stack.enter_context(closing(open_view(settings)))
         brought_up(settings, policies, vault, view)
-        server = open_server(settings, policies, vault, view)
+        watch = KeyWatch(vault, time.monotonic)
+        server = open_server(settings, policies, vault, view, watch)
         try:
             port = server.start()
         except CannotServe as error:
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             warn("the policy lets nobody call", "name callers under [callers] of the policy")
         print(f"listening on {host}:{port}; building the read view", flush=True)
         stack.enter_context(stopping_on_signals(stop))
-        stack.enter_context(keep_fresh(settings, policies, vault, view))
+        stack.enter_context(keep_fresh(settings, policies, vault, view, watch=watch))
         server.set_ready(True)
         print(f"ready: {view.people_count():,} ids known; Ctrl-C stops", flush=True)
         stop.wait()

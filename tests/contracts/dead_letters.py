@@ -100,6 +100,25 @@ class DeadLettersContract:
         assert [each.received_us for each in opened.all()] == [read.received_us + 1]
         opened.close()
 
+    def test_rewrapped_in_place(self, open_letters: OpenLetters) -> None:
+        """Every sealed input goes through, also by the second try; nothing else changes."""
+        opened = open_letters()
+        letters = [letter(1), letter(2), replace(letter(3), sealed=b"")]
+        opened.keep(letters)
+        before = [each.sealed for each in opened.all()]
+
+        def wrap(sealed: bytes) -> bytes:
+            return sealed if sealed.startswith(b"new ") else b"new " + sealed
+
+        assert opened.rewrap(wrap) == 2
+        assert opened.rewrap(wrap) == 0
+        found = list(opened.all())
+        assert [each.sealed for each in found] == [one and b"new " + one for one in before]
+        assert [replace(each, sealed=b"") for each in found] == [
+            replace(each, sealed=b"") for each in letters
+        ]
+        opened.close()
+
     def test_nothing_is_nothing(self, open_letters: OpenLetters) -> None:
         """Without letters there is nothing to list, find, keep or remove, and no fault in it."""
         opened = open_letters()

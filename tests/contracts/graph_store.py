@@ -15,6 +15,7 @@ from tests.contracts.graph_store_marks import MarksContract
 from tests.contracts.graph_store_matching import MatchingContract
 from tests.contracts.graph_store_owners import OwnersContract
 from tests.contracts.graph_store_people import PeopleContract
+from tests.contracts.graph_store_rotating import RotatingContract
 
 __all__ = ["Engine", "GraphStoreContract"]
 
@@ -27,5 +28,6 @@ class GraphStoreContract(
     MatchingContract,
     OwnersContract,
     PeopleContract,
+    RotatingContract,
 ):
     """Every promise of the port."""

@@ -78,3 +78,22 @@ class KeyVaultContract:
         """An epoch that never was is told like a destroyed one."""
         with pytest.raises(KeyDestroyed):
             open_vault().epoch_key(77)
+
+    def test_the_chain_of_token_keys_grows(self, open_vault: OpenVault) -> None:
+        """A new token key comes last, for every process; the older ones stay where they were."""
+        vault, other = open_vault(), open_vault()
+        (first,) = vault.token_keys()
+        assert [vault.new_token_key(), other.new_token_key()] == [2, 3]
+        chain = open_vault().token_keys()
+        assert chain == vault.token_keys() == other.token_keys()
+        assert (chain[0], len(set(chain)), {len(key) for key in chain}) == (first, 3, {KEY_BYTES})
+
+    def test_all_agree(self, open_vault: OpenVault) -> None:
+        """A number is 0 until it is put down; then every process reads the one put down last."""
+        vault, other = open_vault(), open_vault()
+        assert vault.agreed("feed") == 0
+        vault.agree("feed", 3)
+        vault.agree("feed", 2)
+        other.agree("began", 1 << 60)
+        assert (other.agreed("feed"), vault.agreed("began")) == (2, 1 << 60)
+        assert open_vault().agreed("feed") == 2

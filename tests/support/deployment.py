@@ -116,7 +116,11 @@ class Deployment:
         """What the home's own view shows, once it has caught up from where it is."""
         settings = self.settings
         view = open_view(settings)
-        with closing(open_vault(settings)) as vault, closing(view), following(settings, view):
+        with (
+            closing(open_vault(settings)) as vault,
+            closing(view),
+            following(settings, vault, view),
+        ):
             return shown(view, open_sealer(vault))
 
     def left(self) -> Left:
@@ -126,7 +130,7 @@ class Deployment:
         with closing(open_vault(settings)) as vault, self.store() as store, closing(view):
             if settings.pulsar.url:
                 view.clear()
-                with following(settings, view):
+                with following(settings, vault, view):
                     pass
             assert_every_id_resolves(store, view)
             sealer = open_sealer(vault)

@@ -111,9 +111,9 @@ class Home:
     def shown(self, named: str) -> PersonId | None:
         """Whom this home's read view leads to from KIND:VALUE."""
         settings, key = self.settings, self.key(named)
-        with closing(open_view(settings)) as view:
+        with closing(open_vault(settings)) as vault, closing(open_view(settings)) as view:
             if settings.pulsar.url:
-                with following(settings, view):
+                with following(settings, vault, view):
                     return view.person_of(key)
             return view.person_of(key)
 

@@ -17,6 +17,7 @@ from ingest.intake import Intake, Outcome
 from ingest.rejected import Rejected
 from ingest.segment import SegmentOptions
 from ingest.v1 import signal_pb2
+from kinfold.keys import VaultKeys
 from profiles import purposes
 from profiles.sealing import Sealer
 from profiles.vault_memory import MemoryVault
@@ -49,17 +50,25 @@ def intake(
     region: str | None = "CH",
     segment: SegmentOptions | None = None,
     token_keys: Sequence[bytes] = TOKEN_KEYS,
+    keys: VaultKeys | None = None,
 ) -> Intake:
-    """A fresh intake with the keys above, or with another chain of token keys."""
+    """A fresh intake with the keys above, with another chain, or with keys that rotate."""
     return Intake(
         policy(),
-        token_keys,
+        keys.chain if keys else token_keys,
         ORDER_KEY,
-        sealer(),
+        keys.sealer if keys else sealer(),
         region=region,
         segment_options=segment,
         purposes=purposes.parse(document()),
+        keys=keys,
     )
+
+
+def vault_keys(vault: MemoryVault | None = None) -> VaultKeys:
+    """The keys of a vault, a new one unless given, with a sealer of their own."""
+    vault = vault or MemoryVault(random.Random(1).randbytes)
+    return VaultKeys(vault, Sealer(vault, random.Random(2).randbytes))
 
 
 def said(**fields: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ RESET = (
         "SET l.owner = '', l.epoch = 0, l.until_ms = 0, l.resolutions = 0, l.resolved = 0, "
         "l.model = ''"
     ),
+    "MATCH (g:Graph) REMOVE g.keys_epoch, g.keys_tokens, g.rekeying, g.rekeyed_to",
 )
 
 

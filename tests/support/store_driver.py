@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from identity.model import Contribution, LineageChange, LineageEntry, NodeKey, PersonId
-from identity.store import Batch, Checkpoint, GraphStore, Lease, Outcome, Resolution
+from identity.store import (
+    NO_KEYS,
+    Batch,
+    Checkpoint,
+    GraphStore,
+    KeyAge,
+    Lease,
+    Outcome,
+    Resolution,
+)
 from tests.support.evidence_strategies import KEYS, PAIRS, Commit, MoveHorizon, Step
 
 EVERYBODY: PersonId = "e" * 26
@@ -21,6 +30,7 @@ class Consumer:
 
     store: GraphStore
     partition: str = "partition-0"
+    keys: KeyAge = NO_KEYS
     at: Checkpoint = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,7 +41,7 @@ class Consumer:
         """Commit one batch; the position counts what was taken."""
         taken = int(self.at.position or b"0") + len(contributions)
         position = str(taken).encode()
-        outcomes = self.store.commit(Batch(contributions, self.at, position))
+        outcomes = self.store.commit(Batch(contributions, self.at, position, self.keys))
         self.at = Checkpoint(self.partition, position, self.at.epoch)
         return outcomes
 

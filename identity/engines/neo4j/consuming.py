@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from identity.engines.neo4j import signals
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.counting import Change, count
+from identity.engines.neo4j.required import REQUIRED, Required
 from identity.evidence import NO_FENCES, Horizons, names_of, settle, signals_of
 from identity.model import EvidenceKind, NodeKey
 from identity.store import Batch, Checkpoint, Fenced, Outcome
@@ -61,11 +62,13 @@ def _commit(tx: Tx, batch: Batch, attempts: Attempts) -> list[Outcome]:
     if decides:
         # A decision marks only nodes that exist: no other commit may be making one just now.
         lock_graph(tx)
-    position, epoch, commits, horizons, fenced = _lock_checkpoint(tx, expected.partition)
+    position, epoch, commits, horizons, fenced, required = _lock_checkpoint(tx, expected.partition)
     if epoch == expected.epoch and position == batch.position and commits == attempts.commits:
         return attempts.outcomes
     if Checkpoint(expected.partition, position, epoch) != expected:
         raise Fenced("another consumer has taken over the partition")
+    if batch.contributions:
+        required.admit(batch.keys)
     known = signals.read_known(tx, signals_of(batch.contributions))
     fences = NO_FENCES
     if fenced:
@@ -106,17 +109,19 @@ def read_fences(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
     )
 
 
-def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons, bool]:
+def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons, bool, Required]:
     rows = tx.rows(
         "MATCH (c:Checkpoint {partition: $partition}) SET c:Checkpoint "
         "WITH c OPTIONAL MATCH (h:Horizon) WITH c, collect([h.kind, h.before_day]) AS horizons "
-        "RETURN collect([c.position, c.epoch, c.commits, horizons, COUNT { (:Fence) } > 0])",
+        "MATCH (g:Graph) RETURN collect([c.position, c.epoch, c.commits, horizons, "
+        "COUNT { (:Fence) } > 0, " + REQUIRED + "])",
         partition=partition,
     )
     if not rows:
         raise Fenced("nobody has claimed the partition")
-    position, epoch, commits, horizons, fenced = rows[0]
-    return bytes(position), epoch, commits, horizons_from(horizons), fenced
+    position, epoch, commits, horizons, fenced, required = rows[0]
+    told = horizons_from(horizons)
+    return bytes(position), epoch, commits, told, fenced, Required(*required)
 
 
 def horizons_from(rows: list[tuple[str | None, int]]) -> dict[EvidenceKind, int]:

@@ -97,7 +97,7 @@ def _old_links(
         lambda tx: tx.rows(
             "MATCH (a)-[r:SEEN_WITH]->(b) WHERE "
             f"r.first_seen < date($before) AND {wanted} "
-            "RETURN collect([a.key, b.key])",
+            "RETURN collect(CASE WHEN a.key < b.key THEN [a.key, b.key] ELSE [b.key, a.key] END)",
             before=date_of(before_day),
         )
     )

@@ -117,7 +117,8 @@ def _evidence(tx: Tx, people: list[PersonId]) -> dict[PersonId, PersonEvidence]:
             facts.append(node_id)
     linked = [each for some in ids.values() if len(some) > 1 for each in some]
     for person, low, high, days, earlier in _of_nodes(tx, _LINKS, linked):
-        found[person].links.append((low, high, link_days(days, earlier)))
+        ends = (low, high) if low < high else (high, low)
+        found[person].links.append((*ends, link_days(days, earlier)))
     for person, key, packed in _of_nodes(tx, _OLDER, older):
         found[person].activity.setdefault(key, {}).update(activity_days([packed]))
     for person, signal, body in _of_nodes(tx, _FACTS, facts):

@@ -1,7 +1,8 @@
 """Links as relationships: daily sightings as bytes beside what a reader wants to see.
 
 The newest month with sightings is in `days`, all older ones are in `earlier`,
-so that a link of many years costs no more to extend than a young one.
+so that a link of many years costs no more to extend than a young one. Which way
+a relationship leads means nothing: rotated keys may sort the other way round.
 """
 
 from __future__ import annotations
@@ -185,14 +186,14 @@ def _take_over(tx: Tx, links: list[LinkState], rows: list[Any]) -> None:
 
 _COLUMNS = "id(r), r.days, r.count, r.authenticated, r.earlier IS NOT NULL"
 _READ_KNOWN = (
-    "UNWIND $rows AS row MATCH (low)-[r:SEEN_WITH]->(high) "
+    "UNWIND $rows AS row MATCH (low)-[r:SEEN_WITH]-(high) "
     "WHERE id(r) = row[0] AND id(low) = row[1] AND id(high) = row[2] "
     f"RETURN collect([row[3], {_COLUMNS}])"
 )
 # The subquery makes the planner expand between the two ends, from the one with fewer links.
 _READ = (
     "UNWIND $rows AS row MATCH (low) WHERE id(low) = row[0] MATCH (high) WHERE id(high) = row[1] "
-    "CALL (low, high) { MATCH (low)-[r:SEEN_WITH]->(high) RETURN r } "
+    "CALL (low, high) { MATCH (low)-[r:SEEN_WITH]-(high) RETURN r } "
     f"RETURN collect([row[2], {_COLUMNS}])"
 )
 

@@ -4,7 +4,7 @@
     (:Record)-[:SCORED {mbits}]->(:Record)
 
 The resolver alone writes them, with its lease locked. `mbits` is the match
-weight in thousandths of a bit; the relationship leads from the lower key.
+weight in thousandths of a bit; which way the relationship leads means nothing.
 """
 
 from __future__ import annotations
@@ -199,6 +199,6 @@ def _write_links(
     if more:
         tx.run(
             "UNWIND $rows AS row MATCH (n) WHERE id(n) = row[0] MATCH (m) WHERE id(m) = row[1] "
-            "MERGE (n)-[r:SCORED]->(m) SET r.mbits = row[2]",
+            "MERGE (n)-[r:SCORED]-(m) SET r.mbits = row[2]",
             rows=more,
         )

@@ -9,6 +9,7 @@ from identity.engines.neo4j import matching, people
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.nodes import BITS, REASONS, find, lock
 from identity.engines.neo4j.packing import link_days, unpack_signal
+from identity.engines.neo4j.required import read_required
 from identity.model import Assurance, Changed, Decision, Mark, NodeKey, NodeView, PersonId, Tie
 from identity.store import NO_MATCHING, Fenced, Lease, Resolution
 
@@ -162,6 +163,7 @@ def commit_resolution(connection: Connection, lease: Lease, resolution: Resoluti
 
     def work(tx: Tx) -> int:
         number = hold(tx, lease)
+        read_required(tx).settled()
         # A fence may have taken a number since.
         if written and last_resolved(tx) == written[-1]:
             return written[-1]

@@ -34,6 +34,7 @@ from identity.engines.neo4j import (
     matching,
     reading,
     resolving,
+    rotating,
 )
 from identity.engines.neo4j import people as persons
 from identity.engines.neo4j.connection import Connection
@@ -52,7 +53,18 @@ from identity.model import (
     PersonEvidence,
     PersonId,
 )
-from identity.store import Batch, Checkpoint, Lease, Outcome, Resolution, Swept, Totals
+from identity.rotating import Rekey, Rewrap
+from identity.store import (
+    Batch,
+    Checkpoint,
+    KeyAge,
+    Lease,
+    Outcome,
+    Resolution,
+    Rewrapped,
+    Swept,
+    Totals,
+)
 
 
 class Neo4jGraphStore:
@@ -94,6 +106,26 @@ class Neo4jGraphStore:
     def commit(self, batch: Batch) -> list[Outcome]:
         """Count a batch in one transaction, see `GraphStore.commit`."""
         return consuming.commit(self._connection, batch)
+
+    def keys(self) -> KeyAge:
+        """How old keys may be for a batch to be taken in."""
+        return rotating.keys(self._connection)
+
+    def require(self, keys: KeyAge) -> None:
+        """From now on take in no contribution made under older keys."""
+        rotating.require(self._connection, keys)
+
+    def rewrap(self, rewrap: Rewrap, after: bytes, limit: int) -> Rewrapped:
+        """Put the sealed values of `limit` identifiers or signals through `rewrap`."""
+        return rotating.rewrap(self._connection, rewrap, after, limit)
+
+    def rekey(self, lease: Lease, rekey: Rekey, keys: KeyAge) -> bool:
+        """Give every node the key that `rekey` makes of its own, in steps.
+
+        Cut short, it is finished by the same call again; until then whatever
+        is committed or resolved meets `StoreUnavailable`.
+        """
+        return rotating.rekey(self._connection, lease, rekey, keys)
 
     def horizons(self) -> dict[EvidenceKind, int]:
         """Per kind the day before which evidence has expired."""

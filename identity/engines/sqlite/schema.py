@@ -27,7 +27,7 @@ block keys of each node (8 bytes each), `scored` each scored link from both ends
 from __future__ import annotations
 
 APPLICATION_ID = 0x6B696E66
-VERSION = 3
+VERSION = 4
 NO_DAY = -(2**31)
 
 TABLES = """
@@ -135,5 +135,10 @@ CREATE TABLE fence (key TEXT PRIMARY KEY, until_us INTEGER NOT NULL) WITHOUT ROW
 CREATE INDEX known_whole ON known (day, signal) WHERE substr(body, 1, 1) = x'c1';
 """
 
-STEPS = (TABLES, MATCHING, ERASING)
+KEYS = """
+ALTER TABLE state ADD COLUMN keys_epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state ADD COLUMN keys_tokens INTEGER NOT NULL DEFAULT 0;
+"""
+
+STEPS = (TABLES, MATCHING, ERASING, KEYS)
 """What leads from each version of the file to the next; a file has `user_version` of them."""

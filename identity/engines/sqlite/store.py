@@ -46,6 +46,7 @@ from identity.engines.sqlite.people import (
     read_views,
 )
 from identity.engines.sqlite.remembered import Remembered
+from identity.engines.sqlite.rotating import read_keys, rekey_all, rewrap_some, write_keys
 from identity.engines.sqlite.state import State, read_horizons, read_state, write_state
 from identity.evidence import Known, expire, settle
 from identity.model import (
@@ -63,7 +64,19 @@ from identity.model import (
     PersonEvidence,
     PersonId,
 )
-from identity.store import Batch, Checkpoint, Fenced, Lease, Outcome, Resolution, Swept, Totals
+from identity.rotating import Rekey, Rewrap
+from identity.store import (
+    Batch,
+    Checkpoint,
+    Fenced,
+    KeyAge,
+    Lease,
+    Outcome,
+    Resolution,
+    Rewrapped,
+    Swept,
+    Totals,
+)
 
 _AT_ONCE = 2_000
 WAIT_S = 30.0
@@ -141,6 +154,8 @@ class SqliteGraphStore:
         with self._writing() as state:
             # 1. Compare the checkpoint; 5. and set it, which is undone with the rest.
             self._advance(batch)
+            if batch.contributions:
+                read_keys(self._database).admit(batch.keys)
             horizons = read_horizons(self._database)
             arrived = self._arrivals.up_to(state.commits)
             # 2. Settle.
@@ -166,6 +181,34 @@ class SqliteGraphStore:
         )
         if moved.rowcount != 1:
             raise Fenced("another consumer has taken over the partition")
+
+    def keys(self) -> KeyAge:
+        """How old keys may be for a batch to be taken in."""
+        with self._reading() as database:
+            return read_keys(database)
+
+    def require(self, keys: KeyAge) -> None:
+        """From now on take in no contribution made under older keys."""
+        with self._database.transaction("IMMEDIATE"):
+            write_keys(self._database, keys)
+
+    def rewrap(self, rewrap: Rewrap, after: bytes, limit: int) -> Rewrapped:
+        """Put the sealed values of `limit` nodes or signals through `rewrap`."""
+        with self._database.transaction("IMMEDIATE"):
+            return rewrap_some(self._database, rewrap, after, limit)
+
+    def rekey(self, lease: Lease, rekey: Rekey, keys: KeyAge) -> bool:
+        """Give every node the key that `rekey` makes of its own, in one transaction."""
+        with self._writing() as state:
+            hold(self._database, lease)
+            if not read_keys(self._database).is_older(keys):
+                return False
+            rekey_all(self._database, rekey)
+            write_keys(self._database, keys)
+            # Whoever keeps ids by key in memory lets go of them.
+            state.forgets += 1
+            self._nodes.forget()
+            return True
 
     def horizons(self) -> dict[EvidenceKind, int]:
         """Per kind the day before which evidence has expired; kinds without one are left out."""

@@ -1,0 +1,88 @@
+"""Keys are rotated by hand while a server answers; nobody is ever not found."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Self
+
+import grpc
+import pytest
+
+from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
+from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
+from tests.support.command_line import CommandLine, as_lines, login
+
+PEOPLE = 300
+VIEWED = {"behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport"}}
+
+
+def signals(first: int, people: range) -> bytes:
+    """A page view of each person, as lines."""
+    return as_lines(*(login(first + n, ("login", f"user.{n}"), **VIEWED) for n in people))
+
+
+class Asking:
+    """Asks for one person after the other, by identifier and by id, until it is left."""
+
+    def __init__(self, address: str) -> None:
+        self.asked = 0
+        self.wrong: list[str] = []
+        self._address = address
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._stop.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        ids: dict[int, str] = {}
+        with grpc.insecure_channel(self._address) as channel:
+            stub = ProfileServiceStub(channel)
+            while not self._stop.is_set():
+                number = self.asked % PEOPLE
+                self.asked += 1
+                named = SubjectIdentifier(kind="login", value=f"user.{number}")
+                subjects = [Subject(identifier=named)]
+                if number in ids:
+                    subjects.append(Subject(person_id=ids[number]))
+                for subject in subjects:
+                    found = self._found(stub, subject)
+                    if ids.setdefault(number, found) != found:
+                        self.wrong.append(f"user.{number} is somebody else")
+
+    def _found(self, stub: ProfileServiceStub, subject: Subject) -> str:
+        try:
+            return stub.GetProfile(GetProfileRequest(subject=subject), timeout=10).person_id
+        except grpc.RpcError as error:
+            self.wrong.append(str(error))
+            return ""
+
+
+@pytest.mark.parametrize("what", [(), ("--tokens",)], ids=["epoch", "epoch and tokens"])
+def test_rotating_while_serving(tmp_path: Path, what: tuple[str, ...]) -> None:
+    """The server carries it out, finds everybody throughout, and takes in what comes after."""
+    line = CommandLine(tmp_path)
+    line.does("ingest", "-", given=signals(0, range(PEOPLE)))
+    before = line.does("keys", "show", "--json").json
+    assert (before["epoch"], before["token_keys"], before["rotating"]) == (1, 1, "no")
+    with line.serving() as address, Asking(address) as asking:
+        told = line.does("keys", "rotate", *what, "--json").json
+    assert asking.asked > PEOPLE
+    assert asking.wrong == []
+    assert (told["epoch"], told["older_epochs"], told["rotating"]) == (2, 0, "no")
+    assert told["token_keys"] == 1 + len(what)
+    assert told["copies_from_before_cannot_be_read"] > told["rotation_began"]
+    logged = line.does("audit", "show", "--json").json_lines
+    assert [entry["kind"] for entry in logged if entry["kind"] == "keys"] == ["keys"]
+    again = line.does("ingest", "-", "--json", given=signals(0, range(PEOPLE + 1))).json
+    assert (again["duplicate"], again["counted"]) == (PEOPLE, 1)
+    shown = line.does("get", "login:user.7", "--local", "--json").json
+    assert shown
