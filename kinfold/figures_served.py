@@ -18,6 +18,7 @@ from identity.v1.identity_service_pb2 import (
 from ingest.dead_letters import LettersUnavailable
 from kinfold.register import RegisterError
 from kinfold.settings import Settings
+from profiles.deletions import LedgerError
 from profiles.serve.errors import refuse
 
 
@@ -56,5 +57,5 @@ def export_stats(
         # On a thread of its own: counting lowers its thread's priority for good.
         with ThreadPoolExecutor(1) as alone:
             return pieces(alone.submit(work).result())
-    except (RegisterError, LettersUnavailable) as failure:
+    except (RegisterError, LedgerError, LettersUnavailable) as failure:
         raise StoreUnavailable("figures cannot be handed out just now") from failure

@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ from kinfold.settings import Settings
 from kinfold.statistics.exporting import Release, Terms, closing_letters, take
 from kinfold.statistics.insight import Insight, Scoring
 from kinfold.wiring import (
+    ledger_path,
     made_home,
     now_us,
     open_models,
@@ -33,6 +34,7 @@ from kinfold.wiring import (
     store_password,
 )
 from profiles import contexts
+from profiles.deletions import DeletionLedger, Erasure
 from profiles.sealing import Unreadable
 from profiles.vault import KeyDestroyed, KeyVault
 
@@ -103,7 +105,16 @@ def insight(settings: Settings, vault: KeyVault) -> Insight:
         country = read_record(content).get("address.country")
         return comparable(content) | ({"country": country} if country else {})
 
-    return Insight(named, opened, settings.statistics.group)
+    return Insight(named, opened, settings.statistics.group, lambda: _erasures(settings))
+
+
+def _erasures(settings: Settings) -> Sequence[Erasure]:
+    path = ledger_path(settings)
+    if not path.exists():
+        return ()
+    # Tokens are not looked at, so there is no chain to bring them up to.
+    with closing(DeletionLedger(path, lambda key, _: key, 1)) as ledger:
+        return ledger.erasures()
 
 
 def _scoring(models: Models, kinds: frozenset[str], pin: str) -> Scoring:
@@ -134,7 +145,7 @@ def released(
 
     The calling thread runs at low priority from then on.
 
-    Raises: SettingsError, StoreError, LettersError, RegisterError.
+    Raises: SettingsError, StoreError, LettersError, LedgerError, RegisterError.
     """
     _give_way()
     policies = open_policies(settings)

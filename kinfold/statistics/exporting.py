@@ -19,6 +19,7 @@ from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import Gathered, gather
 from kinfold.statistics.insight import NO_INSIGHT, Insight, Scoring
 from kinfold.statistics.release import RELEASED, Released, release
+from kinfold.statistics.removed import figure as erased
 from kinfold.wiring import Policies
 
 LARGEST = 20
@@ -76,14 +77,14 @@ def take(
     The snapshot is read whole before anything is counted, and closed. What is
     released is in the register before it is returned.
 
-    Raises: StoreError, LettersError, RegisterError.
+    Raises: StoreError, LettersError, LedgerError, RegisterError.
     """
     with snapshots.take() as snapshot:
         gathered = gather(snapshot, policies.identity, tell, insight)
         largest = _largest(snapshot, gathered)
     tell("figures")
     models = insight.models(gathered.moment.model)
-    made = list(_figures(gathered, letters, policies, terms, now_us, models))
+    made = list(_figures(gathered, letters, policies, terms, now_us, insight))
     wanted = [each for each in made if not only or each.spec.id in only]
     done: list[Released] = []
     tell("release")
@@ -105,7 +106,7 @@ def _figures(
     policies: Policies,
     terms: Terms,
     now_us: int,
-    models: tuple[Scoring, ...],
+    insight: Insight,
 ) -> Iterator[Figure]:
     yield from figures(
         gathered,
@@ -113,8 +114,9 @@ def _figures(
         policies.purposes,
         as_of_us=now_us,
         minimum=terms.minimum,
-        models=models,
+        models=insight.models(gathered.moment.model),
     )
+    yield erased(insight.erasures(), now_us)
     yield dead_letters(letters())
 
 

@@ -10,6 +10,7 @@ from kinfold.statistics.dead import DEAD_LETTERS
 from kinfold.statistics.figure import Figure, Spec
 from kinfold.statistics.gathered import Gathered
 from kinfold.statistics.insight import Scoring
+from kinfold.statistics.removed import ERASED
 from profiles.purposes import PurposePolicy
 
 SPECS: tuple[Spec, ...] = (
@@ -42,6 +43,7 @@ SPECS: tuple[Spec, ...] = (
     consenting.RESTRICTED,
     behaviour.CATEGORIES,
     behaviour.HOURS,
+    ERASED,
     DEAD_LETTERS,
 )
 """Every figure's definition, in the order in which they are told."""
@@ -56,7 +58,7 @@ def figures(
     minimum: int,
     models: tuple[Scoring, ...] = (),
 ) -> Iterator[Figure]:
-    """Every figure but those of dead letters, with exact cells.
+    """Every figure but those of erasures and dead letters, with exact cells.
 
     `as_of_us` is the time the snapshot was taken; `minimum` the fewest people
     who may stand behind a cell once it is released, which sums are capped for;

@@ -11,7 +11,7 @@ from kinfold.statistics.figure import Figure, Shape, Spec, counts, sums
 from kinfold.statistics.gathered import Gathered
 
 _LATE = ("a minute", "an hour", "a day", "a week", "more")
-_AGES = ((1, "within a day"), (7, "within 7 days"), (30, "within 30 days"),
+AGES = ((1, "within a day"), (7, "within 7 days"), (30, "within 30 days"),
          (90, "within 90 days"), (365, "within a year"))  # fmt: skip
 CHANGES = Spec(
     "changes_by_week",
@@ -35,7 +35,7 @@ FRESHNESS = Spec(
     Shape.PARTS,
     "people",
     part="age",
-    order=tuple(name for _, name in _AGES),
+    order=tuple(name for _, name in AGES),
 )
 SIGNALS = Spec(
     "signals_by_source",
@@ -80,7 +80,7 @@ def figures(gathered: Gathered, as_of_us: int, minimum: int) -> Iterator[Figure]
     yield Figure(CHANGES, sums(entries, minimum, group=pl.col("week"), part=pl.col("change")))
     age_us = as_of_us - pl.col("last_us")
     band = pl.lit("longer ago")
-    for days, name in reversed(_AGES):
+    for days, name in reversed(AGES):
         band = pl.when(age_us < days * DAY_US).then(pl.lit(name)).otherwise(band)
     band = pl.when(pl.col("last_us").is_null()).then(pl.lit("not remembered")).otherwise(band)
     yield Figure(FRESHNESS, counts(gathered.people, part=band))

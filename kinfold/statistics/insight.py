@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from identity.model import NodeKey
+from profiles.deletions import Erasure
 
 RECORDS_READ = 20_000
 """So many records are opened for figures, those whose keys come first: a fair sample."""
@@ -40,12 +41,14 @@ class Insight:
 
     - `models`: the models that `Moment.model` names, as far as they are there.
     - `opened`: a record's attributes, from its key and sealed payload; None: not to be opened.
+    - `erasures`: every erasure in the deletion ledger.
     - `group`: the attribute whose groups are compared for bias; "" for none.
     """
 
     models: Callable[[str], tuple[Scoring, ...]] = lambda _: ()
     opened: Callable[[NodeKey, bytes], Mapping[str, str]] | None = None
     group: str = ""
+    erasures: Callable[[], Sequence[Erasure]] = tuple
 
 
 NO_INSIGHT = Insight()

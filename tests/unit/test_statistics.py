@@ -17,10 +17,12 @@ from identity.engines.memory_snapshot import MemorySnapshots
 from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Fact, NodeKey, kind_of
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, Matching, Resolution
+from kinfold.statistics import removed
 from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import gather
 from kinfold.statistics.insight import Insight, Scoring
 from profiles import purposes
+from profiles.deletions import Erasure
 from tests.support import histories, match_world, oracle
 from tests.support.histories import Drain, Horizon, Step, record_node
 from tests.support.recount import Recount, told_by
@@ -230,7 +232,23 @@ def test_every_figure_is_defined_once() -> None:
     world = World()
     world.run([])
     ids = [figure.spec.id for figure in all_figures(world.graph)]
-    assert ids == [spec.id for spec in SPECS if spec.id != "dead_letters"]
+    assert ids == [spec.id for spec in SPECS if spec.id not in ("erased", "dead_letters")]
+
+
+def test_the_erased_are_counted_by_age() -> None:
+    """Erased people count once each, by their last erasure, apart from those suppressed."""
+    began = {"a": 1, "b": 8, "c": 8, "d": 400}
+    done = [
+        Erasure(f"{one}-{number}", one, AS_OF_US - days * DAY_US, 0, one == "c", 0, 0, None)
+        for one, days in began.items()
+        for number in range(2)
+    ]
+    done.append(Erasure("again", "d", AS_OF_US - 2 * DAY_US, 0, False, 0, 0, AS_OF_US))
+    assert removed.figure(done, AS_OF_US).exact() == {
+        ("not suppressed", "within 7 days"): 2,
+        ("not suppressed", "within 30 days"): 1,
+        ("suppressed", "within 30 days"): 1,
+    }
 
 
 def test_the_document_defines_every_figure() -> None:
