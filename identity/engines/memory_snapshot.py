@@ -175,7 +175,12 @@ class MemorySnapshot:
         """One frame of `SCORED`."""
         node = self._numbers()
         yield framed_rows(
-            SCORED, [(node[low], node[high], mbits) for low, high, mbits in self.pairs]
+            SCORED,
+            [
+                (node[low], node[high], mbits)
+                for low, high, mbits in self.pairs
+                if low in node and high in node
+            ],
         )
 
     def records(self, limit: int) -> Iterator[pl.DataFrame]:

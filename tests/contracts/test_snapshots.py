@@ -15,11 +15,12 @@ from identity.engines.sqlite import SqliteGraphStore
 from identity.engines.sqlite import snapshot as sqlite_snapshot
 from tests.contracts.engine import Engine
 from tests.contracts.snapshots import OpenSnapshots, SnapshotsContract
+from tests.contracts.snapshots_meanwhile import MeanwhileContract
 from tests.support.neo4j_graph import empty
 from tests.support.servers import Neo4jServer
 
 
-class TestMemory(SnapshotsContract):
+class TestMemory(SnapshotsContract, MeanwhileContract):
     """The reference engine."""
 
     @pytest.fixture
@@ -42,7 +43,7 @@ class TestMemory(SnapshotsContract):
         return lambda: MemorySnapshots(graphs[-1])
 
 
-class TestSqlite(SnapshotsContract):
+class TestSqlite(SnapshotsContract, MeanwhileContract):
     """The embedded engine."""
 
     @pytest.fixture
@@ -71,7 +72,7 @@ class TestSqlite(SnapshotsContract):
 
 
 @pytest.mark.slow
-class TestNeo4j(SnapshotsContract):
+class TestNeo4j(SnapshotsContract, MeanwhileContract):
     """Neo4j, on a real server."""
 
     @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from identity.engines.memory_snapshot import MemorySnapshots
 from identity.model import DAY_US, Assurance, Contribution, Node
+from kinfold.statistics import removed
 from kinfold.statistics.figure import ALL, CELLS, Figure, Shape, Spec, round_up, sums
 from kinfold.statistics.figures import figures
 from kinfold.statistics.gathered import gather
+from kinfold.statistics.insight import Scoring
 from kinfold.statistics.release import (
     MINIMUM,
     NAMELESS,
@@ -27,8 +29,9 @@ from kinfold.statistics.release import (
     release,
     withheld,
 )
+from profiles.deletions import Erasure
 from tests.support.histories import _number, node
-from tests.unit.test_statistics import POLICY, PURPOSES, World
+from tests.unit.test_statistics import INSIGHT, MODELS, POLICY, PURPOSES, World
 
 Counts = Mapping[Cell, int]
 PARTS = Spec("parts", "t", "m", "c", Shape.PARTS, "people")
@@ -178,11 +181,20 @@ def seen(person: int, category: str, *, logs_in: bool) -> Contribution:
     )
 
 
-def released(world: World, held: Mapping[str, Mapping[Cell, Held]]) -> dict[str, Released]:
+def released(
+    world: World,
+    held: Mapping[str, Mapping[Cell, Held]],
+    erasures: Sequence[Erasure] = (),
+    models: tuple[Scoring, ...] = MODELS,
+) -> dict[str, Released]:
     """Every figure of a world as it is released."""
     with MemorySnapshots(world.graph).take() as snapshot:
-        gathered = gather(snapshot, POLICY)
-    made = figures(gathered, POLICY, PURPOSES, as_of_us=4 * DAY_US, minimum=MINIMUM)
+        gathered = gather(snapshot, POLICY, insight=INSIGHT)
+    as_of_us = 4 * DAY_US
+    made = [
+        *figures(gathered, POLICY, PURPOSES, as_of_us=as_of_us, minimum=MINIMUM, models=models),
+        removed.figure(erasures, as_of_us),
+    ]
     return {each.spec.id: release(each, held.get(each.spec.id)) for each in made}
 
 
@@ -205,3 +217,59 @@ def test_nobody_is_seen_to_arrive_or_to_leave() -> None:
     assert values(before["known"]) == {("", "anonymous"): 40, ("", "has an account"): 60}
     assert "a-category-of-her-own" not in str([each.cells.write_json() for each in during.values()])
     assert node("login", 1).key not in str([each.cells.write_json() for each in during.values()])
+
+
+def erase(world: World, person: int, at_us: int) -> Erasure:
+    """Erase somebody the way an erasure does: fence, sweep, resolve, an entry in the ledger."""
+    keys = [n.key for n in seen(person, "", logs_in=True).nodes]
+    fences = dict.fromkeys(keys, at_us)
+    world.store.fence(fences)
+    world.store.sweep(fences)
+    world.run([])
+    return Erasure(str(person), str(person), at_us, at_us, False, 1, 0, at_us)
+
+
+def test_the_difference_of_exports_around_an_erasure_is_nothing() -> None:
+    """Exports before, during and after one person's erasure are the same in every figure.
+
+    Also where that person was one of a cohort of exactly the minimum, and when
+    others were erased before.
+    """
+    world = World()
+    crowd = [seen(n, "sport" if n < 20 else "music", logs_in=n % 3 > 0) for n in range(150)]
+    world.run([tuple(crowd)])
+    device = [seen(n, "", logs_in=False).nodes[0].key for n in range(150)]
+    world.score(dict.fromkeys(zip(device[::2], device[1::2], strict=True), 3000))
+    erasures = [erase(world, person, 5 * DAY_US) for person in range(100, 130)]
+    before = released(world, {}, erasures)
+    assert values(before["affinities"])["ever", "sport"] == MINIMUM
+    assert values(before["erased"]) == {("not suppressed", "within a day"): 40}
+    fences = {n.key: 5 * DAY_US for n in seen(7, "", logs_in=True).nodes}
+    world.store.fence(fences)
+    during = released(world, {name: each.held for name, each in before.items()}, erasures)
+    erasures.append(erase(world, 7, 5 * DAY_US))
+    after = released(world, {name: each.held for name, each in during.items()}, erasures)
+    assert len(erasures) == 31
+    for name, each in before.items():
+        assert during[name].cells.equals(each.cells), name
+        assert after[name].cells.equals(each.cells), name
+    with MemorySnapshots(world.graph).take() as snapshot:
+        keys = pl.concat(list(snapshot.keys()))["key"]
+    assert not fences.keys() & set(keys)
+
+
+def test_an_erasure_shows_once_a_cohort_has_gone() -> None:
+    """When as many as the minimum were erased, figures move, and by no less than that."""
+    world = World()
+    world.run([tuple(seen(n, "sport", logs_in=True) for n in range(150))])
+    before = released(world, {})
+    held = {name: each.held for name, each in before.items()}
+    erasures: list[Erasure] = []
+    moved, now = [], before
+    for person in range(25):
+        erasures.append(erase(world, person, 5 * DAY_US))
+        now = released(world, held, erasures)
+        held = {name: each.held for name, each in now.items()}
+        moved.append(values(now["people_by_kind"])["", ALL])
+    assert moved == [160] * 19 + [140] * 6
+    assert values(now["erased"]) == {("not suppressed", "within a day"): 20}
