@@ -38,7 +38,7 @@ class MeanwhileContract:
         with engine.fresh() as store:
             Consumer(store).take(*_visits(random.Random(0), 0))
         snapshots, enough = open_snapshots(), Event()
-        moments = set()
+        moments: set[tuple[int, int]] = set()
         with ThreadPoolExecutor(1) as pool:
             writer = pool.submit(_go_on, engine, enough)
             try:
