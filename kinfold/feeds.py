@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from identity.store import GraphStore
 from kinfold.clusters import cluster_of
 from kinfold.keys import KeyWatch
+from kinfold.retention import Expiry
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
 from kinfold.upkeeping import open_upkeep
@@ -110,7 +111,12 @@ def kept_up(
             finally:
                 upkeep.release()
 
-    with _beside("upkeep", work, stop):
+    def expire(ready: Callable[[], None]) -> None:
+        ready()
+        expiry = Expiry(lambda: open_store(settings), policies.identity, policies.retention, now_us)
+        expiry.run(stop)
+
+    with _beside("upkeep", work, stop), _beside("expiry", expire, stop):
         yield found[0]
 
 

@@ -13,10 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from identity import policy as identity_policy
+from identity import retention
 from identity.model import RECORD_KIND, NodeKey, PersonId
 from identity.naming import Naming
 from identity.normalize import Unusable, identifier
 from identity.policy import IdentityPolicy
+from identity.retention import Retention
 from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
@@ -70,6 +72,7 @@ class Policies:
     half_life_days: int
     access: Access
     privacy: PrivacyPolicy
+    retention: Retention
 
 
 def open_policies(settings: Settings) -> Policies:
@@ -92,7 +95,7 @@ def open_policies(settings: Settings) -> Policies:
         ) from error
     problems = identity_policy.verify(document) + purposes_verify.verify(document)
     problems += survivorship.verify(document) + access.verify(document)
-    problems += privacy_policy.verify(document)
+    problems += privacy_policy.verify(document) + retention.verify(document)
     half_life_days = document.get("affinities", {}).get("half_life_days", HALF_LIFE_DAYS)
     if not isinstance(half_life_days, int) or half_life_days < 1:
         problems.append("affinities.half_life_days: must be a whole number of days, 1 or more")
@@ -106,6 +109,7 @@ def open_policies(settings: Settings) -> Policies:
         half_life_days,
         access.parse(document, purposes),
         privacy_policy.parse(document),
+        retention.parse(document),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import stat
+from importlib.resources import files
 from pathlib import Path
 
 import orjson
@@ -163,6 +164,38 @@ def test_people_split_where_links_expired(line: CommandLine) -> None:
     assert (told_of["splits"], told_of["merges"]) == (0, 0)
     line.does("expire", "--kind", "link", "--before", "2026-01-01")
     assert line.does("expire", "--json").json == {"link": "2026-02-01"}, "it never moves back"
+
+
+def test_what_is_due_expires_by_the_policy(line: CommandLine) -> None:
+    """`--due` moves what `[retention]` says, stops at legal holds, and says so."""
+    shipped = files("kinfold").joinpath("default_policy.toml").read_text("utf-8")
+    (line.folder / "policy.toml").write_text(shipped + "\n[retention]\nlink = 30\n", "utf-8")
+    kept = ("--policy", "policy.toml")
+    old = {"eventTime": "2026-01-10T12:00:00Z"}
+    line.does("ingest", "-", *kept, given=as_lines(
+        login(1, ("login", "ann"), ("cookie", "c-1")) | old,
+        login(2, ("login", "bob"), ("cookie", "c-2")) | old,
+    ))  # fmt: skip
+    line.fails(2, "expire", "--due")
+    line.fails(2, "expire", "--due", *kept, "--kind", "link", "--before", "2026-01-01")
+
+    def hold(number: int, *, lifted: bool) -> None:
+        decided = {"decisions": [{"purpose": "legal_hold", "granted": lifted}]}
+        when = {"eventTime": f"2026-03-0{number}T12:00:00Z", "source": "staff"}
+        told = login(number, ("login", "ann")) | when | {"consentDecided": decided}
+        del told["loggedIn"]
+        line.does("ingest", "-", *kept, given=as_lines(told))
+
+    hold(3, lifted=False)
+    said = line.does("expire", "--due", *kept, "--json").json
+    assert said == {"link": "2026-01-10", "held": {"link": "2026-01-10"}}
+    told = line.does("expire", "--kind", "link", "--before", "2026-02-01", *kept).out
+    assert "kept from 2026-01-10, by a legal hold" in told
+    assert "one person" in line.does("explain", "login:bob", "cookie:c-2", *kept).out
+    hold(4, lifted=True)
+    assert "held" not in line.does("expire", "--due", *kept, "--json").json
+    line.does("ingest", "-", *kept)
+    assert "one person" not in line.run("explain", "login:bob", "cookie:c-2", *kept).out
 
 
 # ---- the doctor --------------------------------------------------------------
