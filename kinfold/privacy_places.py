@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 
 from identity.store import GraphStore, StoreUnavailable
 from ingest.dead_letters import Envelopes
@@ -15,6 +16,7 @@ from kinfold.feeds import settle
 from kinfold.intaking import readers
 from kinfold.letters import open_letters
 from kinfold.releasing import open_register
+from kinfold.rotating import next_rotation_us
 from kinfold.settings import Settings
 from kinfold.wiring import (
     Policies,
@@ -84,8 +86,8 @@ def open_erasing(
             ledger=ledger,
             settle=settle_up or settled,
             is_held=lambda evidence: LEGAL_HOLD in set_apart(evidence),
-            elsewhere=elsewhere(settings),
-            unreadable_us=lambda: 0,
+            elsewhere=elsewhere(settings, next_rotation_us(vault, settings.keys.rotate_days)),
+            unreadable_us=lambda: next_rotation_us(vault, settings.keys.rotate_days),
             now_us=now_us,
         )
         yield Erasing(places, policies.identity, step)
@@ -107,9 +109,14 @@ def waits_for_upkeep(store: GraphStore, timeout_s: float = _SETTLED_S) -> Settle
     return settled
 
 
-def elsewhere(settings: Settings) -> tuple[InStore, ...]:
-    """What is true of the places that no erasure reaches, or not at once."""
-    sealed = "sealed values in freed pages, logs and backups open until their epoch's key goes"
+def elsewhere(settings: Settings, due_us: int) -> tuple[InStore, ...]:
+    """What is true of the places that no erasure reaches, or not at once.
+
+    `due_us`: when keys are rotated next; 0: by hand alone.
+    """
+    day = datetime.fromtimestamp(due_us / 1_000_000, UTC).date().isoformat() if due_us else ""
+    until = f"keys rotate, by {day}" if due_us else "`kinfold keys rotate` is run"
+    sealed = f"freed pages, logs and backups hold sealed values that open until {until}"
     found = [
         InStore("sealed copies", Status.PARTIAL, sealed),
         InStore("consent proofs", Status.DONE, "the audit log keeps tokens and times as proof"),

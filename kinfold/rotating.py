@@ -80,6 +80,12 @@ def begin(vault: KeyVault, at_us: int, *, epoch: bool = True, tokens: bool = Fal
     return True
 
 
+def next_rotation_us(vault: KeyVault, every_days: int) -> int:
+    """When the present epoch's key is due to be replaced and destroyed; 0: only by hand."""
+    made_us = vault.agreed(MADE_US)
+    return made_us + every_days * DAY_US if made_us and every_days else 0
+
+
 def is_under_way(vault: KeyVault) -> bool:
     """Whether a rotation was asked for that is not at its end."""
     return (
