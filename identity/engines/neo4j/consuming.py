@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from identity.engines.neo4j import signals
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.counting import Change, count
+from identity.engines.neo4j.packing import brief
 from identity.engines.neo4j.required import REQUIRED, Required
-from identity.evidence import NO_FENCES, Horizons, names_of, settle, signals_of
-from identity.model import EvidenceKind, NodeKey
+from identity.evidence import NO_FENCES, Fences, Horizons, names_of, settle, signals_of
+from identity.model import Contribution, EvidenceKind, NodeKey
 from identity.store import Batch, Checkpoint, Fenced, Outcome
 
 
@@ -70,10 +71,7 @@ def _commit(tx: Tx, batch: Batch, attempts: Attempts) -> list[Outcome]:
     if batch.contributions:
         required.admit(batch.keys)
     known = signals.read_known(tx, signals_of(batch.contributions))
-    fences = NO_FENCES
-    if fenced:
-        names = {key for one in batch.contributions for key in names_of(one)}
-        fences = read_fences(tx, names)
+    fences = _fences_of(tx, batch.contributions, fenced)
     settled = settle(known, batch.contributions, horizons, fences)
     if settled.known:
         count(tx, Change(settled.added, settled.taken, known, settled.known), horizons)
@@ -109,12 +107,31 @@ def read_fences(tx: Tx, keys: Iterable[NodeKey]) -> dict[NodeKey, int]:
     )
 
 
-def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons, bool, Required]:
+def _fences_of(tx: Tx, contributions: Sequence[Contribution], fenced: int) -> Fences:
+    """The fences of all nodes that a batch names, with the checkpoint locked.
+
+    Every fence raised has a change of its own. Those in brief that are known to
+    this program leave few nodes to ask for, however many are fenced.
+    """
+    places = tx.places
+    if fenced != places.fenced_to:
+        after = places.fenced_to if places.fenced_to < fenced else 0
+        new = tx.rows("MATCH (f:Fence) WHERE f.change > $after RETURN collect(f.key)", after=after)
+        places.fenced.update(map(brief, new))
+        places.fenced_to = fenced
+    briefs = places.fenced
+    if not briefs:
+        return NO_FENCES
+    names = {key for one in contributions for key in names_of(one) if brief(key) in briefs}
+    return read_fences(tx, names) if names else NO_FENCES
+
+
+def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons, int, Required]:
     rows = tx.rows(
         "MATCH (c:Checkpoint {partition: $partition}) SET c:Checkpoint "
         "WITH c OPTIONAL MATCH (h:Horizon) WITH c, collect([h.kind, h.before_day]) AS horizons "
         "MATCH (g:Graph) RETURN collect([c.position, c.epoch, c.commits, horizons, "
-        "COUNT { (:Fence) } > 0, " + REQUIRED + "])",
+        "coalesce(g.fenced, 0), " + REQUIRED + "])",
         partition=partition,
     )
     if not rows:

@@ -35,7 +35,7 @@ from identity.evidence import Fences, Known, erase
 from identity.model import EvidenceKind, NodeKey, OutboxEntry
 from identity.store import Swept
 
-FENCES = 10_000
+FENCES = 5_000
 """How many fences are raised or lifted in one transaction."""
 STEP = 500
 """How many signals are erased in one transaction."""
@@ -60,10 +60,12 @@ def fence(connection: Connection, wanted: Mapping[NodeKey, int]) -> None:
 def _fence(tx: Tx, rows: Sequence[tuple[NodeKey, int]]) -> None:
     """Raise some fences, and let whoever holds one of the nodes wait to be published."""
     lock_graph(tx)
+    (change,) = tx.row("MATCH (g:Graph) SET g.fenced = coalesce(g.fenced, 0) + 1 RETURN g.fenced")
     tx.run(
-        "UNWIND $rows AS row MERGE (f:Fence {key: row[0]}) SET f.until_us = "
-        "CASE WHEN f.until_us > row[1] THEN f.until_us ELSE row[1] END",
+        "UNWIND $rows AS row MERGE (f:Fence {key: row[0]}) ON CREATE SET f.change = $change "
+        "SET f.until_us = CASE WHEN f.until_us > row[1] THEN f.until_us ELSE row[1] END",
         rows=rows,
+        change=change,
     )
     *_, resolutions = lock_lease(tx)
     held = find(tx, [key for key, _ in rows], "n.person")

@@ -72,7 +72,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
     Migration(4, "blocks of matching are found by key", schema=(_unique("Block", "key"),)),
-    Migration(5, "fences are found by the node", schema=(_unique("Fence", "key"),)),
+    Migration(
+        5,
+        "fences are found by the node, and those that are new",
+        schema=(_unique("Fence", "key"), _index("Fence", "change")),
+    ),
 )
 
 

@@ -13,7 +13,8 @@ CAPACITY = 400_000
 class Places:
     """Ids inside the database by key. They may have become wrong: who uses one checks it.
 
-    `sealed` are the nodes known to hold their sealed value.
+    `sealed` are the nodes known to hold their sealed value. `fenced` are all
+    fenced nodes in brief, as of the change `fenced_to`: perhaps too many, never too few.
 
     An id is not given away again while a transaction is open that could have
     seen its former owner, so a check inside the transaction holds until its end.
@@ -24,6 +25,8 @@ class Places:
         self.links: dict[tuple[NodeKey, NodeKey], int] = {}
         self.people: dict[PersonId, int] = {}
         self.sealed: dict[NodeKey, int] = {}
+        self.fenced: set[str] = set()
+        self.fenced_to = 0
 
     def trim(self) -> None:
         """Forget the older half of whatever has grown too large."""
@@ -33,7 +36,7 @@ class Places:
         _trim(self.sealed)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget where anything is."""
         self.nodes.clear()
         self.links.clear()
         self.people.clear()

@@ -12,7 +12,7 @@ How it reads in Neo4j's own browser:
     (:Record)-[:SCORED {mbits}]->(:Record)
     (:Person:Former)-[:MERGED_INTO {resolution, at}]->(:Person)
     (:Person)-[:SPLIT_FROM {resolution, at}]->(:Person)
-    (:Fence {key, until_us})
+    (:Fence {key, until_us, change})
 
 `:Dirty` is on what the resolver has yet to look at, `:Unpublished` on people
 whose profile must be published, `:Disputed` on signals of which more is known
