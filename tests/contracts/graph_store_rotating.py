@@ -22,6 +22,7 @@ from identity.store import (
     Outcome,
     Outdated,
     Resolution,
+    Swept,
 )
 from identity.tokens import rekeying
 from tests.contracts.engine import Engine
@@ -199,6 +200,30 @@ class RotatingContract:
                 assert found == snapshot(reference, NEW_KEYS, NEW_PAIRS)
 
         check()
+
+    def test_sweeping_goes_by_the_new_names(self, engine: Engine) -> None:
+        """What was counted before a rotation is swept after it, and what is late stays out."""
+        with engine.fresh() as store:
+            before = [
+                contribution(1, "login:a", "device:a", at_us=1),
+                contribution(2, "login:b", "device:a", at_us=5),
+                contribution(3, "login:a", "device:a", at_us=9),
+            ]
+            consumer = Consumer(store)
+            store.fence({node("email:a").key: FOREVER_US})
+            consumer.take(*before, contribution(4, "email:a"))
+            assert store.rekey(lease_of(store), REKEY, SECOND)
+            reference = MemoryGraphStore()
+            Consumer(reference).take(rekeyed_content(before[1], REKEY))
+            gone = REKEY(node("login:a").key)
+            store.fence({gone: FOREVER_US})
+            assert store.sweep([gone]) == Swept(2)
+            late = [contribution(5, "email:a", "device:a"), contribution(6, "login:a")]
+            again = Consumer(store, keys=SECOND)
+            told = again.take(*(rekeyed_content(one, REKEY) for one in late))
+            assert told == [Outcome.ERASED, Outcome.ERASED]
+            found = snapshot(store, NEW_KEYS, NEW_PAIRS)
+            assert found == snapshot(reference, NEW_KEYS, NEW_PAIRS)
 
     def test_rekeying_happens_once(self, engine: Engine) -> None:
         """The same rotation again changes nothing, and older names are refused."""

@@ -30,10 +30,11 @@ from identity.engines.neo4j.packing import (
     unpack_signal,
 )
 from identity.engines.neo4j.people import write_outbox
+from identity.engines.neo4j.required import read_required
 from identity.engines.neo4j.resolving import lock_lease
 from identity.evidence import Fences, Known, erase
 from identity.model import EvidenceKind, NodeKey, OutboxEntry
-from identity.store import Swept
+from identity.store import StoreUnavailable, Swept
 
 FENCES = 5_000
 """How many fences are raised or lifted in one transaction."""
@@ -60,6 +61,7 @@ def fence(connection: Connection, wanted: Mapping[NodeKey, int]) -> None:
 def _fence(tx: Tx, rows: Sequence[tuple[NodeKey, int]]) -> None:
     """Raise some fences, and let whoever holds one of the nodes wait to be published."""
     lock_graph(tx)
+    read_required(tx).settled()
     (change,) = tx.row("MATCH (g:Graph) SET g.fenced = coalesce(g.fenced, 0) + 1 RETURN g.fenced")
     tx.run(
         "UNWIND $rows AS row MERGE (f:Fence {key: row[0]}) ON CREATE SET f.change = $change "
@@ -84,6 +86,7 @@ def lift(connection: Connection, wanted: Mapping[NodeKey, int]) -> None:
 
 def _lift(tx: Tx, rows: Sequence[tuple[NodeKey, int]]) -> None:
     lock_graph(tx)
+    read_required(tx).settled()
     tx.run(
         "UNWIND $rows AS row MATCH (f:Fence {key: row[0]}) WHERE f.until_us > row[1] "
         "SET f.until_us = row[1]",
@@ -104,8 +107,12 @@ def sweep(connection: Connection, keys: Iterable[NodeKey]) -> Swept:
     1. Erase what is kept out of signals with several contents or a retraction.
     2. Erase plain signals that are kept out, day by day.
     3. Do the first again: what was plain may have got a second content meanwhile.
+
+    Raises:
+        StoreUnavailable: keys were rotated meanwhile; call it again with the nodes' new names.
     """
     wanted = sorted(set(keys))
+    began = connection.read(_tokens)
     erased = _sweep_disputed(connection, wanted)
     traces = connection.read(lambda tx: _traces(tx, wanted))
     erased += _erase_all(connection, wanted, traces.suspects)
@@ -114,7 +121,17 @@ def sweep(connection: Connection, keys: Iterable[NodeKey]) -> Swept:
         erased += _erase_all(connection, wanted, found)
     found = connection.read(lambda tx: _before(tx, wanted, traces.expired_day))
     erased += _erase_all(connection, wanted, found)
-    return Swept(erased + _sweep_disputed(connection, wanted))
+    erased += _sweep_disputed(connection, wanted)
+    if connection.read(_tokens) != began:
+        raise StoreUnavailable("nodes were named anew under rotated keys while they were swept")
+    return Swept(erased)
+
+
+def _tokens(tx: Tx) -> int:
+    """Under how many keys nodes are named; `StoreUnavailable` while they are being named anew."""
+    required = read_required(tx)
+    required.settled()
+    return required.tokens
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -185,6 +202,10 @@ _DECISIONS = (
 )
 
 
+# Where most signals are of the days asked for, the planner would rather look at all of them.
+_BY_DAY = "USING INDEX s:Signal(seen)"
+
+
 def _suspects(rows: Iterator[tuple[Any, ...]], fences: Fences) -> list[Suspect]:
     found = []
     for signal, body in rows:
@@ -199,8 +220,8 @@ def _suspects(rows: Iterator[tuple[Any, ...]], fences: Fences) -> list[Suspect]:
 
 def _of_days(tx: Tx, keys: Sequence[NodeKey], days: Sequence[int]) -> list[Suspect]:
     rows = tx.stream(
-        "UNWIND $days AS day MATCH (s:Signal) WHERE s.seen = date(day) "
-        f"AND {signals.NAMING} RETURN s.id, s.body",
+        "WITH [day IN $days | date(day)] AS days UNWIND days AS day "
+        f"MATCH (s:Signal) {_BY_DAY} WHERE s.seen = day AND {signals.NAMING} RETURN s.id, s.body",
         days=[date_of(day) for day in days],
         names=signals.in_brief(keys),
     )
@@ -211,7 +232,8 @@ def _before(tx: Tx, keys: Sequence[NodeKey], expired_day: int) -> list[Suspect]:
     if not expired_day:
         return []
     rows = tx.stream(
-        f"MATCH (s:Signal) WHERE s.seen < date($day) AND {signals.NAMING} RETURN s.id, s.body",
+        f"MATCH (s:Signal) {_BY_DAY} WHERE s.seen < date($day) AND {signals.NAMING} "
+        "RETURN s.id, s.body",
         day=date_of(expired_day),
         names=signals.in_brief(keys),
     )
@@ -266,6 +288,7 @@ def _erase(tx: Tx, keys: Sequence[NodeKey], ids: Sequence[int], shared: bool) ->
         lock_graph(tx)
     else:
         hold_graph(tx)
+    read_required(tx).settled()
     before = signals.read_known(tx, ids)
     change, erased = _erased(before, read_fences(tx, keys), shared)
     count(tx, change, read_horizons(tx))

@@ -12,6 +12,7 @@ import msgpack
 from identity.engines.known_bytes import pack_known, unpack_known
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.consuming import lock_graph
+from identity.engines.neo4j.packing import briefs, unpack_signal
 from identity.engines.neo4j.required import Required, read_required
 from identity.engines.neo4j.resolving import hold
 from identity.model import EvidenceKind
@@ -175,9 +176,10 @@ def _rekey_signals(tx: Tx, lease: Lease, name: Rekey) -> int:
     rows = _signals(tx, after, STEP)
     if not rows:
         return 0
+    fresh = [(signal, _rekeyed(body, name)) for signal, body in rows]
     tx.run(
-        "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) SET s.body = row[1]",
-        rows=[[signal, _rekeyed(body, name)] for signal, body in rows],
+        "UNWIND $rows AS row MATCH (s:Signal {id: row[0]}) SET s.body = row[1], s.names = row[2]",
+        rows=[[signal, body, briefs(unpack_signal(signal, body))] for signal, body in fresh],
     )
     decided = tx.rows(
         "UNWIND $ids AS each MATCH (s:Decision {id: each}) RETURN collect([each, s.left, s.right])",
@@ -211,9 +213,11 @@ def _end(tx: Tx, lease: Lease, name: Rekey, wanted: KeyAge) -> None:
     """Only now are the keys those wanted: cut short, the next try goes on from the same chain."""
     hold(tx, lease)
     fenced = tx.rows("MATCH (f:Fence) RETURN collect([id(f), f.key])")
+    (change,) = tx.row("MATCH (g:Graph) SET g.fenced = coalesce(g.fenced, 0) + 1 RETURN g.fenced")
     tx.run(
-        "UNWIND $rows AS row MATCH (f) WHERE id(f) = row[0] SET f.key = row[1]",
+        "UNWIND $rows AS row MATCH (f) WHERE id(f) = row[0] SET f.key = row[1], f.change = $change",
         rows=[[place, name(key)] for place, key in fenced],
+        change=change,
     )
     _set_keys(tx, read_required(tx).keys.newest(wanted))
     tx.run("MATCH (g:Graph) REMOVE g.rekeying, g.rekeyed_to")
