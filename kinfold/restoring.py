@@ -11,8 +11,9 @@ from identity.model import NodeKey
 from identity.store import GraphStore
 from kinfold.feeds import local_feed, settle_into
 from kinfold.privacy_places import open_erasing, open_ledger
+from kinfold.rotating import begin
 from kinfold.settings import Settings
-from kinfold.wiring import Policies, open_store, open_view
+from kinfold.wiring import Policies, now_us, open_store, open_view
 from profiles.read_view import ReadView
 from profiles.vault import KeyVault
 
@@ -40,9 +41,10 @@ def apply_ledger(
 ) -> Restored:
     """Bring a graph, and a read view that nothing else fills, up to the deletion ledger.
 
-    1. Raise the fences that the graph lacks, and sweep what they keep out.
-    2. Clear the view, if it or the graph was behind: it is filled anew.
-    3. Go on with erasures that were cut short.
+    1. Raise the fences that the graph lacks, and sweep what they keep out. Views
+       begin anew then, with a rotation where they follow a topic.
+    2. Go on with erasures that were cut short.
+    3. Clear the view if it still shows somebody erased: it is filled anew.
 
     Keys that came back with a vault are destroyed as soon as it is opened.
 
@@ -60,22 +62,37 @@ def apply_ledger(
     if lacking:
         store.fence(lacking)
         store.sweep(lacking)
-    if view is not None and (lacking or _shows_erased(view, store, wanted)):
-        view.clear()
+        _start_anew(vault, view)
+    settle_up = None
+    if view is not None:
+        settle_up = partial(settle_into, settings, policies, vault, store, local_feed(view))
     if cut:
-        settle_up = None
-        if view is not None:
-            feed = local_feed(view)
-            settle_up = partial(settle_into, settings, policies, vault, store, feed)
         with open_erasing(settings, policies, vault, store, settle_up=settle_up) as erasing:
             erasing.finish_all()
+    if view is not None and settle_up is not None and _shows_erased(view, store, wanted):
+        # What waits to be published may be all that it lacks; filling it anew takes far longer.
+        settle_up()
+        if _shows_erased(view, store, wanted):
+            view.clear()
     return Restored(len(lacking), len(cut))
+
+
+def _start_anew(vault: KeyVault, view: ReadView | None) -> None:
+    """A graph put back counts its resolutions from where it was: views that know later ones
+
+    would heed nothing that it says. Where they follow a topic, a rotation begins another.
+    """
+    if view is not None:
+        view.clear()
+    else:
+        begin(vault, now_us())
 
 
 def _shows_erased(view: ReadView, store: GraphStore, wanted: Mapping[NodeKey, int]) -> bool:
     """Whether a view leads from an erased node to somebody, as the graph does not."""
     shown = {key: person for key in wanted if (person := view.person_of(key)) is not None}
-    return bool(shown) and shown.items() > store.person_of(shown).items()
+    known = store.person_of(shown) if shown else {}
+    return any(known.get(key) != person for key, person in shown.items())
 
 
 def _lacking(store: GraphStore, wanted: Mapping[NodeKey, int]) -> dict[NodeKey, int]:
