@@ -11,8 +11,9 @@ import pytest
 
 import kinfold
 from identity import normalize
-from identity.engines.memory import MemoryGraphStore
-from identity.model import Contribution, NodeKey
+from identity.engines.memory import MemoryGraph, MemoryGraphStore
+from identity.engines.memory_snapshot import MemorySnapshots
+from identity.model import RECORD_KIND, Contribution, NodeKey
 from identity.policy import IdentityPolicy, parse
 from identity.resolver import Resolver
 from identity.store import Outcome
@@ -21,6 +22,10 @@ from ingest.intake import Intake
 from kinfold.generate.score import Score, score
 from kinfold.generate.spec import CohortSpec
 from kinfold.generate.truth import Truth
+from kinfold.statistics.figure import ALL
+from kinfold.statistics.figures import figures
+from kinfold.statistics.gathered import gather
+from profiles.purposes import PurposePolicy
 from tests.support.cohort import is_bad, lines, made
 from tests.support.store_driver import Consumer, lease_of
 
@@ -49,6 +54,7 @@ class Run:
     outcomes: Counter[Outcome]
     splits: int
     score: Score
+    graph: MemoryGraph
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,8 @@ def policy() -> IdentityPolicy:
 def run(policy: IdentityPolicy) -> Run:
     """The cohort taken in batch by batch, resolved after each."""
     signals, truth = made(SPEC)
-    store = MemoryGraphStore()
+    graph = MemoryGraph()
+    store = MemoryGraphStore(graph)
     consumer = Consumer(store)
     numbers = itertools.count()
     resolver = Resolver(store, policy, lambda: f"{next(numbers):026d}")
@@ -82,7 +89,7 @@ def run(policy: IdentityPolicy) -> Run:
         while drained := resolver.drain(lease, 0):
             splits += drained.split
     judged = score(truth.rows(), _key_of(Tokens([TOKEN_KEY], ORDER_KEY)), store)
-    return Run(truth, truth.summary(), refused, outcomes, splits, judged)
+    return Run(truth, truth.summary(), refused, outcomes, splits, judged, graph)
 
 
 def _key_of(tokens: Tokens) -> Any:
@@ -122,3 +129,27 @@ def test_shared_devices_are_told_from_own_ones(run: Run) -> None:
     assert run.score.wrongly_shared == 0
     assert run.score.shared_found > 0.5 * run.score.shared > 0
     assert run.splits > 0
+
+
+def test_figures_count_what_is_true(run: Run, policy: IdentityPolicy) -> None:
+    """Identifiers by kind, signals and people per account are those that the truth names."""
+    with MemorySnapshots(run.graph).take() as snapshot:
+        gathered = gather(snapshot, policy)
+    told = {
+        each.spec.id: each.exact()
+        for each in figures(gathered, policy, PurposePolicy(), as_of_us=LATER_US, minimum=3)
+    }
+    sizes = {kind: n for (_, kind), n in told["size"].items() if kind != RECORD_KIND}
+    assert sizes == run.summary["identifiers"]
+    taken_back = run.summary["retractions"]
+    signals = run.outcomes[Outcome.COUNTED] - taken_back
+    assert sum(told["signals_by_source"].values()) == signals
+    assert sum(told["lateness"].values()) == signals
+    accounts = {name for name, kind in policy.kinds.items() if kind.account}
+    rows = [row for row in run.truth.rows() if not row.shared]
+    parts = {(row.person, row.part) for row in rows}
+    known = {(row.person, row.part) for row in rows if row.kind in accounts}
+    # What the signals cannot tell apart, and what a mistaken decision tore, is one in fifty.
+    people = told["people_by_kind"]["", ALL] - sum(told["shared"].values())
+    assert people == pytest.approx(len(parts), rel=0.02)
+    assert told["known"]["", "has an account"] == pytest.approx(len(known), rel=0.02)
