@@ -55,11 +55,12 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What a chart is of, how much room it has, and its colours."""
+    """What a chart is of, how much room it has, its colours, and all bands, told or not."""
 
     spec: Spec
     room: Room
     palette: Palette
+    bands: list[str]
 
 
 WIDE = Room(770, narrow=False)
@@ -91,8 +92,11 @@ def chart_of(released: Released, room: Room, palette: Palette) -> Chart | None:
     form = form_of(released)
     if form is None:
         return None
-    told = _told(released)
-    rows = _drawn(told, released.spec, form)
+    rows = _drawn(_told(released), released.spec, form)
+    if form is Form.SHARES:
+        torn = pl.col("group").is_in(torn_of(released))
+        starred = pl.when(torn).then(pl.col("group") + " *").otherwise(pl.col("group"))
+        rows = rows.with_columns(group=starred)
     draw = {
         Form.BARS: _bars,
         Form.COLUMNS: _columns,
@@ -103,7 +107,7 @@ def chart_of(released: Released, room: Room, palette: Palette) -> Chart | None:
         Form.WEEKS: _weeks,
         Form.SPREAD: _spread,
     }[form]
-    chart = draw(rows, Canvas(released.spec, room, palette))
+    chart = draw(rows, Canvas(released.spec, room, palette, _bands(released)))
     return {
         "$schema": SCHEMA,
         "background": None,
@@ -114,6 +118,22 @@ def chart_of(released: Released, room: Room, palette: Palette) -> Chart | None:
         "config": _config(palette),
         **chart,
     }
+
+
+def _bands(released: Released) -> list[str]:
+    parts = released.cells["part"].unique(maintain_order=True).to_list()
+    return sorted(filter(_BAND.fullmatch, parts), key=_start)
+
+
+def _start(band: str) -> int:
+    return int(re.split(r"\D", band)[0])
+
+
+def torn_of(released: Released) -> list[str]:
+    """Groups of which some parts are told and others are not."""
+    hidden = released.cells.filter(pl.col("value").is_null())["group"].unique()
+    told = _told(released)["group"].unique()
+    return sorted(set(hidden) & set(told))
 
 
 def drawn_of(released: Released) -> tuple[int, int]:
@@ -137,9 +157,8 @@ def _row_name(form: Form) -> str:
 
 def _drawn(told: pl.DataFrame, spec: Spec, form: Form) -> pl.DataFrame:
     """The rows that are drawn, in their order, the largest where there are too many."""
-    if form is Form.HEAPS:
-        return told.sort(pl.col("part").str.extract(r"(\d+)").cast(pl.Int64), maintain_order=True)
-    if form in (Form.COLUMNS, Form.WEEKS, Form.SPREAD):
+    in_order = form is Form.SHARES and spec.shares
+    if in_order or form in (Form.HEAPS, Form.COLUMNS, Form.WEEKS, Form.SPREAD):
         return told.filter(pl.col("part") != ALL) if form is Form.COLUMNS else told
     name = _row_name(form)
     sized = told.with_columns(size=pl.col("value").sum().over(name))
@@ -202,7 +221,7 @@ def _parts(rows: pl.DataFrame, spec: Spec) -> list[str]:
     sizes = rows.group_by("part").agg(pl.col("value").sum()).sort("value", "part")
     found: list[str] = sizes["part"].to_list()[::-1]
     if all(map(_BAND.fullmatch, found)):
-        return sorted(found, key=lambda part: int(re.split(r"\D", part)[0]))
+        return sorted(found, key=_start)
     order = list(spec.order)
     known = [part for part in order if part in found]
     return known + [part for part in found if part not in order]
@@ -275,6 +294,7 @@ def _amounts(most: int) -> Chart:
 def _bars(rows: pl.DataFrame, on: Canvas) -> Chart:
     y, above, step_px = _name_axis(rows, "part", on)
     most = int(rows["value"].max() or 0)  # type: ignore[arg-type]
+    most = max(most, *on.spec.marks, 0)
     x = {"field": "value", "type": "quantitative", "axis": None, "scale": _amounts(most)}
     colour = {
         "condition": {"test": f"datum.part === '{ALL}'", "value": on.palette("c7")},
@@ -290,13 +310,20 @@ def _bars(rows: pl.DataFrame, on: Canvas) -> Chart:
             "encoding": {"x": x, "y": y, "text": {"field": "value", "format": ",d"}},
         },
     ]
-    return {"height": step_px * rows.height, "layer": layers + above}
+    marks = [
+        {
+            "mark": {"type": "rule", "color": on.palette("c2"), "strokeDash": [4, 3]},
+            "encoding": {"x": {"datum": mark, "type": "quantitative", "axis": None}},
+        }
+        for mark in on.spec.marks
+    ]
+    return {"height": step_px * rows.height, "layer": marks + layers + above}
 
 
 def _columns(rows: pl.DataFrame, on: Canvas) -> Chart:
-    axis = {"labelAngle": 0, "labelOverlap": "greedy", "title": on.spec.part}
-    x = {"field": "part", "type": "nominal", "sort": _names(rows, "part"), "axis": axis,
-         "scale": {"paddingInner": 0.22, "paddingOuter": 0.1}}  # fmt: skip
+    axis = {"labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 8, "title": on.spec.part}
+    x = {"field": "part", "type": "nominal", "sort": on.bands, "axis": axis,
+         "scale": {"domain": on.bands, "paddingInner": 0.22, "paddingOuter": 0.1}}  # fmt: skip
     y = {"field": "value", "type": "quantitative", "title": None,
          "axis": {"format": ",d", "tickCount": 4, "minExtent": 44}}  # fmt: skip
     bars = {
@@ -379,10 +406,9 @@ def _beside(rows: pl.DataFrame, on: Canvas) -> Chart:
 def _heaps(rows: pl.DataFrame, on: Canvas) -> Chart:
     """Bands of a number as columns, in which groups lie on each other."""
     groups = sorted(_names(rows, "group"))
-    scale = {"paddingInner": 0.22, "paddingOuter": 0.1}
-    axis = {"labelAngle": 0, "labelOverlap": "greedy", "title": on.spec.part}
-    x = {"field": "part", "type": "nominal", "sort": _names(rows, "part"), "axis": axis,
-         "scale": scale}  # fmt: skip
+    scale = {"domain": on.bands, "paddingInner": 0.22, "paddingOuter": 0.1}
+    axis = {"labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 8, "title": on.spec.part}
+    x = {"field": "part", "type": "nominal", "sort": on.bands, "axis": axis, "scale": scale}
     heights = {"format": ",d", "tickCount": 4, "minExtent": 44}
     y = {"field": "value", "type": "quantitative", "title": None, "stack": "zero", "axis": heights}
     bars = {
@@ -393,7 +419,7 @@ def _heaps(rows: pl.DataFrame, on: Canvas) -> Chart:
 
 
 def _weeks(rows: pl.DataFrame, on: Canvas) -> Chart:
-    axis = {"labelAngle": 0, "labelOverlap": "greedy", "title": "week from"}
+    axis = {"labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 8, "title": "week from"}
     scale = {"paddingInner": 0.3, "paddingOuter": 0.2}
     weeks = sorted(_names(rows, "group"))
     x = {"field": "group", "type": "nominal", "sort": weeks, "axis": axis, "scale": scale}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import vl_convert
 
-from kinfold.report.charts import NARROW, WIDE, Form, Room, chart_of, drawn_of, form_of
+from kinfold.report.charts import NARROW, WIDE, Form, Room, chart_of, drawn_of, form_of, torn_of
 from kinfold.report.palette import Palette
 from kinfold.statistics.figure import ALL
 from kinfold.statistics.release import WITHHELD, Released
@@ -64,6 +64,8 @@ def notes(released: Released) -> list[str]:
         found.append(f"The {drawn} largest of {told} are drawn.")
     if form_of(released) is Form.SHARES:
         found.append("Shares are of what is told of each row.")
+        if torn_of(released):
+            found.append("* A part of this row is withheld.")
     hidden = sum(1 for *_, note, _ in released.cells.rows() if note == WITHHELD)
     if hidden:
         found.append(

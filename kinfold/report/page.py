@@ -14,7 +14,7 @@ from kinfold.report.charts import key_of
 from kinfold.report.drawing import ROOMS, notes, svg_of
 from kinfold.report.palette import DARK, LIGHT, SERIES, Palette, as_css
 from kinfold.statistics.exporting import Release
-from kinfold.statistics.figure import Shape, Spec
+from kinfold.statistics.figure import Spec
 from kinfold.statistics.release import Released
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -140,7 +140,7 @@ def _chart(released: Released) -> Iterator[str]:
         why = "too few people" if released.cells.height else "there is nothing to count"
         yield f'<p class="nothing">Nothing to tell: {why}.</p>'
         return
-    unit = "how many a person has" if spec.shape is Shape.SPREAD else f"in {spec.unit}"
+    unit = "how many a person has" if spec.unit == "a person" else f"in {spec.unit}"
     yield f'<p class="unit">{escape(unit)}</p>'
     if key := key_of(released):
         # Colours repeat when there are more parts than colours, as they do in the chart.

@@ -39,6 +39,7 @@ DRIFT = Spec(
     "thousandths of PSI",
     group="model",
     part="what",
+    marks=(100, 250),
 )
 
 

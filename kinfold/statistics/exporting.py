@@ -155,6 +155,7 @@ def _manifest(
                 "fingerprint": one.pin,
                 "made": one.card.get("date"),
                 "links_from_bits": one.link_mbits / 1_000,
+                "reviewed_from_bits": one.review_mbits / 1_000,
                 "measured": one.card.get("calibration"),
             }
             for one in models

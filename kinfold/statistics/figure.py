@@ -32,7 +32,8 @@ class Spec:
     `open`: names of parts come from signals, so a rare one may name somebody;
     `closed_groups`: names of groups do not. `order`: parts in the order in
     which they are told; others follow by number, then name. `shares`: what is
-    asked is how parts of a group compare, not how much there is.
+    asked is how parts of a group compare, not how much there is. `marks`: values
+    from which on another thing is meant.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Spec:
     closed_groups: bool = True
     order: tuple[str, ...] = ()
     shares: bool = False
+    marks: tuple[int, ...] = ()
 
 
 CELLS: dict[str, Any] = {
