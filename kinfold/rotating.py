@@ -58,10 +58,13 @@ class Letters(Protocol):
 
 
 class Announce(Protocol):
-    """Makes the end of a rotation known before and after keys are destroyed."""
+    """Whom a rotation asks, and tells of its end before and after keys are destroyed."""
 
     def before(self, epochs: tuple[int, ...], at_us: int) -> None:
         """These are about to be destroyed; called again where that was cut short."""
+
+    def may_rename(self) -> bool:
+        """Whether nothing is under way that still names nodes as they were."""
 
     def after(self, age: KeyAge, at_us: int) -> None:
         """Keys of this age are the only ones left; called again where that was cut short."""
@@ -162,7 +165,7 @@ class Rotation:
         elif self._looked and now_us >= self._tell_us:
             self._tell_us = now_us + LOOK_US
             self._vault.agree(DONE, self._looked)
-        return after is not Stage.IDLE and after not in (Stage.NOTICE, Stage.FOLLOWERS)
+        return after not in (Stage.IDLE, Stage.FOLLOWERS) and now_us >= self._look_us
 
     def _is_time(self, now_us: int) -> bool:
         return self._enqueuing is not None or self._position != b"" or now_us >= self._look_us
@@ -206,10 +209,13 @@ class Rotation:
 
     def _nodes(self, lease: Lease, published: bool, now_us: int) -> Stage:
         """Name nodes anew where the graph's are named under fewer keys than there are."""
-        del published, now_us
+        del published
         chain = self._vault.token_keys()
         named = max(self._store.keys().tokens, 1)
         if named < len(chain):
+            if not self._announce.may_rename():
+                self._look_us = now_us + LOOK_US
+                return Stage.NODES
             age = KeyAge(self._vault.current_epoch(), len(chain))
             self._store.rekey(lease, rekeying(chain[named:]), age)
             self._renamed()

@@ -118,11 +118,18 @@ class Announced:
 
     def before(self, epochs: tuple[int, ...], at_us: int) -> None:
         """Put down which keys must exist no more: a vault restored later loses them again."""
-        tokens = open_tokens(self._vault)
-        path = ledger_path(self._settings)
-        with closing(DeletionLedger(path, tokens.forward, tokens.chain)) as ledger:
+        with closing(self._ledger()) as ledger:
             for epoch in epochs:
                 ledger.destroyed(epoch, at_us)
+
+    def may_rename(self) -> bool:
+        """Whether no erasure is under way: it fences nodes by the names that they have."""
+        with closing(self._ledger()) as ledger:
+            return all(one.finished_us is not None for one in ledger.erasures())
+
+    def _ledger(self) -> DeletionLedger:
+        tokens = open_tokens(self._vault)
+        return DeletionLedger(ledger_path(self._settings), tokens.forward, tokens.chain)
 
     def after(self, age: KeyAge, at_us: int) -> None:
         """Log since when no copy made before can be read, once however often it is told."""

@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 
+from identity.tokens import Tokens
 from kinfold.auditing import open_audit
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, fail, print_json
+from kinfold.keys import chain_of
 from kinfold.settings import Settings, SettingsError
-from kinfold.wiring import node_key, open_policies, open_tokens, open_vault
+from kinfold.wiring import node_key, open_policies, open_vault
 from profiles import merkle
 from profiles.audit import AuditLog, Head, Kind, token
 
@@ -60,17 +62,25 @@ def run(args: argparse.Namespace) -> int:
             return _verify(log, args) if args.act == "verify" else _prove(log, args)
 
 
+def _tokens_of(settings: Settings, key: bytes, named: str) -> set[str]:
+    """An identifier's tokens in the log: under the token keys of now, and of every time before."""
+    with closing(open_vault(settings)) as vault:
+        chain, order = chain_of(vault), vault.order_key()
+    policies = open_policies(settings)
+    names = {
+        node_key(named, settings, policies, Tokens(chain[:keys], order))
+        for keys in range(1, len(chain) + 1)
+    }
+    return {token(key, "node\0" + name) for name in names}
+
+
 def _show(settings: Settings, log: AuditLog, key: bytes, args: argparse.Namespace) -> int:
-    about = None
-    if args.of:
-        with closing(open_vault(settings)) as vault:
-            node = node_key(args.of, settings, open_policies(settings), open_tokens(vault))
-        about = token(key, "node\0" + node)
+    about = _tokens_of(settings, key, args.of) if args.of else None
     found = []
     for index, body in enumerate(log.entries()):
         entry = orjson.loads(body)
         if (not args.kind or entry["kind"] == args.kind) and (
-            about is None or about in entry["about"]
+            about is None or not about.isdisjoint(entry["about"])
         ):
             found.append({"index": index, **entry})
     for entry in found[-args.last :] if args.last else found:

@@ -96,11 +96,16 @@ class Log:
 
     destroyed: dict[int, int] = field(default_factory=dict)
     ended: dict[KeyAge, int] = field(default_factory=dict)
+    busy: bool = False
 
     def before(self, epochs: tuple[int, ...], at_us: int) -> None:
         """See `kinfold.rotating.Announce`."""
         for epoch in epochs:
             self.destroyed.setdefault(epoch, at_us)
+
+    def may_rename(self) -> bool:
+        """See `kinfold.rotating.Announce`."""
+        return not self.busy
 
     def after(self, age: KeyAge, at_us: int) -> None:
         """See `kinfold.rotating.Announce`."""

@@ -137,6 +137,20 @@ def test_signals_that_come_meanwhile_are_kept(home: RotatingHome) -> None:
         assert process.epochs_left() == {2}
 
 
+def test_nodes_keep_their_names_while_an_erasure_is_under_way(home: RotatingHome) -> None:
+    """An erasure fences nodes by name: none is named anew until it is done."""
+    with home.process() as process:
+        begun(process, tokens=True)
+        home.log.busy = True
+        for _ in range(20):
+            process.step()
+        assert process.chain() == (2, 1)
+        assert process.finds("login", "u-ada")
+        home.log.busy = False
+        process.finish()
+        assert process.chain() == (2, 2)
+
+
 def test_an_old_epoch_is_rotated_by_schedule(home: RotatingHome) -> None:
     """When the days are over a rotation begins by itself; before, and without a schedule, none."""
     with home.process() as process:
