@@ -8,16 +8,19 @@ from functools import partial
 from typing import NamedTuple
 
 from identity.model import NodeKey
-from identity.store import GraphStore
+from identity.store import GraphStore, KeyAge, StoreUnavailable
+from identity.tokens import rekeying
 from kinfold.feeds import local_feed, settle_into
+from kinfold.keys import chain_of
 from kinfold.privacy_places import open_erasing, open_ledger
 from kinfold.rotating import begin
 from kinfold.settings import Settings
-from kinfold.wiring import Policies, now_us, open_store, open_view
+from kinfold.wiring import Policies, now_us, open_store, open_view, owner_name
 from profiles.read_view import ReadView
 from profiles.vault import KeyVault
 
 _AT_ONCE = 10_000
+_RENAME_MS = 600_000
 
 
 class Restored(NamedTuple):
@@ -41,6 +44,7 @@ def apply_ledger(
 ) -> Restored:
     """Bring a graph, and a read view that nothing else fills, up to the deletion ledger.
 
+    0. Name nodes as the token keys in force do, if the graph is from before they rotated.
     1. Raise the fences that the graph lacks, and sweep what they keep out. Views
        begin anew then, with a rotation where they follow a topic.
     2. Go on with erasures that were cut short.
@@ -55,6 +59,7 @@ def apply_ledger(
         LedgerError, StoreError, LettersError, RegisterError,
         AuditError, FeedError: do not go on without.
     """
+    renamed = _rename(vault, store)
     with closing(open_ledger(settings, vault)) as ledger:
         wanted = ledger.fences()
         cut = [one for one in ledger.erasures() if one.finished_us is None]
@@ -62,6 +67,7 @@ def apply_ledger(
     if lacking:
         store.fence(lacking)
         store.sweep(lacking)
+    if lacking or renamed:
         _start_anew(vault, view)
     settle_up = None
     if view is not None:
@@ -75,6 +81,26 @@ def apply_ledger(
         if _shows_erased(view, store, wanted):
             view.clear()
     return Restored(len(lacking), len(cut))
+
+
+def _rename(vault: KeyVault, store: GraphStore) -> bool:
+    """Bring a graph's names up to the token keys in force; whether it was behind.
+
+    Raises:
+        StoreUnavailable: another process resolves, and will do it or be done soon.
+    """
+    chain, keys = chain_of(vault), store.keys()
+    named = max(keys.tokens, 1)
+    if named >= len(chain):
+        return False
+    now_ms = now_us() // 1_000
+    owner = owner_name()
+    lease = store.acquire_lease(owner, now_ms, _RENAME_MS)
+    if lease is None:
+        raise StoreUnavailable("another process resolves a graph that is behind the token keys")
+    store.rekey(lease, rekeying(chain[named:]), KeyAge(keys.epoch, len(chain)))
+    store.acquire_lease(owner, now_ms, 0)
+    return True
 
 
 def _start_anew(vault: KeyVault, view: ReadView | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Self
@@ -86,3 +87,18 @@ def test_rotating_while_serving(tmp_path: Path, what: tuple[str, ...]) -> None:
     assert (again["duplicate"], again["counted"]) == (PEOPLE, 1)
     shown = line.does("get", "login:user.7", "--local", "--json").json
     assert shown
+
+
+def test_a_graph_from_before_is_brought_up(tmp_path: Path) -> None:
+    """Put back from a backup, it goes by the newer token keys before anything counts."""
+    line, home = CommandLine(tmp_path), tmp_path / ".kinfold"
+    line.does("ingest", "-", given=signals(0, range(20)))
+    before = line.does("get", "login:user.7", "--local", "--json").json["person_id"]
+    shutil.copy(home / "graph.sqlite3", tmp_path / "backup")
+    line.does("keys", "rotate", "--tokens")
+    for left in home.glob("graph.sqlite3-*"):
+        left.unlink()
+    shutil.copy(tmp_path / "backup", home / "graph.sqlite3")
+    again = line.does("ingest", "-", "--json", given=signals(0, range(21))).json
+    assert (again["duplicate"], again["counted"]) == (20, 1)
+    assert line.does("get", "login:user.7", "--local", "--json").json["person_id"] == before
