@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from identity.store import GraphStore
+from ingest.intake import Intake
 from ingest.recording import ConsentRecorder, IntoStore, IntoTopic, Put
 from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import Signal
@@ -43,13 +44,16 @@ def open_recorder(
     store: GraphStore,
 ) -> Recorder:
     """A recorder for one thread, which owns the store."""
-    put: Put
     intake = open_intake(settings, policies, vault)
-    if settings.pulsar.url:
-        put = IntoTopic(_publish(settings))
-    else:
-        put = IntoStore(store, open_auditor(settings, vault), intake.age)
+    put = open_put(settings, vault, store, intake)
     return ConsentRecorder(intake, answers.unknown, put, lambda: secrets.token_hex(16), now_us)
+
+
+def open_put(settings: Settings, vault: KeyVault, store: GraphStore, intake: Intake) -> Put:
+    """Where the desk's signals go: the topic where Pulsar is set, else the store."""
+    if settings.pulsar.url:
+        return IntoTopic(_publish(settings))
+    return IntoStore(store, open_auditor(settings, vault), intake.age)
 
 
 def _publish(settings: Settings) -> Callable[[Signal], None]:

@@ -35,6 +35,12 @@ HOLDINGS = (
     Holding("input", (), "input", "raw signals, in topics and files that are not kinfold's"),
     Holding("ledger", ("deletions.sqlite3*",), "", "tokens of whom to keep out, which is its task"),
     Holding("log", ("pulsar.log*",), "", "what Pulsar's client says of itself, no values"),
+    Holding(
+        "requests",
+        ("requests.sqlite3*",),
+        "",
+        "what people asked for, sealed; done, an erasure forgets what the person's requests said",
+    ),
     Holding("models", ("models/*",), "", "weights, and keyed terms seen at least five times"),
 )
 

@@ -8,6 +8,7 @@ from identity.serve import IdentityAnswers
 from kinfold.consents import open_consents
 from kinfold.figures_served import export_stats
 from kinfold.keys import KeyWatch
+from kinfold.privacy import open_privacy
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import (
     Policies,
@@ -77,6 +78,7 @@ def open_server(
         consents,
         lambda request: export_stats(settings, request),
         people,
+        open_privacy(settings, policies, vault),
     )
     lookup = open_lookup(settings, policies, vault, view, people, watch)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

@@ -27,6 +27,7 @@ class HomeSettings:
     dir: str = _setting(".kinfold", "folder for the embedded graph, keys and read view")
     policy: str = _setting("", "policy file; empty: the one that ships with kinfold")
     region: str = _setting("US", "region of phone numbers without a country code, ISO 3166-1")
+    staff: str = _setting("", "who of staff acts, an id of the policy's [staff.ID]")
 
 
 @dataclass(frozen=True)

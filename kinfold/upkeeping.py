@@ -12,6 +12,7 @@ from kinfold.auditing import open_audit
 from kinfold.clusters import cluster_of
 from kinfold.keys import KeyWatch
 from kinfold.letters import open_letters
+from kinfold.requests import open_requests
 from kinfold.rotating import Letters, Rotation
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
@@ -79,8 +80,11 @@ def open_rotation(
 
     @contextmanager
     def letters() -> Iterator[Iterable[Letters]]:
-        with closing(open_letters(settings)) as opened:
-            yield (opened,)
+        with (
+            closing(open_letters(settings)) as opened,
+            closing(open_requests(settings, vault)) as requests,
+        ):
+            yield (opened, requests)
 
     return Rotation(
         vault,

@@ -25,6 +25,18 @@ METHODS: Final[Mapping[str, str]] = {
     "profiles.v1.ConsentService/GetConsent": "reads consent",
     "profiles.v1.ConsentService/ListConsentDecisions": "reads consent",
     "profiles.v1.ConsentService/RecordConsent": "decides on consent",
+    "profiles.v1.PrivacyService/Submit": "handles requests",
+    "profiles.v1.PrivacyService/Get": "reads requests",
+    "profiles.v1.PrivacyService/List": "reads requests",
+    "profiles.v1.PrivacyService/Plan": "reads requests",
+    "profiles.v1.PrivacyService/Advance": "handles requests",
+    "profiles.v1.PrivacyService/Approve": "approves requests",
+    "profiles.v1.PrivacyService/Run": "handles requests",
+    "profiles.v1.PrivacyService/Hold": "holds people",
+    "profiles.v1.PrivacyService/Release": "holds people",
+    "profiles.v1.PrivacyService/GetReceipt": "reads requests",
+    "profiles.v1.PrivacyService/Export": "hands out packages",
+    "profiles.v1.PrivacyService/Open": "hands out packages",
     "identity.v1.IdentityService/ResolveIdentity": "reads identity",
     "identity.v1.IdentityService/ExplainLink": "reads identity",
     "identity.v1.IdentityService/GetLineage": "reads identity",
@@ -44,6 +56,7 @@ class Grant(NamedTuple):
     - `fields`: bits of Profile's fields; `purposes`: bits of purposes it may name.
     - `kinds`: kinds of identifiers it may ask by; None: all.
     - `people_per_day`: most people it is told of in a UTC day; 0: any number.
+    - `staff`: who of staff it may act for in PrivacyService; None: all.
     """
 
     caller: str
@@ -51,6 +64,11 @@ class Grant(NamedTuple):
     purposes: int
     kinds: frozenset[str] | None
     people_per_day: int = 0
+    staff: frozenset[str] | None = frozenset()
+
+    def may_act_for(self, staff: str) -> bool:
+        """Whether the caller may say that this one of staff acts."""
+        return self.staff is None or staff in self.staff
 
     def may_ask_by(self, kind: str) -> bool:
         """Whether the caller may name people by identifiers of this kind."""
@@ -104,7 +122,7 @@ def unlimited(policy: PurposePolicy) -> Access:
     """Access for a caller of the same process: everything, for who shows neither certificate nor
     token. Consent holds all the same.
     """
-    grant = Grant(LOCAL, _fields((ALL,)), _purposes(policy, (ALL,)), None)
+    grant = Grant(LOCAL, _fields((ALL,)), _purposes(policy, (ALL,)), None, staff=None)
     return Access((Caller(LOCAL, grant, frozenset(RIGHTS)),))
 
 
@@ -124,6 +142,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         "purposes": tuple(purposes) if isinstance(purposes, Mapping) else (),
         "fields": tuple(FIELDS),
         "kinds": None,
+        "staff": _staff(document),
     }
     problems = []
     shown: dict[object, str] = {}
@@ -150,6 +169,11 @@ def _quota_problems(where: str, value: object, most: int | None) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         return [f"{where}: must be 1 or more; leave it out for no limit"]
     return [f"{where}: must be at most {most:,}"] if most is not None and value > most else []
+
+
+def _staff(document: Mapping[str, Any]) -> tuple[str, ...]:
+    staff = document.get("staff", {})
+    return tuple(staff) if isinstance(staff, Mapping) else ()
 
 
 def _shown_problems(where: str, key: str, value: object) -> list[str]:
@@ -191,7 +215,7 @@ def parse(document: Mapping[str, Any], policy: PurposePolicy) -> Access:
 
 
 def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller:
-    kinds = body.get("kinds", ())
+    kinds, staff = body.get("kinds", ()), body.get("staff", ())
     may = body.get("may", ())
     return Caller(
         name,
@@ -201,6 +225,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
             _purposes(policy, body.get("purposes", ())),
             None if ALL in kinds else frozenset(kinds),
             body.get("people_per_day", 0),
+            None if ALL in staff else frozenset(staff),
         ),
         frozenset(RIGHTS if ALL in may else may),
         body.get("certificate", ""),

@@ -53,13 +53,16 @@ class Half(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Why somebody is set apart: `signal` names the decision, by `identity.tokens`."""
+    """Why somebody is set apart: `signal` names the decision, by `identity.tokens`, and `whom`
+    the person, as (kind, value) or as ("", person id).
+    """
 
     signal: int
     purpose: str
     since_us: int
     by: str
     reason: str
+    whom: tuple[str, str]
 
 
 class RequestStore(Protocol):
@@ -85,8 +88,11 @@ class RequestStore(Protocol):
     def hold(self, hold: Hold) -> None:
         """Keep why somebody is set apart; again: a no-op."""
 
-    def holds(self, signals: Collection[int]) -> dict[int, Hold]:
-        """What is kept on these decisions."""
+    def holds(self, signals: Collection[int] | None = None) -> dict[int, Hold]:
+        """What is kept on these decisions; None: on all."""
+
+    def forget_holds(self, signals: Collection[int]) -> None:
+        """Remove what is kept on these decisions."""
 
     def keep_half(self, half: Half) -> None:
         """Keep a package's half of a key, in place of any earlier one of the same request."""
@@ -103,8 +109,8 @@ class RequestStore(Protocol):
     def log(self, append: Callable[[Sequence[Event]], object]) -> None:
         """Hand on what is not in the audit log yet, and note that it is."""
 
-    def rewrap(self) -> int:
-        """Wrap every sealed value's key under the current epoch; how many there are."""
+    def rewrap(self, rewrap: Callable[[bytes], bytes]) -> int:
+        """Put every sealed value through `rewrap`, where it changes; how many changed."""
 
     def close(self) -> None:
         """Release what is held."""

@@ -44,6 +44,7 @@ class Step(StrEnum):
     WITHDRAW = "withdraw"
     EXPORT = "export"
     OPEN = "open"
+    FORGET = "forget"
 
 
 class Wrong(StrEnum):
@@ -113,7 +114,7 @@ class Request:
     - `place`: where the requester lives, ISO 3166, if told; it chose the law.
     - `level`: how sure it is who asks; `needed`: how sure it must be.
     - `keyed`: digest under a key of what was said, by which a request sent
-      again is told from another one, also once `said` is gone.
+      again is told from another one.
     - `steps`: everything done so far, oldest first; `version` counts the changes.
     - `stores`: how far it is in each store.
     """
@@ -167,6 +168,7 @@ class Request:
         return replace(
             self,
             said=NOTHING_SAID,
+            keyed="",
             place="",
             steps=tuple(taken._replace(reason="") for taken in self.steps),
         )
@@ -195,12 +197,16 @@ _MOVES: Final[Mapping[Step, tuple[frozenset[State], State | None]]] = {
     Step.WITHDRAW: (_BEFORE_RUN, State.WITHDRAWN),
     Step.EXPORT: (frozenset({State.RUNNING, State.DONE}), None),
     Step.OPEN: (frozenset({State.RUNNING, State.DONE}), None),
+    Step.FORGET: (frozenset(State) - OPEN, None),
 }
 """From which states a step may be taken, and to which it leads; None: it stays."""
 
 
 def moved(request: Request, move: Move) -> Request | Wrong:
-    """The request after a step, or why the step cannot be taken; the request stays as it was."""
+    """The request after a step, or why the step cannot be taken; the request stays as it was.
+
+    Once an erasure is done, nothing of what was said is left in it.
+    """
     allowed, then = _MOVES[move.step]
     if request.state not in allowed:
         return Wrong.STATE
@@ -209,7 +215,7 @@ def moved(request: Request, move: Move) -> Request | Wrong:
     wrong = _judged(request, move)
     if wrong is not None:
         return wrong
-    return replace(
+    done = replace(
         request,
         state=request.state if then is None else then,
         level=request.level if move.level is None else max(request.level, move.level),
@@ -218,6 +224,8 @@ def moved(request: Request, move: Move) -> Request | Wrong:
         stores=move.stores or request.stores,
         version=request.version + 1,
     )
+    erased = move.step is Step.FINISH and request.kind is RequestKind.ERASURE
+    return done.forgotten() if erased or move.step is Step.FORGET else done
 
 
 def _judged(request: Request, move: Move) -> Wrong | None:

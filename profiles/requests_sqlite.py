@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import msgpack
 import orjson
 
+from identity.engines.sqlite.private_file import make_private
 from identity.model import Assurance
 from profiles.audit import Event, Kind
 from profiles.deadlines import Deadlines, Law, RequestKind
@@ -57,7 +57,7 @@ class SqliteRequests:
         self._sealer = sealer
         self._lock = Lock()
         with _told():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            make_private(path)
             self._db = sqlite3.connect(
                 path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
@@ -133,14 +133,29 @@ class SqliteRequests:
                 (hold.signal, sealed),
             )
 
-    def holds(self, signals: Collection[int]) -> dict[int, Hold]:
+    def holds(self, signals: Collection[int] | None = None) -> dict[int, Hold]:
         """See `RequestStore`."""
+        wanted = None if signals is None else orjson.dumps(list(signals)).decode()
         with self._lock, _told():
             rows = self._db.execute(
-                "SELECT signal, sealed FROM holds WHERE signal IN (SELECT value FROM json_each(?))",
-                (orjson.dumps(list(signals)).decode(),),
+                "SELECT signal, sealed FROM holds"
+                " WHERE ?1 IS NULL OR signal IN (SELECT value FROM json_each(?1))",
+                (wanted,),
             ).fetchall()
-        return {signal: Hold(*self._open("hold:", signal, sealed)) for signal, sealed in rows}
+        found = {}
+        for signal, sealed in rows:
+            number, purpose, since_us, by, reason, (kind, value) = self._open(
+                "hold:", signal, sealed
+            )
+            found[signal] = Hold(number, purpose, since_us, by, reason, (kind, value))
+        return found
+
+    def forget_holds(self, signals: Collection[int]) -> None:
+        """See `RequestStore`."""
+        with self._lock, _told(), self._writing():
+            self._db.executemany(
+                "DELETE FROM holds WHERE signal = ?", [(signal,) for signal in signals]
+            )
 
     def keep_half(self, half: Half) -> None:
         """See `RequestStore`."""
@@ -180,19 +195,19 @@ class SqliteRequests:
         with self._lock, _told(), self._writing():
             self._db.executemany("DELETE FROM unlogged WHERE place = ?", [row[:1] for row in rows])
 
-    def rewrap(self) -> int:
+    def rewrap(self, rewrap: Callable[[bytes], bytes]) -> int:
         """See `RequestStore`."""
-        self._sealer.renew()
         done = 0
         with self._lock, _told(), self._writing():
             for table, key, _ in _SEALED:
                 rows = self._db.execute(f"SELECT {key}, sealed FROM {table}").fetchall()  # noqa: S608  names of ours
-                fresh = [(self._rewrapped(sealed), name) for name, sealed in rows]
+                wrapped = [(rewrap(sealed), sealed, name) for name, sealed in rows]
+                fresh = [(new, name) for new, old, name in wrapped if new != old]
                 self._db.executemany(
                     f"UPDATE {table} SET sealed = ? WHERE {key} = ?",  # noqa: S608  names of ours
                     fresh,
                 )
-                done += len(rows)
+                done += len(fresh)
         return done
 
     def close(self) -> None:
@@ -212,19 +227,16 @@ class SqliteRequests:
         return _unpacked(request, self._open("request:", request, sealed))
 
     def _seal(self, what: str, name: object, value: object) -> bytes:
+        # Nothing may rest under an epoch whose key is about to be destroyed.
+        self._sealer.look()
         return self._sealer.seal(msgpack.packb(value), f"{what}{name}".encode())
 
     def _open(self, what: str, name: object, sealed: bytes) -> Any:
+        self._sealer.look()
         try:
             return msgpack.unpackb(self._sealer.open(sealed, f"{what}{name}".encode()))
         except (KeyDestroyed, Unreadable):
             raise RequestsDamaged("what was said in a request cannot be opened any more") from None
-
-    def _rewrapped(self, sealed: bytes) -> bytes:
-        try:
-            return self._sealer.rewrap(sealed)
-        except (KeyDestroyed, Unreadable):
-            return sealed
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -53,6 +53,11 @@ class Sealer:
         self._epoch = self._vault.current_epoch()
         self._current = self._wrapper(self._epoch)
 
+    def look(self) -> None:
+        """Renew if the epoch was rotated; asks the vault."""
+        if self._vault.current_epoch() != self._epoch:
+            self.renew()
+
     @property
     def epoch(self) -> int:
         """The epoch that is sealed under."""

@@ -19,6 +19,7 @@ from profiles.audit import AuditError
 from profiles.deletions import LedgerError
 from profiles.feed import FeedError
 from profiles.read_view import ViewError
+from profiles.request_store import RequestsError
 from profiles.sealing import Unreadable
 from profiles.vault import VaultError
 
@@ -34,6 +35,7 @@ VERBS = {
     "model": "kinfold.cli.model",
     "review": "kinfold.cli.review",
     "consent": "kinfold.cli.consent",
+    "privacy": "kinfold.cli.privacy",
     "audit": "kinfold.cli.audit",
     "dead-letters": "kinfold.cli.dead_letters",
     "evaluate": "kinfold.cli.evaluate",
@@ -48,7 +50,7 @@ VERBS = {
 
 FAILURES = (
     AuditError, StoreError, VaultError, ViewError, LettersError, LedgerError, FeedError,
-    ModelsError, Unreadable,
+    ModelsError, RequestsError, Unreadable,
 )  # fmt: skip
 """What any verb may meet that is nobody's mistake; the words hold no value and no driver's text."""
 

@@ -14,6 +14,7 @@ from identity.refused import Refused
 from identity.store import StoreUnavailable
 from profiles.access import Grant
 from profiles.audit import AuditUnavailable
+from profiles.request_store import RequestsUnavailable
 from profiles.serve.errors import refuse, status_of
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def outcome_of(work: Work, request: bytes, grant: Grant) -> bytes | Refused:
         return work(request, grant)
     except DecodeError:
         return _MALFORMED
-    except (StoreUnavailable, AuditUnavailable):
+    except (StoreUnavailable, AuditUnavailable, RequestsUnavailable):
         return _STORE_UNAVAILABLE
     except Exception as error:  # noqa: BLE001  no failure may reach the caller in a driver's words
         _LOG.error("a call failed: %s at %s", type(error).__name__, where(error))

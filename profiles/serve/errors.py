@@ -34,6 +34,7 @@ UNAUTHENTICATED = int(code_pb2.UNAUTHENTICATED)
 FAILED_PRECONDITION = int(code_pb2.FAILED_PRECONDITION)
 DEADLINE_EXCEEDED = int(code_pb2.DEADLINE_EXCEEDED)
 RESOURCE_EXHAUSTED = int(code_pb2.RESOURCE_EXHAUSTED)
+ABORTED = int(code_pb2.ABORTED)
 UNAVAILABLE = int(code_pb2.UNAVAILABLE)
 INTERNAL = int(code_pb2.INTERNAL)
 
@@ -75,6 +76,54 @@ REASONS: Mapping[str, Reason] = {
     ),
     "SIGNAL_ID_TAKEN": Reason(ALREADY_EXISTS, "another decision has this signal id in this source"),
     "CONSENT_EXPIRED": Reason(FAILED_PRECONDITION, "the decision is older than decisions are kept"),
+    "REQUEST_INVALID": Reason(
+        INVALID_ARGUMENT, "this field of the request is not as its comment in the proto says"
+    ),
+    "REQUEST_UNKNOWN": Reason(NOT_FOUND, "no request was taken in under this id"),
+    "REQUEST_ID_TAKEN": Reason(
+        ALREADY_EXISTS, "another request was taken in under this id; make a new id"
+    ),
+    "REQUEST_STATE": Reason(
+        FAILED_PRECONDITION, "a request in this state, or of this kind, does not take this step"
+    ),
+    "REQUEST_CHANGED": Reason(
+        ABORTED, "somebody else changed the request in the meantime; look at it again", 100
+    ),
+    "REQUEST_NEEDS_EXPORT": Reason(
+        FAILED_PRECONDITION, "this kind of request is answered with a package: export it"
+    ),
+    "REASON_MISSING": Reason(INVALID_ARGUMENT, "say why: the law asks for the reason"),
+    "STAFF_NOT_ALLOWED": Reason(
+        PERMISSION_DENIED, "the policy has no such staff, or not with this role or for this caller"
+    ),
+    "VERIFICATION_TOO_WEAK": Reason(
+        FAILED_PRECONDITION, "it is not sure enough who asks for this kind of request"
+    ),
+    "APPROVAL_MISSING": Reason(
+        FAILED_PRECONDITION, "this cannot be undone: a second person has to approve it first"
+    ),
+    "APPROVAL_BY_ANOTHER": Reason(
+        FAILED_PRECONDITION, "who took a request in or verified it cannot approve it as well"
+    ),
+    "EXTENSION_NOT_ALLOWED": Reason(
+        FAILED_PRECONDITION, "the law does not let this request be extended, or not any more"
+    ),
+    "LEGAL_HOLD": Reason(
+        FAILED_PRECONDITION, "a legal hold stands over this person: nothing of them can be erased"
+    ),
+    "SPLIT_FIRST": Reason(
+        FAILED_PRECONDITION, "this may be two people merged: split them, or say that they are one"
+    ),
+    "SUBJECT_UNNAMEABLE": Reason(
+        FAILED_PRECONDITION, "the person has no identifier whose value is kept: name one instead"
+    ),
+    "CORRECTION_INVALID": Reason(
+        INVALID_ARGUMENT, "the correction breaks a rule that docs/signals.md gives for records"
+    ),
+    "PACKAGE_CLOSED": Reason(
+        NOT_FOUND,
+        "this package cannot be opened: it has expired, was replaced, or the key is wrong",
+    ),
     "CALLER_UNKNOWN": Reason(
         UNAUTHENTICATED, "neither certificate nor token names a caller of the policy"
     ),

@@ -1,5 +1,5 @@
-"""IdentityService and ConsentService over a graph store: one store per thread, apart from the
-lookups' threads.
+"""IdentityService, ConsentService and PrivacyService over a graph store: one store per thread,
+apart from the lookups' threads.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from identity.v1.identity_service_pb2 import (
 from profiles.access import Access, Grant
 from profiles.consent_answers import ConsentAnswers, Recorder
 from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
+from profiles.privacy_desk import Doing
 from profiles.serve.calls import Context, Gate, Unary, Work, unary
 from profiles.serve.errors import NOT_FOUND, refuse
 from profiles.serve.guard import Guard
 from profiles.serve.options import ServeOptions
+from profiles.serve.privacy_service import PRIVACY, Answer, PrivacySource, asked_kind
 from profiles.serve.quota import Quotas
 from profiles.v1.consent_service_pb2 import DESCRIPTOR as CONSENT_DESCRIPTOR
 from profiles.v1.consent_service_pb2 import (
@@ -76,10 +78,11 @@ class IdentitySource:
     consents: ConsentSource | None = None
     figures: Release | None = None
     people: PeopleQuotas | None = None
+    privacy: PrivacySource | None = None
 
 
 class IdentityService:
-    """The methods of IdentityService and ConsentService, each thread over a store of its own.
+    """The methods of all services over the graph, each thread over a store of its own.
 
     They need no read view, so they answer while lookups are not ready yet.
     """
@@ -98,7 +101,9 @@ class IdentityService:
     @property
     def services(self) -> tuple[str, ...]:
         """The names of the services that are served."""
-        return (SERVICE,) if self._source.consents is None else (SERVICE, CONSENT)
+        consents = () if self._source.consents is None else (CONSENT,)
+        privacy = () if self._source.privacy is None else (PRIVACY,)
+        return (SERVICE, *consents, *privacy)
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
         """The methods as gRPC takes them."""
@@ -112,10 +117,18 @@ class IdentityService:
             },
             {} if self._source.figures is None else {"ExportStats": self._figures()},
         )
-        if self._source.consents is None:
-            return (identity,)
-        consents = self._source.consents.answers
-        consent = self._handler(
+        handlers = [identity]
+        if self._source.consents is not None:
+            handlers.append(self._consent_handler(self._source.consents.answers))
+        if self._source.privacy is not None:
+            methods = self._source.privacy.methods.items()
+            handlers.append(
+                self._handler(PRIVACY, {name: self._privacy(*each) for name, each in methods})
+            )
+        return tuple(handlers)
+
+    def _consent_handler(self, consents: ConsentAnswers) -> grpc.GenericRpcHandler[bytes, bytes]:
+        return self._handler(
             CONSENT,
             {
                 "GetConsent": self._work(GetConsentRequest.FromString, consents.get),
@@ -125,7 +138,6 @@ class IdentityService:
                 "RecordConsent": self._work(RecordConsentRequest.FromString, self._record),
             },
         )
-        return (identity, consent)
 
     def _handler(
         self,
@@ -207,6 +219,24 @@ class IdentityService:
             return outcome.code != NOT_FOUND or not people.is_spent(grant)
         person: str = getattr(outcome, "person_id", "")
         return not person or people.take(grant, person.encode())
+
+    def _privacy(self, parse: Callable[[bytes], Message], answer: Answer) -> Work:
+        def work(request: bytes, grant: Grant) -> bytes | Refused:
+            parsed = parse(request)
+            kind = asked_kind(parsed)
+            if kind is not None and not grant.may_ask_by(kind):
+                return refuse("KIND_NOT_ALLOWED", "subject.identifier")
+            outcome = answer(self._doing(), parsed, grant)
+            return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
+
+        return work
+
+    def _doing(self) -> Doing:
+        doing: Doing | None = getattr(self._mine, "doing", None)
+        if doing is None:
+            assert self._source.privacy is not None, "only called where requests are served"
+            doing = self._mine.doing = self._source.privacy.open_doing(self._store())
+        return doing
 
     def _record(self, store: GraphStore, request: RecordConsentRequest) -> Message | Refused:
         recorder: Recorder | None = getattr(self._mine, "recorder", None)

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from profiles.audit_sqlite import SqliteAuditLog
 from profiles.request_store import Half, Hold, Overtaken, RequestsDamaged, RequestsUnavailable
 from profiles.requests import InStore, Request, State, Step, Taken
 from profiles.requests_sqlite import SqliteRequests
-from profiles.sealing import Sealer
+from profiles.sealing import Sealer, epoch_of
 from profiles.vault_memory import MemoryVault
 from tests.support.asking import AT_US, SAID, request
 
@@ -89,13 +89,17 @@ def test_sealed(store: SqliteRequests, tmp_path: Path) -> None:
     store.put(WHOLE, event(0))
     half = b"half of a key, which nobody else may have"
     store.keep_half(Half("r-1", half, AT_US))
-    store.hold(Hold(7, "legal_hold", AT_US, "a", "court of Bern"))
+    held = Hold(7, "legal_hold", AT_US, "a", "court of Bern", ("login", "ann"))
+    store.hold(held)
     path = tmp_path / "requests.sqlite3"
     body = path.read_bytes()
     for word in (b"posteo", b"all of it", b"by post", b"why", b"Anna", half, b"Bern"):
         assert word not in body
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert store.holds([7, 8]) == {7: Hold(7, "legal_hold", AT_US, "a", "court of Bern")}
+    assert store.holds([7, 8]) == store.holds() == {7: held}
+    assert store.holds([8]) == {}
+    store.forget_holds([7, 8])
+    assert store.holds() == {}
 
 
 def test_logged_in_the_end(store: SqliteRequests, tmp_path: Path) -> None:
@@ -132,21 +136,27 @@ def test_destroyed_is_gone(store: SqliteRequests, tmp_path: Path) -> None:
     assert path.exists()
 
 
+def once_each(sealer: Sealer) -> Callable[[bytes], bytes]:
+    """Wraps anew what is under another epoch than the sealer's."""
+    return lambda sealed: sealed if epoch_of(sealed) == sealer.epoch else sealer.rewrap(sealed)
+
+
 def test_rotation_leaves_everything_readable(store: SqliteRequests, vault: MemoryVault) -> None:
     """Rewrapped under a new epoch all opens; what was not is told as damaged."""
     store.put(WHOLE, event(0))
     store.keep_half(Half("r-1", bytes(32), AT_US))
     old = vault.current_epoch()
     vault.new_epoch()
-    assert store.rewrap() == 2
     store.put(replace(WHOLE, id="r-2"), event(1))
+    rewrap = once_each(Sealer(vault, os.urandom))
+    assert store.rewrap(rewrap) == 2
+    assert store.rewrap(rewrap) == 0
     vault.destroy_epoch(old)
-    store.rewrap()
     assert store.get("r-1") == WHOLE
+    assert store.get("r-2") == replace(WHOLE, id="r-2")
     lost = vault.current_epoch()
     vault.new_epoch()
     vault.destroy_epoch(lost)
-    store._sealer.renew()
     with pytest.raises(RequestsDamaged):
         store.get("r-1")
 

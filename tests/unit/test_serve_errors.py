@@ -47,7 +47,12 @@ def test_no_reason_is_documented_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize(
     "proto",
-    ["profiles/v1/profile_service", "profiles/v1/consent_service", "identity/v1/identity_service"],
+    [
+        "profiles/v1/profile_service",
+        "profiles/v1/consent_service",
+        "profiles/v1/privacy_service",
+        "identity/v1/identity_service",
+    ],
 )
 def test_the_protos_promise_only_reasons_that_exist(proto: str) -> None:
     """Each reason in an rpc's comment is one of ours and has the code that stands before it."""

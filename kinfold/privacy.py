@@ -1,0 +1,111 @@
+"""Requests of people about their data from settings: the book, and what carries them out."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+from identity.model import PersonId
+from identity.store import GraphStore
+from ingest.payloads import read_purchase, read_record
+from ingest.staff_signals import StaffSignals
+from kinfold.auditing import open_audit
+from kinfold.consents import open_put
+from kinfold.held.gather import Gathering
+from kinfold.privacy_doing import Carrier, Parts
+from kinfold.privacy_held import Holdings, earlier_ids, open_with
+from kinfold.privacy_places import Settle, open_erasing, waits_for_upkeep
+from kinfold.register import Exported
+from kinfold.releasing import open_register
+from kinfold.requests import open_requests
+from kinfold.settings import Settings
+from kinfold.wiring import (
+    Policies,
+    graph_namer,
+    now_us,
+    open_active_models,
+    open_builder,
+    open_intake,
+    open_sealer,
+    open_tokens,
+)
+from profiles.build import Payloads
+from profiles.request_book import Means, RequestBook
+from profiles.serve.privacy_service import PrivacySource, methods
+from profiles.vault import KeyVault
+
+
+def open_book(settings: Settings, policies: Policies, vault: KeyVault) -> RequestBook:
+    """The book of requests over this home's store and audit log. Threads may share it.
+
+    Raises: RequestsError, AuditError.
+    """
+    means = Means(
+        policies.privacy,
+        open_requests(settings, vault),
+        open_audit(settings, vault),
+        vault.audit_key(),
+        graph_namer(settings, policies, vault),
+        os.urandom,
+        now_us,
+    )
+    return RequestBook(means)
+
+
+def open_carrier(
+    settings: Settings,
+    policies: Policies,
+    vault: KeyVault,
+    store: GraphStore,
+    settle_up: Settle | None = None,
+) -> Carrier:
+    """What carries requests out; for one thread, which owns the store.
+
+    `settle_up`: see `open_erasing`.
+    """
+    intake = open_intake(settings, policies, vault)
+    put = open_put(settings, vault, store, intake)
+    signals = StaffSignals(policies.privacy.source, intake, put, now_us)
+    sealer = open_sealer(vault)
+    gathering = Gathering(
+        open_builder(policies, vault, sealer),
+        open_with(sealer),
+        Payloads(read_record, read_purchase),
+        policies.purposes,
+        policies.access,
+    )
+    comparers = open_active_models(settings, policies, vault, sealer).comparers
+    parts = Parts(
+        store=store,
+        identity=policies.identity,
+        purposes=policies.purposes,
+        privacy=policies.privacy,
+        tokens=open_tokens(vault),
+        name_of=graph_namer(settings, policies, vault),
+        signals=signals,
+        holdings=Holdings(store, gathering, sealer, comparers, policies.privacy.controller),
+        exports=lambda person: _exports(settings, store, person),
+        open_erasing=lambda: open_erasing(settings, policies, vault, store, settle_up=settle_up),
+        waits=bool(settings.pulsar.url),
+    )
+    return Carrier(parts)
+
+
+def open_privacy(settings: Settings, policies: Policies, vault: KeyVault) -> PrivacySource:
+    """PrivacyService over the graph."""
+    return PrivacySource(
+        methods(open_book(settings, policies, vault)),
+        lambda store: open_carrier(settings, policies, vault, store, waits_for_upkeep(store)),
+    )
+
+
+def _exports(settings: Settings, store: GraphStore, person: PersonId) -> list[Exported]:
+    """Every export that holds a person under any of their ids, or that is of the whole graph."""
+    with closing(open_register(settings)) as register:
+        found = {
+            export
+            for one in (person, *earlier_ids(store, person))
+            for export in register.exports(one)
+        }
+        found.update(export for export in register.exports() if export.what == "graph")
+    return sorted(found, key=lambda export: (export.at_us, export.recipient))

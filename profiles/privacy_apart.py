@@ -1,0 +1,71 @@
+"""Setting people apart: legal holds and restrictions that staff puts in force and ends."""
+
+from __future__ import annotations
+
+from identity.refused import Refused
+from profiles.access import Grant
+from profiles.audit import Event, Kind
+from profiles.consent import LEGAL_HOLD
+from profiles.privacy_desk import AGENT, Doing
+from profiles.privacy_messages import hold_problem
+from profiles.request_book import RequestBook
+from profiles.request_store import Hold
+from profiles.v1 import privacy_service_pb2 as pb
+
+
+class ApartDesk:
+    """Answers of PrivacyService about holds. Threads may share one. Raises: as `PrivacyDesk`."""
+
+    def __init__(self, book: RequestBook) -> None:
+        self._book = book
+
+    def hold(self, doing: Doing, asked: pb.HoldRequest, grant: Grant) -> pb.HoldResponse | Refused:
+        """Put a legal hold or a restriction in force."""
+        done = self._set_apart(doing, asked, grant, in_force=True)
+        return done if isinstance(done, Refused) else pb.HoldResponse(hold_id=done)
+
+    def release(
+        self, doing: Doing, asked: pb.ReleaseRequest, grant: Grant
+    ) -> pb.ReleaseResponse | Refused:
+        """End a legal hold or a restriction."""
+        done = self._set_apart(doing, asked, grant, in_force=False)
+        return done if isinstance(done, Refused) else pb.ReleaseResponse(hold_id=done)
+
+    def _set_apart(
+        self,
+        doing: Doing,
+        asked: pb.HoldRequest | pb.ReleaseRequest,
+        grant: Grant,
+        *,
+        in_force: bool,
+    ) -> str | Refused:
+        book = self._book
+        by = book.acts(grant, asked.staff, AGENT)
+        if isinstance(by, Refused):
+            return by
+        wrong = hold_problem(asked)
+        if wrong is not None:
+            return wrong
+        said = book.subject(asked.subject)
+        if isinstance(said, Refused):
+            return said
+        purpose = asked.purpose or LEGAL_HOLD
+        if not in_force and purpose not in doing.apart(said):
+            return ""
+        whom = (said.kind, said.value or said.person)
+        hold_id = asked.hold_id or book.means.random(16).hex()
+        signal = doing.signal_of(hold_id)
+        # Kept first, with its time: done again after a failure, it is the same signal.
+        made = Hold(signal, purpose, book.means.now_us(), by, asked.reason.strip(), whom)
+        book.requests.hold(made)
+        kept = book.requests.holds((signal,))[signal]
+        refused = doing.set_apart(
+            said, purpose, in_force=in_force, signal_id=hold_id, at_us=kept.since_us
+        )
+        if refused is not None:
+            return refused
+        what = {"step": "hold" if in_force else "release", "purpose": purpose, "staff": by}
+        about = (*book.about(said), f"hold:{hold_id}")
+        event = Event(Kind.REQUEST, f"hold:{hold_id}", kept.since_us, "agent", about, what)
+        book.means.log.append([event])
+        return hold_id

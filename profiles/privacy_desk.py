@@ -1,0 +1,272 @@
+"""The desk of requests: takes them in, moves them on step by step, has them carried out, proves it.
+
+What a request comes to in the stores is `Doing`'s; what the network needs around
+it is the server's.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final, NamedTuple, Protocol
+
+from identity.model import Assurance, NodeKey
+from identity.refused import Refused
+from profiles.access import Grant
+from profiles.audit import Kind, token
+from profiles.consent import LEGAL_HOLD
+from profiles.deadlines import RequestKind, deadlines
+from profiles.privacy_messages import as_message, kind_of, problem_of, said_of, state_of
+from profiles.privacy_policy import LEVELS, Role
+from profiles.request_book import RequestBook
+from profiles.requests import OPEN, PACKAGED, InStore, Request, Said, State, Step, Taken
+from profiles.serve.errors import refuse
+from profiles.v1 import privacy_service_pb2 as pb
+
+ADVANCES: Final = {
+    "verify": Step.VERIFY,
+    "extend": Step.EXTEND,
+    "refuse": Step.REFUSE,
+    "withdraw": Step.WITHDRAW,
+}
+ANYBODY: Final = tuple(Role)
+AGENT: Final = (Role.AGENT,)
+APPROVER: Final = (Role.APPROVER,)
+
+
+class Done(NamedTuple):
+    """What carrying a request out came to: how far each store is, and, of an erasure, the nodes
+    that are nobody's any more.
+    """
+
+    stores: tuple[InStore, ...]
+    erased: frozenset[NodeKey] = frozenset()
+
+
+class Doing(Protocol):
+    """Carries requests out. One per thread. Raises what the stores below it raise."""
+
+    def plan(self, request: Request) -> pb.PlanResponse | Refused:
+        """What running it would do."""
+
+    def obstacle(self, request: Request, *, as_one: bool) -> Refused | None:
+        """Why it cannot be run just now."""
+
+    def run(self, request: Request) -> Done | Refused:
+        """Carry it out, or go on with it; done before, it only tells again."""
+
+    def apart(self, said: Said) -> dict[str, int]:
+        """What sets somebody apart: the signals that say so, by reserved purpose."""
+
+    def signal_of(self, signal_id: str) -> int:
+        """What names a signal of staff's source in the graph."""
+
+    def set_apart(
+        self, said: Said, purpose: str, *, in_force: bool, signal_id: str, at_us: int
+    ) -> Refused | None:
+        """Put something in force, or end it; again under the same id and time: a no-op."""
+
+    def held(self, request: Request, now_us: int) -> dict[str, bytes]:
+        """Everything held about somebody, as files."""
+
+
+class PrivacyDesk:
+    """Answers of PrivacyService about requests. Threads may share one.
+
+    Raises:
+        RequestsError, AuditError, and whatever `Doing` raises: call again.
+    """
+
+    def __init__(self, book: RequestBook) -> None:
+        self._book = book
+
+    def submit(
+        self, doing: Doing, asked: pb.SubmitRequest, grant: Grant
+    ) -> pb.SubmitResponse | Refused:
+        """Take a request in."""
+        del doing
+        book = self._book
+        by = book.acts(grant, asked.staff, AGENT)
+        if isinstance(by, Refused):
+            return by
+        wrong = problem_of(asked)
+        if wrong is not None:
+            return wrong
+        subject = book.subject(asked.subject)
+        if isinstance(subject, Refused):
+            return subject
+        now_us = book.means.now_us()
+        given = asked.HasField("received_at")
+        received_us = asked.received_at.ToMicroseconds() if given else now_us
+        if not 0 <= received_us <= now_us:
+            return refuse("REQUEST_INVALID", "received_at")
+        made = self._made(asked, said_of(asked, subject), received_us, by)
+        known = book.requests.get(made.id) is not None
+        kept = book.take_in(made, by)
+        # What was forgotten after an erasure cannot be compared any more: it is that one.
+        if kept.keyed not in ("", made.keyed):
+            return refuse("REQUEST_ID_TAKEN", "request_id")
+        if kept.state is State.RECEIVED and kept.level >= kept.needed:
+            verified = book.moved(kept, Step.VERIFY, by)
+            kept = kept if isinstance(verified, Refused) else verified
+        return pb.SubmitResponse(request=as_message(kept), known=known)
+
+    def get(self, doing: Doing, asked: pb.GetRequest, grant: Grant) -> pb.GetResponse | Refused:
+        """A request as it stands."""
+        del doing
+        found = self._book.found(grant, asked.staff, ANYBODY, asked.request_id)
+        if isinstance(found, Refused):
+            return found
+        return pb.GetResponse(request=as_message(found[0]))
+
+    def list(self, doing: Doing, asked: pb.ListRequest, grant: Grant) -> pb.ListResponse | Refused:
+        """Requests in some states, soonest due first."""
+        del doing
+        by = self._book.acts(grant, asked.staff, ANYBODY)
+        if isinstance(by, Refused):
+            return by
+        states = [state_of(name) for name in asked.states]
+        if None in states:
+            return refuse("REQUEST_INVALID", "states")
+        try:
+            due_by = date.fromisoformat(asked.due_by) if asked.due_by else None
+        except ValueError:
+            return refuse("REQUEST_INVALID", "due_by")
+        wanted = [state for state in states if state is not None] or OPEN
+        found = self._book.requests.all(wanted, due_by)
+        return pb.ListResponse(requests=map(as_message, found))
+
+    def plan(self, doing: Doing, asked: pb.PlanRequest, grant: Grant) -> pb.PlanResponse | Refused:
+        """What running a request would do."""
+        found = self._book.found(grant, asked.staff, ANYBODY, asked.request_id)
+        if isinstance(found, Refused):
+            return found
+        plan = doing.plan(found[0])
+        held = doing.apart(found[0].said).get(LEGAL_HOLD)
+        if held is not None and not isinstance(plan, Refused):
+            hold = self._book.requests.holds((held,)).get(held)
+            plan.held.append("no reason is kept here" if hold is None else hold.reason)
+        return plan
+
+    def receipt(
+        self, doing: Doing, asked: pb.GetReceiptRequest, grant: Grant
+    ) -> pb.GetReceiptResponse | Refused:
+        """What the audit log says on a request, with proofs."""
+        del doing
+        found = self._book.found(grant, asked.staff, ANYBODY, asked.request_id)
+        if isinstance(found, Refused):
+            return found
+        request, _ = found
+        means = self._book.means
+        means.requests.log(means.log.append)
+        about = token(means.audit_key, f"node\0request:{request.id}").encode()
+        # An erasure's own entry goes by the request that asked for it.
+        once = token(means.audit_key, f"{Kind.ERASURE.value}\0{request.id}").encode()
+        entries = enumerate(means.log.entries())
+        proofs = [
+            means.log.inclusion(place) for place, body in entries if about in body or once in body
+        ]
+        return pb.GetReceiptResponse(
+            request=as_message(request),
+            entries=[
+                pb.LogProof(
+                    index=proof.place,
+                    entry=proof.entry.decode(),
+                    size=proof.head.size,
+                    root=proof.head.root.hex(),
+                    path=[step.hex() for step in proof.path],
+                )
+                for proof in proofs
+            ],
+        )
+
+    def advance(
+        self, doing: Doing, asked: pb.AdvanceRequest, grant: Grant
+    ) -> pb.AdvanceResponse | Refused:
+        """Verify, extend, refuse or note a withdrawal."""
+        del doing
+        found = self._book.found(grant, asked.staff, AGENT, asked.request_id)
+        if isinstance(found, Refused):
+            return found
+        request, by = found
+        step = ADVANCES.get(asked.step)
+        if step is None:
+            return refuse("REQUEST_INVALID", "step")
+        if asked.level and asked.level not in LEVELS:
+            return refuse("REQUEST_INVALID", "level")
+        level = LEVELS[asked.level] if asked.level and step is Step.VERIFY else None
+        done = self._book.moved(request, step, by, reason=asked.reason.strip(), level=level)
+        return done if isinstance(done, Refused) else pb.AdvanceResponse(request=as_message(done))
+
+    def approve(
+        self, doing: Doing, asked: pb.ApproveRequest, grant: Grant
+    ) -> pb.ApproveResponse | Refused:
+        """Approve what cannot be undone, as a second person."""
+        del doing
+        found = self._book.found(grant, asked.staff, APPROVER, asked.request_id)
+        if isinstance(found, Refused):
+            return found
+        request, by = found
+        done = self._book.moved(request, Step.APPROVE, by)
+        return done if isinstance(done, Refused) else pb.ApproveResponse(request=as_message(done))
+
+    def run(self, doing: Doing, asked: pb.RunRequest, grant: Grant) -> pb.RunResponse | Refused:
+        """Carry a request out, or go on with it.
+
+        1. See whether it may be run, and whether anything stands in its way.
+        2. Note that it runs.
+        3. Do it.
+        4. Forget, of an erasure, what earlier requests of the person said.
+        5. Note that it is done, with how far each store is, and forget what it said itself.
+        """
+        book = self._book
+        found = book.found(grant, asked.staff, AGENT, asked.request_id)
+        if isinstance(found, Refused):
+            return found
+        request, by = found
+        if request.state is State.DONE:
+            return pb.RunResponse(request=as_message(request))
+        if request.kind in PACKAGED:
+            return refuse("REQUEST_NEEDS_EXPORT", "request_id")
+        tried = book.tried(request, Step.RUN, by)
+        if isinstance(tried, Refused):
+            return tried
+        wrong = doing.obstacle(request, as_one=asked.as_one)
+        if wrong is not None:
+            return wrong
+        running = book.moved(request, Step.RUN, by)
+        if isinstance(running, Refused):
+            return running
+        done = doing.run(running)
+        if isinstance(done, Refused):
+            return done
+        stores = done.stores
+        if request.kind is RequestKind.ERASURE:
+            forgot = book.forget(running, done.erased, by)
+            stores = (*stores, InStore("requests", "done", removed=forgot))
+        finished = book.moved(running, Step.FINISH, by, stores=stores)
+        if isinstance(finished, Refused):
+            return finished
+        return pb.RunResponse(request=as_message(finished))
+
+    def _made(self, asked: pb.SubmitRequest, said: Said, received_us: int, by: str) -> Request:
+        kind = kind_of(asked.kind)
+        assert kind is not None, "its form was checked"
+        policy, means = self._book.policy, self._book.means
+        law = policy.law_in(asked.place)
+        received = policy.day(received_us)
+        content = repr((asked.kind, asked.place, asked.suppress, said))
+        return Request(
+            id=asked.request_id,
+            kind=kind,
+            law=law,
+            place=asked.place,
+            received_us=received_us,
+            received=received,
+            deadlines=deadlines(law, kind, received, policy.holidays),
+            needed=policy.levels[kind],
+            said=said,
+            keyed=token(means.audit_key, f"request\0{content}"),
+            level=LEVELS[asked.level] if asked.level else Assurance.NONE,
+            steps=(Taken(Step.SUBMIT, means.now_us(), by),),
+            suppress=asked.suppress,
+        )

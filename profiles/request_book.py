@@ -1,0 +1,177 @@
+"""The book of requests: who of staff may act, each step kept and logged, and what is forgotten.
+
+Every step is in the request store before anything is answered, and goes to the
+audit log from there, whoever dies in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from identity.model import Assurance, NodeKey
+from identity.refused import Refused
+from profiles.access import Grant
+from profiles.audit import AuditLog, Event, Kind, token
+from profiles.privacy_messages import subject_of
+from profiles.privacy_policy import PrivacyPolicy, Role
+from profiles.request_store import Overtaken, RequestStore
+from profiles.requests import (
+    OPEN,
+    InStore,
+    Move,
+    Request,
+    Said,
+    State,
+    Step,
+    Wrong,
+    moved,
+)
+from profiles.serve.errors import refuse
+from profiles.v1.profile_service_pb2 import Subject
+
+NameOf = Callable[[str, str], NodeKey | None]
+_EVERYTHING = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a book works with; threads share it. `random` never repeats; `now_us` is the clock."""
+
+    policy: PrivacyPolicy
+    requests: RequestStore
+    log: AuditLog
+    audit_key: bytes
+    name_of: NameOf
+    random: Callable[[int], bytes]
+    now_us: Callable[[], int]
+
+
+class RequestBook:
+    """Keeps requests as they move on. Threads may share one.
+
+    Raises:
+        RequestsError, AuditError: what was done is kept or not; call again.
+    """
+
+    def __init__(self, means: Means) -> None:
+        self.means = means
+        self.policy = means.policy
+        self.requests = means.requests
+
+    def acts(self, grant: Grant, staff: str, roles: Collection[Role]) -> str | Refused:
+        """The token of who of staff acts, if they may and the caller may act for them."""
+        if not grant.may_act_for(staff) or not self.policy.may(staff, roles):
+            return refuse("STAFF_NOT_ALLOWED", "staff")
+        return staff_token(self.means.audit_key, staff)
+
+    def found(
+        self, grant: Grant, staff: str, roles: Collection[Role], request_id: str
+    ) -> tuple[Request, str] | Refused:
+        """A request, and the token of who acts."""
+        by = self.acts(grant, staff, roles)
+        if isinstance(by, Refused):
+            return by
+        found = self.requests.get(request_id)
+        return refuse("REQUEST_UNKNOWN", "request_id") if found is None else (found, by)
+
+    def subject(self, subject: Subject) -> Said | Refused:
+        """Whom a subject names, if it can name anybody."""
+        said = subject_of(subject)
+        if isinstance(said, Said) and said.kind and self._name(said) is None:
+            return refuse("IDENTIFIER_INVALID", "subject.identifier")
+        return said
+
+    def about(self, said: Said) -> tuple[NodeKey, ...]:
+        """Whom the log says something is about."""
+        if said.person:
+            return (f"person:{said.person}",)
+        name = self._name(said)
+        return () if name is None else (name,)
+
+    def _name(self, said: Said) -> NodeKey | None:
+        return self.means.name_of(said.kind, said.value) if said.kind else None
+
+    def take_in(self, made: Request, by: str) -> Request:
+        """Keep a new request, or give the one that is kept under its id."""
+        kept = self.requests.put(made, self._event(made, made, Step.SUBMIT, by))
+        self.requests.log(self.means.log.append)
+        return kept
+
+    def tried(
+        self,
+        request: Request,
+        step: Step,
+        by: str,
+        *,
+        reason: str = "",
+        level: Assurance | None = None,
+        stores: tuple[InStore, ...] = (),
+    ) -> Request | Refused:
+        """The request as it would be after a step; nothing is kept."""
+        now_us = self.means.now_us()
+        on = self.policy.day(now_us)
+        done = moved(request, Move(step, now_us, by, on, reason, level, stores))
+        if isinstance(done, Wrong):
+            return refuse(done.value, "reason" if done is Wrong.REASON else "")
+        return done
+
+    def moved(
+        self,
+        request: Request,
+        step: Step,
+        by: str,
+        *,
+        reason: str = "",
+        level: Assurance | None = None,
+        stores: tuple[InStore, ...] = (),
+    ) -> Request | Refused:
+        """Take a step and keep it; it is in the audit log when this returns."""
+        done = self.tried(request, step, by, reason=reason, level=level, stores=stores)
+        if isinstance(done, Refused):
+            return done
+        try:
+            self.requests.change(done, [self._event(request, done, step, by)])
+        except Overtaken:
+            return refuse("REQUEST_CHANGED")
+        self.requests.log(self.means.log.append)
+        return done
+
+    def forget(self, request: Request, erased: frozenset[NodeKey], by: str) -> int:
+        """Forget what ended requests and holds of somebody erased said, and destroy the keys of
+        their packages; how many requests. `request` is the one by which they were erased.
+        """
+        names = erased.union(self.about(request.said))
+        forgot = 0
+        for one in self.requests.all(frozenset(State) - OPEN, limit=_EVERYTHING):
+            if one.id != request.id and names.intersection(self.about(one.said)):
+                self.requests.destroy(one.id)
+                forgot += not isinstance(self.moved(one, Step.FORGET, by), Refused)
+        about = {
+            signal: Said(kind, value) if kind else Said(person=value)
+            for signal, (*_, (kind, value)) in self.requests.holds().items()
+        }
+        self.requests.forget_holds(
+            [signal for signal, said in about.items() if names.intersection(self.about(said))]
+        )
+        return forgot
+
+    def _event(self, before: Request, after: Request, step: Step, by: str) -> Event:
+        what: dict[str, str | int | bool] = {
+            "step": step.value,
+            "request": after.kind.value,
+            "state": after.state.value,
+            "law": after.law.value,
+            "due": after.due.isoformat(),
+            "staff": by,
+        }
+        what |= {f"store:{one.store}": str(one.status) for one in after.stores}
+        role = Role.APPROVER if step is Step.APPROVE else Role.AGENT
+        about = (f"request:{after.id}", *self.about(before.said))
+        once = f"{after.id}:{after.version}"
+        return Event(Kind.REQUEST, once, after.steps[-1].at_us, role.value, about, what)
+
+
+def staff_token(key: bytes, staff: str) -> str:
+    """What stands for somebody of staff wherever it is written down."""
+    return token(key, f"staff\0{staff}")
