@@ -94,6 +94,8 @@ class KeysSettings:
     """How keys rotate."""
 
     rotate_days: int = _setting(90, "days after which an epoch's key is rotated; 0: by hand", 0)
+    kms_key: str = _setting("", "AWS KMS key over the root key (ARN or alias/NAME); empty: a file")
+    kms_endpoint: str = _setting("", "another address of AWS KMS")
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from profiles.read_view import ReadView
 from profiles.sealing import Sealer
 from profiles.turning import open_current
 from profiles.vault import KeyVault
+from profiles.vault_root import RootKey
 from profiles.vault_sqlite import SqliteVault
 
 HALF_LIFE_DAYS = 30
@@ -138,9 +139,26 @@ def open_vault(settings: Settings) -> SqliteVault:
     """
     keys = made_home(settings) / "keys"
     keys.mkdir(mode=0o700, exist_ok=True)
-    vault = SqliteVault(keys / "vault.sqlite3", keys / "root.key")
+    vault = SqliteVault(keys / "vault.sqlite3", _root_key(settings, keys))
     destroy_again(ledger_path(settings), vault)
     return vault
+
+
+def _root_key(settings: Settings, keys: Path) -> Path | RootKey:
+    """Where the root key rests: in a file, or under a key of AWS KMS.
+
+    Raises:
+        SettingsError: what speaks to KMS is not installed.
+    """
+    key_id = settings.keys.kms_key
+    if not key_id:
+        return keys / "root.key"
+    try:
+        # Here, not above: few need it, and it is not installed unless asked for.
+        from profiles.vault_kms import KmsRoot  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError(["keys.kms_key: needs boto3; install kinfold[kms]"]) from None
+    return KmsRoot(key_id, keys / "root.kms", settings.keys.kms_endpoint)
 
 
 def ledger_path(settings: Settings) -> Path:

@@ -1,8 +1,8 @@
-"""The embedded KeyVault: keys in SQLite with secure delete, wrapped by a root key in a file.
+"""The embedded KeyVault: keys in SQLite with secure delete, wrapped by a root key kept elsewhere.
 
-The root key's file belongs to the user and to no one else (0600); the vault
-refuses to open otherwise. Keep file and database apart in backups: either one
-alone is worth nothing.
+The root key is in a file of its own (`profiles.vault_root`), or given out by a
+key management service (`profiles.vault_kms`). Keep it and the database apart in
+backups: either one alone is worth nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -27,6 +27,7 @@ from profiles.vault import (
     VaultExposed,
     VaultUnavailable,
 )
+from profiles.vault_root import FileRoot, RootKey
 
 _NONCE_BYTES = 12
 _BUSY_S = 10.0
@@ -47,20 +48,20 @@ CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, number INTEGER NOT NU
 class SqliteVault:
     """A KeyVault in one SQLite file; several processes may use it at once.
 
-    `path` is the database, `root_path` the root key's file, which is made with
-    the vault. Neither is ever made anew beside an existing other. `random`
-    gives as many random bytes as asked for.
+    `path` is the database, `root` the root key's file or what else keeps it; it
+    is made with the vault. Neither is ever made anew beside an existing other.
+    `random` gives as many random bytes as asked for.
     """
 
     def __init__(
-        self, path: Path, root_path: Path, random: Callable[[int], bytes] = os.urandom
+        self, path: Path, root: Path | RootKey, random: Callable[[int], bytes] = os.urandom
     ) -> None:
         self._random = random
         self._lock = Lock()
+        kept = FileRoot(root, random) if isinstance(root, Path) else root
         with _told("open"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            root_path.parent.mkdir(parents=True, exist_ok=True)
-            self._root = AESGCM(_root_key(path, root_path, random))
+            self._root = AESGCM(kept.key(is_new=not _holds_something(path)))
             _touch_private(path)
             self._db = sqlite3.connect(
                 path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -198,49 +199,8 @@ def _label(role: str, number: int) -> bytes:
     return f"{role} {number}".encode()
 
 
-def _root_key(path: Path, root_path: Path, random: Callable[[int], bytes]) -> bytes:
-    """The root key, made on first use; of several first users at once, one makes it."""
-    if not root_path.exists():
-        if _holds_something(path) and not root_path.exists():
-            raise VaultDamaged(
-                f"the root key {root_path} is missing beside the vault {path}:"
-                " put it back from its backup; without it the vault cannot be read"
-            )
-        _create_root(root_path, random(KEY_BYTES))
-    mode = stat.S_IMODE(root_path.stat().st_mode)
-    if mode & 0o077:
-        raise VaultExposed(
-            f"the root key {root_path} may be read by others (mode {mode:04o}):"
-            f" chmod 600 {root_path}"
-        )
-    key = root_path.read_bytes()
-    if len(key) != KEY_BYTES:
-        raise VaultDamaged(f"the root key {root_path} must hold {KEY_BYTES} bytes")
-    return key
-
-
 def _holds_something(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
-
-
-def _create_root(root_path: Path, key: bytes) -> None:
-    """Appears whole, with 0600, or not at all; an existing file stays as it is."""
-    draft = root_path.with_name(f".{root_path.name}.{os.getpid()}.{key[:4].hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, root_path)
-    finally:
-        draft.unlink()
-    folder = os.open(root_path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _touch_private(path: Path) -> None:
