@@ -75,6 +75,8 @@ def open_carrier(
         policies.access,
     )
     comparers = open_active_models(settings, policies, vault, sealer).comparers
+    controller, kept_days = policies.privacy.controller, policies.retention.days
+    holdings = Holdings(store, gathering, sealer, comparers, controller, kept_days)
     parts = Parts(
         store=store,
         identity=policies.identity,
@@ -83,7 +85,7 @@ def open_carrier(
         tokens=open_tokens(vault),
         name_of=graph_namer(settings, policies, vault),
         signals=signals,
-        holdings=Holdings(store, gathering, sealer, comparers, policies.privacy.controller),
+        holdings=holdings,
         exports=lambda person: _exports(settings, store, person),
         open_erasing=lambda: open_erasing(settings, policies, vault, store, settle_up=settle_up),
         waits=bool(settings.pulsar.url),

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from profiles import issuers
+from profiles.issuers import Issuer
 from profiles.purposes import FIELDS, PurposePolicy
 
 ALL: Final = "*"
@@ -48,6 +50,8 @@ RIGHTS: Final = tuple(dict.fromkeys(METHODS.values()))
 _QUOTAS: Final[Mapping[str, int | None]] = {"per_second": None, "people_per_day": 1_000_000}
 """Quotas, with the most that each may be: who a caller was told of is kept in memory for a day."""
 _DIGEST = re.compile("[0-9a-f]{64}")
+_WAYS: Final = ("certificate", "token_sha256", "signed")
+_ONE_WAY: Final = "certificate, token_sha256 or signed"
 
 
 class Grant(NamedTuple):
@@ -80,7 +84,8 @@ class Caller:
     """One caller: how it is known, and its rights.
 
     - `certificate`: a name in its client certificate; `token_sha256`: the digest
-      of the token it sends. `local` has neither.
+      of the token it sends; `signed`: issuer and subject of the signed tokens it
+      sends, as `NAME:SUBJECT`. `local` has none of them.
     - `may`: rights of `RIGHTS`, each for all its methods.
     - `per_second`: most calls, each lookup of a batch or a stream counting as
       one, that a replica answers in a second; 0: any number.
@@ -92,15 +97,18 @@ class Caller:
     certificate: str = ""
     token_sha256: str = ""
     per_second: int = 0
+    signed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """All callers. One who is not here may call nothing."""
+    """All callers, and who signs their tokens. One who is not here may call nothing."""
 
     callers: tuple[Caller, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
     by_certificate: Mapping[bytes, Caller] = field(init=False)
     by_token: Mapping[bytes, Caller] = field(init=False)
+    by_signed: Mapping[str, Caller] = field(init=False)
     local: Caller | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +117,8 @@ class Access:
         local = next((one for one in self.callers if one.name == LOCAL), None)
         object.__setattr__(self, "by_certificate", named)
         object.__setattr__(self, "by_token", held)
+        signed = {one.signed: one for one in self.callers if one.signed}
+        object.__setattr__(self, "by_signed", signed)
         object.__setattr__(self, "local", local)
 
     def grant(self, caller: Caller | None, method: str) -> Grant | None:
@@ -149,20 +159,20 @@ def verify(document: Mapping[str, Any]) -> list[str]:
     for name, body in callers.items():
         where = f"callers.{name}"
         if not isinstance(body, Mapping):
-            problems.append(f"{where}: must be a table with certificate or token_sha256, and may")
+            problems.append(f"{where}: must be a table with {_ONE_WAY}, and may")
             continue
         for key, value in body.items():
-            if key in ("certificate", "token_sha256"):
-                problems += _shown_problems(f"{where}.{key}", key, value)
+            if key in _WAYS:
+                problems += _shown_problems(f"{where}.{key}", key, value, document)
             elif key in _QUOTAS:
                 problems += _quota_problems(f"{where}.{key}", value, _QUOTAS[key])
             elif key in known:
                 problems += _list_problems(f"{where}.{key}", value, known[key])
             else:
-                keys = ", ".join(("certificate", "token_sha256", *_QUOTAS, *known))
+                keys = ", ".join((*_WAYS, *_QUOTAS, *known))
                 problems.append(f"{where}.{key}: unknown; known are {keys}")
         problems += _identity_problems(where, str(name), body, shown)
-    return problems
+    return problems + issuers.verify(document)
 
 
 def _quota_problems(where: str, value: object, most: int | None) -> list[str]:
@@ -176,7 +186,13 @@ def _staff(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(staff) if isinstance(staff, Mapping) else ()
 
 
-def _shown_problems(where: str, key: str, value: object) -> list[str]:
+def _shown_problems(where: str, key: str, value: object, document: Mapping[str, Any]) -> list[str]:
+    if key == "signed":
+        known = document.get("issuers", {})
+        name, _, subject = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if subject and isinstance(known, Mapping) and name in known:
+            return []
+        return [f"{where}: must be ISSUER:SUBJECT, the issuer being one of [issuers.NAME]"]
     if key == "token_sha256":
         if isinstance(value, str) and _DIGEST.fullmatch(value):
             return []
@@ -187,11 +203,11 @@ def _shown_problems(where: str, key: str, value: object) -> list[str]:
 def _identity_problems(
     where: str, name: str, body: Mapping[str, Any], shown: dict[object, str]
 ) -> list[str]:
-    ways = [key for key in ("certificate", "token_sha256") if key in body]
+    ways = [key for key in _WAYS if key in body]
     if name == LOCAL:
         return [f"{where}.{way}: leave it out: local is who shows neither" for way in ways]
     if len(ways) != 1:
-        return [f"{where}: say how it is known: certificate or token_sha256, one of them"]
+        return [f"{where}: say how it is known: {_ONE_WAY}, one of them"]
     taken = shown.setdefault(str(body[ways[0]]), name)
     return [] if taken == name else [f"{where}.{ways[0]}: the same as that of callers.{taken}"]
 
@@ -211,7 +227,8 @@ def _list_problems(where: str, value: object, known: tuple[str, ...] | None) -> 
 def parse(document: Mapping[str, Any], policy: PurposePolicy) -> Access:
     """The callers of a document in which `verify` found nothing."""
     callers = document.get("callers", {})
-    return Access(tuple(_caller(name, body, policy) for name, body in callers.items()))
+    found = tuple(_caller(name, body, policy) for name, body in callers.items())
+    return Access(found, issuers.parse(document))
 
 
 def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller:
@@ -231,6 +248,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
         body.get("certificate", ""),
         body.get("token_sha256", ""),
         body.get("per_second", 0),
+        body.get("signed", ""),
     )
 
 

@@ -58,14 +58,16 @@ class Around:
     """What is known of a person beside their evidence.
 
     - `earlier`: ids that stand for them now; `scored`: pairs joined by likeness.
-    - `exports`: what was handed out with them in it; `horizons`: the day before
-      which evidence of a kind has expired.
+    - `exports`: what was handed out with them in it.
+    - `horizons`: the day before which evidence of a kind has expired; `days`: for
+      how many days the policy keeps a kind.
     """
 
     earlier: Sequence[str] = ()
     scored: Sequence[Scored] = ()
     exports: Sequence[Exported] = ()
     horizons: Mapping[EvidenceKind, int] = field(default_factory=dict)
+    days: Mapping[EvidenceKind, int] = field(default_factory=dict)
 
 
 class Gathering:
@@ -108,7 +110,7 @@ class Gathering:
                 "exports": [_export(one) for one in around.exports],
                 "systems": _systems(self._access, self._purposes),
             },
-            "retention": _retention(around.horizons),
+            "retention": _retention(around),
         }
         found["unreadable"] = sum(record["values"] is None for record in found["records"])
         found["sources"] = _sources(evidence)
@@ -347,11 +349,12 @@ def _systems(access: Access, policy: PurposePolicy) -> list[dict[str, Any]]:
     ]
 
 
-def _retention(horizons: Mapping[EvidenceKind, int]) -> list[dict[str, str]]:
+def _retention(around: Around) -> list[dict[str, Any]]:
     return [
         {
             "kind": kind.name.lower(),
-            "kept_since": _day(horizons[kind]) if kind in horizons else "",
+            "kept_for_days": around.days.get(kind),
+            "kept_since": _day(around.horizons[kind]) if kind in around.horizons else "",
         }
         for kind in EvidenceKind
     ]

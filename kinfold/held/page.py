@@ -298,14 +298,18 @@ def _retention(held: Sequence[Mapping[str, Any]], sources: Sequence[str]) -> _Pa
     rows = [
         [
             _text(_KINDS.get(one["kind"], one["kind"])),
-            f"nothing older than {_text(one['kept_since'])} is kept"
-            if one["kept_since"]
-            else "until it is erased or has expired",
+            _how_long(one),
         ]
         for one in held
     ]
     told = f"It came from: {_text(', '.join(sources)) or 'nobody'}."
     return _Part("retention", "How long", told, len(rows), _table(("What", "How long"), rows))
+
+
+def _how_long(one: Mapping[str, Any]) -> str:
+    days, since = one["kept_for_days"], one["kept_since"]
+    told = f"for {days:,} days" if days else "until it is erased"
+    return f"{told}; nothing from before {_text(since)} is kept" if since else told
 
 
 _NONE: Final = '<p class="none">Nothing is held.</p>'

@@ -70,6 +70,7 @@ AROUND = Around(
     [Scored(LOGIN, EMAIL, 9.25, 0.99, "m" * 12, [("given_name", EVIL, 9.25)])],
     [Exported(EVIL, AT_US, EVIL, "analytics", AT_US, "x.parquet", 3)],
     {EvidenceKind.LINK: DAY},
+    {EvidenceKind.LINK: 730},
 )
 
 
@@ -95,7 +96,9 @@ def test_everything_is_there(sealer: Sealer, ada: PersonEvidence) -> None:
     assert len(found["decisions_of_staff"]) == 1
     assert found["scored_links"][0]["evidence"][0]["weight_bits"] == 9.25
     assert [one["purpose"] for one in found["consents"]["set_apart"]] == ["legal_hold"]
-    assert {one["kind"]: bool(one["kept_since"]) for one in found["retention"]}["link"]
+    link = next(one for one in found["retention"] if one["kind"] == "link")
+    assert (link["kept_for_days"], bool(link["kept_since"])) == (730, True)
+    assert "for 730 days; nothing from before " in told(found)
     assert found["recipients"]["systems"] == [
         {"system": "local", "purposes": [one.name for one in PURPOSES.purposes]}
     ]
