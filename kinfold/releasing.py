@@ -40,6 +40,8 @@ from profiles.vault import KeyDestroyed, KeyVault
 
 Tell = Callable[[str], None]
 NICE = 10
+_STARTED_AT = os.getpriority(os.PRIO_PROCESS, 0)
+"""The niceness this process was started at: counting twice gives way no further."""
 _FURTHEST_MBITS = 200_000
 
 
@@ -177,4 +179,4 @@ def _give_way() -> None:
     they were there before.
     """
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _STARTED_AT + NICE)
