@@ -75,7 +75,7 @@ def test_export_stats_as_files(line: CommandLine, form: str) -> None:
     manifest = orjson.loads((folder / "manifest.json").read_bytes())
     told = set(cells["figure"])
     of_models = {"score_distribution", "calibration", "decided_pairs", "record_attributes", "drift"}
-    rare = {"match_by_group", "withheld_by_group", "repeated", "shared", "dead_letters"}
+    rare = {"erased", "match_by_group", "withheld_by_group", "repeated", "shared", "dead_letters"}
     assert {spec.id for spec in SPECS} - told <= of_models | rare
     assert (manifest["recipient"], manifest["minimum_people"]) == ("lab", 20)
     assert manifest["expires_at"] == "2030-01-31T00:00:00+00:00"
