@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
@@ -17,17 +18,25 @@ LEVEL = ("--level", "authenticated")
 
 @dataclass(frozen=True)
 class AskingLine:
-    """The program with a home in a folder. `staff` acts unless a call says otherwise."""
+    """The program with a home in a folder. `staff` acts unless a call says otherwise; `more` are
+    settings by their variables' names.
+    """
 
     folder: Path
     staff: str = "desk"
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the program sees."""
+        kept = {name: of for name, of in os.environ.items() if not name.startswith("KINFOLD_")}
+        home = {"KINFOLD_HOME_DIR": str(self.folder / "home"), "KINFOLD_HOME_STAFF": self.staff}
+        return {**kept, **home, **self.more}
 
     def run(self, *words: str | Path) -> Ran:
         """Run it to its end."""
-        kept = {name: of for name, of in os.environ.items() if not name.startswith("KINFOLD_")}
-        home = {"KINFOLD_HOME_DIR": str(self.folder / "home"), "KINFOLD_HOME_STAFF": self.staff}
         out, err = StringIO(), StringIO()
-        environment = patch.dict(os.environ, {**kept, **home}, clear=True)
+        environment = patch.dict(os.environ, self.environment, clear=True)
         with environment, redirect_stdout(out), redirect_stderr(err):
             code = main([str(word) for word in words])
         return Ran(code, out.getvalue(), err.getvalue())
