@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
+from identity.engines.sqlite.transaction import transaction
 from identity.engines.sqlite.waiting import patiently
 from ingest.dead_letters import (
     DeadLetter,
@@ -108,14 +109,8 @@ class FileLetters:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _told():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with _told(), transaction(self._db):
+            yield self._db
 
 
 @contextmanager

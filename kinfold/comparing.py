@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from identity.matching.comparing import Comparer
 from identity.matching.devices.comparer import DeviceComparer
@@ -15,7 +16,7 @@ from identity.model import NodeEvidence, NodeKey
 from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
 from ingest.payloads import comparable
-from kinfold.models import DEVICES, RECORDS, Models
+from kinfold.models import DEVICES, RECORDS, Kind, M, Models
 from profiles import contexts
 from profiles.consent import decisions, granted_bits, standing
 from profiles.purposes import DEVICE_LINKING, PurposePolicy
@@ -73,6 +74,7 @@ class ActiveModels:
         self._models = models
         self._means = means
         self._pins: tuple[str | None, ...] = ()
+        self._loaded: dict[str, Any] = {}
 
     def comparers(self) -> tuple[Comparer, ...]:
         """A comparer for each model that is in force now.
@@ -83,12 +85,20 @@ class ActiveModels:
         self._pins = records, devices = self._active()
         own, found = self._means, list[Comparer]()
         if records is not None:
-            model = self._models.load(RECORDS, records)
+            model = self._load(RECORDS, records)
             found.append(record_comparer(model, own.tokens, own.sealer))
         if devices is not None:
-            device_model = self._models.load(DEVICES, devices)
+            device_model = self._load(DEVICES, devices)
             found.append(device_comparer(device_model, own.tokens, own.identity, own.purposes))
+        self._loaded = {pin: one for pin, one in self._loaded.items() if pin in self._pins}
         return tuple(found)
+
+    def _load(self, kind: Kind[M], pin: str) -> M:
+        """A model in force, read from its file once; its name is its content."""
+        model: M | None = self._loaded.get(pin)
+        if model is None:
+            model = self._loaded[pin] = self._models.load(kind, pin)
+        return model
 
     def changed(self) -> bool:
         """Whether other models are in force than when `comparers` was called."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.consumer import consume
-from ingest.pipeline import Pipeline, Step
-from ingest.source import Form, ReadLimits
+from ingest.pipeline import Step
+from ingest.source import Form
 from kinfold.clusters import cluster_of
+from kinfold.consuming import consume_topic
 from kinfold.counting import Count
 from kinfold.demo import Parts
 from kinfold.feeds import following, kept_up, open_feed
-from kinfold.intaking import Intaking, Reading
-from kinfold.letters import open_letters
 from kinfold.settings import Settings
-from kinfold.wiring import now_us, open_store
+from kinfold.wiring import now_us
 
 WAIT_S = 0.05
 LINES_AT_ONCE = 5_000
@@ -48,7 +46,7 @@ class OnServers(Parts):
             following(settings, self.vault, self.view),
         ):
             self.kept = upkeep.kept
-            self._consume(heard, stop)
+            consume_topic(settings, self.policies, self.vault, stop, heard)
             self._caught_up()
         return count
 
@@ -75,26 +73,6 @@ class OnServers(Parts):
                 batch = lines[at : at + LINES_AT_ONCE]
                 publisher.publish_as_is((line, Form.JSON) for line in batch)
         return len(lines)
-
-    def _consume(self, heard: Callable[[Step], None], stop: threading.Event) -> None:
-        # Here, not above: a driver that is not asked for need not be loaded.
-        from ingest.source_pulsar import PulsarSource  # noqa: PLC0415
-
-        settings = self.settings
-        cluster = cluster_of(settings)
-        assert cluster is not None
-        limits = ReadLimits(settings.ingest.batch_size, max(settings.ingest.linger_ms, 1))
-        pulsar = settings.pulsar
-        source = PulsarSource(cluster, pulsar.topic, pulsar.subscription, limits)
-        intaking = Intaking(settings, self.policies, self.vault, Reading())
-
-        @contextmanager
-        def open_pipeline(partition: str) -> Iterator[Pipeline]:
-            with closing(open_store(settings)) as store, closing(open_letters(settings)) as letters:
-                yield intaking.pipeline(source, partition, store, letters, stop)
-
-        with closing(source):
-            consume(source.partitions(), open_pipeline, stop, heard)
 
     def _caught_up(self) -> None:
         """Wait until nothing is marked or waits to be published, and the view has heard so."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
 from weakref import finalize
 
 from identity.engines.sqlite.private_file import make_private
+from identity.engines.sqlite.transaction import transaction
 from identity.engines.sqlite.waiting import patiently
 from profiles import merkle
 from profiles.audit import (
@@ -186,25 +187,11 @@ class SqliteAuditLog:
             ).fetchone()
         return None if row is None else row[0]
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
+    def _writing(self) -> AbstractContextManager[None]:
+        return transaction(self._db)
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        with self._transaction("BEGIN"):
-            yield
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        self._db.execute(begin)
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    def _reading(self) -> AbstractContextManager[None]:
+        return transaction(self._db, "DEFERRED")
 
 
 def _statements(script: str) -> list[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from identity.engines.sqlite.private_file import make_private
+from identity.engines.sqlite.transaction import transaction
 from identity.model import NodeKey
 from profiles.vault import KeyVault
 
@@ -116,8 +117,7 @@ class DeletionLedger:
     ) -> None:
         """Write down what a request fences, or some more of it; nothing is fenced by this yet."""
         until_us = max(fences.values(), default=at_us)
-        with _told(), self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with _told(), transaction(self._db):
             self._db.execute(
                 "INSERT OR IGNORE INTO erasure (request, person, begun_us, until_us, suppressed)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -175,8 +175,7 @@ class DeletionLedger:
 
         Other requests that fence the same nodes are not changed: ask `fences`.
         """
-        with _told(), self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with _told(), transaction(self._db):
             self._db.execute(
                 "UPDATE fence SET until_us = (SELECT begun_us FROM erasure"
                 " WHERE erasure.request = fence.request) WHERE request = ?",

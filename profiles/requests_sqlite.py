@@ -14,6 +14,7 @@ import msgpack
 import orjson
 
 from identity.engines.sqlite.private_file import make_private
+from identity.engines.sqlite.transaction import transaction
 from identity.model import Assurance
 from profiles.audit import Event, Kind
 from profiles.deadlines import Deadlines, Law, RequestKind
@@ -66,7 +67,7 @@ class SqliteRequests:
             self._db.execute("PRAGMA journal_mode=TRUNCATE")
             self._db.execute("PRAGMA secure_delete=ON")
             self._db.execute("PRAGMA synchronous=FULL")
-            with self._writing():
+            with transaction(self._db):
                 self._prepare()
 
     def _prepare(self) -> None:
@@ -80,7 +81,7 @@ class SqliteRequests:
 
     def put(self, request: Request, event: Event) -> Request:
         """See `RequestStore`."""
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             made = self._db.execute(
                 "INSERT INTO requests VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
                 (request.id, *self._row(request)),
@@ -101,7 +102,7 @@ class SqliteRequests:
 
     def change(self, request: Request, events: Sequence[Event]) -> None:
         """See `RequestStore`."""
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             changed = self._db.execute(
                 "UPDATE requests SET version = ?, state = ?, due = ?, sealed = ?"
                 " WHERE id = ? AND version = ?",
@@ -127,7 +128,7 @@ class SqliteRequests:
     def hold(self, hold: Hold) -> None:
         """See `RequestStore`."""
         sealed = self._seal("hold:", hold.signal, list(hold))
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             self._db.execute(
                 "INSERT INTO holds VALUES (?, ?) ON CONFLICT (signal) DO NOTHING",
                 (hold.signal, sealed),
@@ -152,7 +153,7 @@ class SqliteRequests:
 
     def forget_holds(self, signals: Collection[int]) -> None:
         """See `RequestStore`."""
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             self._db.executemany(
                 "DELETE FROM holds WHERE signal = ?", [(signal,) for signal in signals]
             )
@@ -160,7 +161,7 @@ class SqliteRequests:
     def keep_half(self, half: Half) -> None:
         """See `RequestStore`."""
         sealed = self._seal("half:", half.request, half.half)
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             self._db.execute(
                 "INSERT OR REPLACE INTO halves VALUES (?, ?, ?)",
                 (half.request, half.expires_us, sealed),
@@ -177,12 +178,12 @@ class SqliteRequests:
 
     def destroy(self, request: str) -> None:
         """See `RequestStore`."""
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             self._db.execute("DELETE FROM halves WHERE id = ?", (request,))
 
     def expire(self, now_us: int) -> int:
         """See `RequestStore`."""
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             return self._db.execute("DELETE FROM halves WHERE expires_us <= ?", (now_us,)).rowcount
 
     def log(self, append: Callable[[Sequence[Event]], object]) -> None:
@@ -192,13 +193,13 @@ class SqliteRequests:
         if not rows:
             return
         append([_event(body) for _, body in rows])
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             self._db.executemany("DELETE FROM unlogged WHERE place = ?", [row[:1] for row in rows])
 
     def rewrap(self, rewrap: Callable[[bytes], bytes]) -> int:
         """See `RequestStore`."""
         done = 0
-        with self._lock, _told(), self._writing():
+        with self._lock, _told(), transaction(self._db):
             for table, key, _ in _SEALED:
                 rows = self._db.execute(f"SELECT {key}, sealed FROM {table}").fetchall()  # noqa: S608  names of ours
                 wrapped = [(rewrap(sealed), sealed, name) for name, sealed in rows]
@@ -237,16 +238,6 @@ class SqliteRequests:
             return msgpack.unpackb(self._sealer.open(sealed, f"{what}{name}".encode()))
         except (KeyDestroyed, Unreadable):
             raise RequestsDamaged("what was said in a request cannot be opened any more") from None
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _packed(request: Request) -> list[Any]:

@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from identity.engines.sqlite.private_file import make_private
+from identity.engines.sqlite.transaction import transaction
 from profiles.vault import (
     KEY_BYTES,
     KeyDestroyed,
@@ -74,7 +75,7 @@ class SqliteVault:
         self._db.execute("PRAGMA journal_mode=TRUNCATE")
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.execute("PRAGMA synchronous=FULL")
-        with self._writing():
+        with transaction(self._db):
             self._db.execute(_SCHEMA)
             self._db.execute(_NUMBERS)
             for role in (_TOKEN, _ORDER, _EPOCH, _AUDIT):
@@ -119,20 +120,20 @@ class SqliteVault:
 
     def new_epoch(self) -> int:
         """See `KeyVault`."""
-        with self._lock, _told("write"), self._writing():
+        with self._lock, _told("write"), transaction(self._db):
             epoch = (self._newest(_EPOCH) or 0) + 1
             self._add(_EPOCH, epoch)
         return epoch
 
     def destroy_epoch(self, epoch: int) -> None:
         """See `KeyVault`."""
-        with self._lock, _told("write"), self._writing():
+        with self._lock, _told("write"), transaction(self._db):
             assert epoch != self._newest(_EPOCH), "begin a new epoch before destroying the current"
             self._db.execute("DELETE FROM keys WHERE role = ? AND number = ?", (_EPOCH, epoch))
 
     def new_token_key(self) -> int:
         """See `KeyVault`."""
-        with self._lock, _told("write"), self._writing():
+        with self._lock, _told("write"), transaction(self._db):
             number = (self._newest(_TOKEN) or 0) + 1
             self._add(_TOKEN, number)
         return number
@@ -145,7 +146,7 @@ class SqliteVault:
 
     def agree(self, name: str, number: int) -> None:
         """See `KeyVault`."""
-        with self._lock, _told("write"), self._writing():
+        with self._lock, _told("write"), transaction(self._db):
             self._db.execute("INSERT OR REPLACE INTO numbers VALUES (?, ?)", (name, number))
 
     def close(self) -> None:
@@ -182,16 +183,6 @@ class SqliteVault:
                 f"the root key does not open the key of {role} {number}:"
                 " is it another vault's root key file?"
             ) from None
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _label(role: str, number: int) -> bytes:

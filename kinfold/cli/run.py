@@ -9,24 +9,21 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from ingest.consumer import consume, stopping_on_signals
-from ingest.pipeline import Pipeline, Step
-from ingest.source import ReadLimits, SourceError, TakenOver
+from ingest.consumer import stopping_on_signals
+from ingest.source import SourceError, TakenOver
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, print_json
 from kinfold.clusters import cluster_of
 from kinfold.collecting import collect_less_often
+from kinfold.consuming import consume_topic
 from kinfold.counting import Count
 from kinfold.feeds import kept_up, open_feed
-from kinfold.intaking import Intaking, Reading
-from kinfold.letters import open_letters
 from kinfold.restoring import brought_up
-from kinfold.settings import Settings, SettingsError
+from kinfold.settings import SettingsError
 from kinfold.upkeep import Upkeep
-from kinfold.wiring import Policies, open_policies, open_store, open_vault
+from kinfold.wiring import open_policies, open_vault
 from profiles.feed import FeedError
 from profiles.pulsar_cluster import PulsarRefused
-from profiles.vault import KeyVault
 
 _EXAMPLES = """  kinfold run --settings kinfold.toml
   kinfold run --pulsar-url pulsar://127.0.0.1:6650 \\
@@ -80,41 +77,20 @@ def run(args: argparse.Namespace) -> int:
             if args.only == "resolve":
                 stop.wait()
             else:
-                _consume(settings, policies, vault, args, stop, report.count)
+                consume_topic(
+                    settings,
+                    policies,
+                    vault,
+                    stop,
+                    report.count.add,
+                    form=args.format,
+                    replay=args.replay,
+                )
     except TakenOver as error:
         return fail(str(error), "give each deployment a subscription and a graph of its own")
     except (SourceError, FeedError, PulsarRefused) as error:
         return fail(str(error), "kinfold doctor says what is reachable")
     return OK
-
-
-def _consume(
-    settings: Settings,
-    policies: Policies,
-    vault: KeyVault,
-    args: argparse.Namespace,
-    stop: threading.Event,
-    count: Count,
-) -> None:
-    # Here, not above: a driver that is not asked for need not be loaded.
-    from ingest.source_pulsar import PulsarSource  # noqa: PLC0415
-
-    cluster = cluster_of(settings)
-    assert cluster is not None
-    limits = ReadLimits(settings.ingest.batch_size, max(settings.ingest.linger_ms, 1))
-    source = PulsarSource(cluster, settings.pulsar.topic, settings.pulsar.subscription, limits)
-    intaking = Intaking(settings, policies, vault, Reading(args.format))
-
-    @contextmanager
-    def open_pipeline(partition: str) -> Iterator[Pipeline]:
-        with closing(open_store(settings)) as store, closing(open_letters(settings)) as letters:
-            yield intaking.pipeline(source, partition, store, letters, stop, replay=args.replay)
-
-    def after(step: Step) -> None:
-        count.add(step)
-
-    with closing(source):
-        consume(source.partitions(), open_pipeline, stop, after)
 
 
 class _Report:

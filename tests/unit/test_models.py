@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from identity.matching.model import MatchModel, fingerprint
+from identity.tokens import Tokens
+from kinfold.comparing import ActiveModels, Means
 from kinfold.models import (
     DEVICES,
     RECORDS,
@@ -19,7 +22,9 @@ from kinfold.models import (
     ModelUnknown,
     keyed_by,
 )
+from profiles.vault_memory import MemoryVault
 from tests.support.match_models import KEY, town_model
+from tests.support.profile_parts import new_sealer, profile_policy
 
 CARD = {"kind": "records", "date": "2026-01-05"}
 
@@ -221,3 +226,20 @@ def test_no_value_of_a_record_is_in_a_file(models: Models, tmp_path: Path) -> No
     written = "".join(path.read_text() for path in (tmp_path / "models").glob("*.json"))
     for value in ("anna", "berger", "post.example", "davos", "19"):
         assert f'"{value}' not in written
+
+
+def test_a_model_in_force_is_read_once(models: Models, tmp_path: Path) -> None:
+    """However often comparers are asked for; another one put in force is read anew."""
+    first, second = versions(models, 2)
+    policy = profile_policy()
+    vault = MemoryVault(random.Random(1).randbytes)
+    tokens = Tokens(vault.token_keys(), vault.order_key())
+    means = Means(tokens, new_sealer(), policy.identity, policy.purposes)
+    active = ActiveModels(models, means)
+    models.activate(RECORDS, first, "2026-01-05")
+    assert len(active.comparers()) == 1
+    (tmp_path / "models" / f"{first}.json").write_text("changed since")
+    assert [one.model for one in active.comparers()] == [first]
+    models.activate(RECORDS, second, "2026-01-06")
+    assert active.changed()
+    assert [one.model for one in active.comparers()] == [second]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from identity.engines.sqlite.private_file import make_private
 from identity.engines.sqlite.schema import APPLICATION_ID, STEPS, VERSION
+from identity.engines.sqlite.transaction import Access, transaction
 from identity.engines.sqlite.waiting import patiently
 from identity.store import StoreDamaged, StoreUnavailable
 
@@ -93,18 +94,10 @@ class Database:
             self._sql.close()
 
     @contextmanager
-    def transaction(self, kind: str) -> Iterator[None]:
+    def transaction(self, kind: Access) -> Iterator[None]:
         """All of the body or nothing; `kind` is DEFERRED to read, IMMEDIATE to write."""
-        with _told():
-            self._sql.execute("BEGIN " + kind)
-            try:
-                yield
-                self._sql.execute("COMMIT")
-            except BaseException:
-                if self._sql.in_transaction:
-                    with suppress(sqlite3.Error):
-                        self._sql.execute("ROLLBACK")
-                raise
+        with _told(), transaction(self._sql, kind):
+            yield
 
     def look_up(self, select: str, values: Iterable[int | str]) -> list[Any]:
         """Rows of a statement whose one parameter ``json_each(?)`` lists the values."""
