@@ -88,6 +88,17 @@ class Erasing:
         found.update(export for export in register.exports() if export.what == "graph")
         return sorted(found, key=lambda export: (export.at_us, export.recipient))
 
+    def names(self, request: str) -> frozenset[NodeKey]:
+        """What stood for whom a request erased: their nodes, and their id as `person:ID`.
+
+        Also after a run that was cut short; nobody was: nothing.
+        """
+        ledger = self._places.ledger
+        known = ledger.find(request)
+        if known is None:
+            return frozenset()
+        return frozenset({*ledger.fences(request), f"person:{known.person}"})
+
     def erase(
         self,
         request: str,

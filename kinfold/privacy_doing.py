@@ -135,6 +135,7 @@ class Carrier:
         try:
             with self._parts.open_erasing() as erasing:
                 erased = erasing.erase(request.id, person, suppress=request.suppress)
+                names = erasing.names(request.id)
         except NobodyToErase:
             return Done((InStore("graph", Status.DONE, NOBODY),))
         except UnderHold:
@@ -142,10 +143,7 @@ class Carrier:
         except (LedgerError, LettersUnavailable, RegisterError, FeedUnavailable):
             # Every step may be done again, and what is fenced already stays hidden.
             raise StoreUnavailable("the erasure could not be finished; run it again") from None
-        scope = erased.scope
-        nodes = frozenset[NodeKey]() if scope is None else frozenset(scope.fenced)
-        ids = frozenset() if scope is None else frozenset({f"person:{scope.person}"})
-        return Done(tuple(erased.stores), nodes | ids)
+        return Done(tuple(erased.stores), names)
 
     def apart(self, said: Said) -> dict[str, int]:
         """See `Doing`."""

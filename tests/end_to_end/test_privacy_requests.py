@@ -14,6 +14,7 @@ from kinfold.holdings import unclaimed
 from profiles import merkle
 from tests.support.asking_line import LEVEL, AskingLine
 from tests.support.command_line import login
+from tests.support.erasing import home_at
 
 ANN, EMAIL, BOB = "login:ann", "email:ann@posteo.net", "login:bob"
 SPORT = {"behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport"}}
@@ -355,6 +356,25 @@ def test_a_mistake_is_told_with_its_way_out(line: AskingLine) -> None:
     line.fails("REQUEST_INVALID", *submit, "--suppress")
     line.fails("PROFILE_NOT_FOUND", "privacy", "hold", "login:nobody", "--reason", "x")
     assert line.run(*submit, "--received", "yesterday").code == 2
+
+
+def test_an_erasure_that_was_cut_short_forgets_what_was_said_as_well(line: AskingLine) -> None:
+    """Killed after the sweep and before the request was ended, it is run again: it ends, and what
+    another request said under another identifier is forgotten, too.
+    """
+    opened(line, "r-1", EMAIL)
+    line.submit("r-2", "erasure", ANN)
+    line.does("privacy", "approve", "r-2", "--staff", "dpo")
+    home = home_at(line.folder / "home", {})
+    home.erase(ANN, "r-2")
+    assert line.does("privacy", "show", "r-1", "--json").json["request"]["subject"]
+    done = line.does("privacy", "run", "r-2", "--json").json["request"]
+    stores = {one["store"]: one for one in done["stores"]}
+    assert (done["state"], stores["graph"]["status"]) == ("done", "done")
+    assert stores["requests"]["removed"] == "1"
+    for request in ("r-1", "r-2"):
+        left = line.does("privacy", "show", request, "--json").json["request"]
+        assert "subject" not in left
 
 
 def test_requests_and_packages_outlive_a_rotation_of_keys(line: AskingLine) -> None:
