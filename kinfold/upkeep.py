@@ -19,6 +19,7 @@ from profiles.deletions import LedgerError
 from profiles.feed import FeedUnavailable
 from profiles.feeder import Feeder
 from profiles.read_view import ReadView, ViewError
+from profiles.request_store import RequestsError
 from profiles.vault import VaultError
 
 IDLE_S = 0.01
@@ -27,6 +28,8 @@ BEAT_MS = 5_000
 MODELS_MS = 2_000
 EVERY_SIGNALS = 50_000
 EVERY_S = 10.0
+_ELSEWHERE = (VaultError, LettersError, AuditError, ViewError, LedgerError, RequestsError)
+"""What keeps a rotation of keys waiting, and nothing else."""
 
 
 @dataclass(slots=True)
@@ -191,7 +194,7 @@ class Upkeep:
         """One step of a rotation of keys; what is out of reach is tried again the next time."""
         if self._rotation is None:
             return False
-        with suppress(VaultError, LettersError, AuditError, ViewError, LedgerError):
+        with suppress(*_ELSEWHERE):
             return self._rotation.step(lease, self._now_us(), published=published)
         return False
 
