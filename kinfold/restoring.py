@@ -12,6 +12,7 @@ from identity.store import GraphStore, KeyAge, StoreUnavailable
 from identity.tokens import rekeying
 from kinfold.feeds import local_feed, settle_into
 from kinfold.keys import chain_of
+from kinfold.privacy import open_book
 from kinfold.privacy_places import open_erasing, open_ledger
 from kinfold.rotating import begin
 from kinfold.settings import Settings
@@ -49,6 +50,7 @@ def apply_ledger(
        begin anew then, with a rotation where they follow a topic.
     2. Go on with erasures that were cut short.
     3. Clear the view if it still shows somebody erased: it is filled anew.
+    4. Forget what requests from before an erasure say of who was erased.
 
     Keys that came back with a vault are destroyed as soon as it is opened.
 
@@ -57,12 +59,19 @@ def apply_ledger(
 
     Raises:
         LedgerError, StoreError, LettersError, RegisterError,
-        AuditError, FeedError: do not go on without.
+        RequestsError, AuditError, FeedError: do not go on without.
     """
     renamed = _rename(vault, store)
     with closing(open_ledger(settings, vault)) as ledger:
         wanted = ledger.fences()
-        cut = [one for one in ledger.erasures() if one.finished_us is None]
+        erasures = ledger.erasures()
+        cut = [one for one in erasures if one.finished_us is None]
+        until_us = {
+            name: one.begun_us
+            for one in erasures
+            if one.finished_us is not None
+            for name in (*ledger.fences(one.request), f"person:{one.person}")
+        }
     lacking = _lacking(store, wanted)
     if lacking:
         store.fence(lacking)
@@ -72,6 +81,8 @@ def apply_ledger(
     settle_up = None
     if view is not None:
         settle_up = partial(settle_into, settings, policies, vault, store, local_feed(view))
+    if until_us:
+        _forget_said(settings, policies, vault, until_us)
     if cut:
         with open_erasing(settings, policies, vault, store, settle_up=settle_up) as erasing:
             erasing.finish_all()
@@ -81,6 +92,15 @@ def apply_ledger(
         if _shows_erased(view, store, wanted):
             view.clear()
     return Restored(len(lacking), len(cut))
+
+
+def _forget_said(
+    settings: Settings, policies: Policies, vault: KeyVault, until_us: Mapping[NodeKey, int]
+) -> None:
+    """A store of requests put back may say again what an erasure had forgotten."""
+    book = open_book(settings, policies, vault)
+    with closing(book.requests), closing(book.means.log):
+        book.forget_all(until_us, "kinfold")
 
 
 def _rename(vault: KeyVault, store: GraphStore) -> bool:

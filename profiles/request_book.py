@@ -6,7 +6,7 @@ audit log from there, whoever dies in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from identity.model import Assurance, NodeKey
@@ -142,18 +142,26 @@ class RequestBook:
         their packages; how many requests. `request` is the one by which they were erased.
         """
         names = erased.union(self.about(request.said))
+        return self.forget_all(dict.fromkeys(names, _EVERYTHING), by, but=request.id)
+
+    def forget_all(self, until_us: Mapping[NodeKey, int], by: str, *, but: str = "") -> int:
+        """The same of everybody by these names, of what was received up to their moments."""
+
+        def is_of_them(said: Said, at_us: int) -> bool:
+            return any(at_us <= until_us.get(name, -1) for name in self.about(said))
+
         forgot = 0
         for one in self.requests.all(frozenset(State) - OPEN, limit=_EVERYTHING):
-            if one.id != request.id and names.intersection(self.about(one.said)):
+            if one.id != but and is_of_them(one.said, one.received_us):
                 self.requests.destroy(one.id)
                 forgot += not isinstance(self.moved(one, Step.FORGET, by), Refused)
-        about = {
-            signal: Said(kind, value) if kind else Said(person=value)
-            for signal, (*_, (kind, value)) in self.requests.holds().items()
-        }
-        self.requests.forget_holds(
-            [signal for signal, said in about.items() if names.intersection(self.about(said))]
-        )
+        gone = []
+        for signal, hold in self.requests.holds().items():
+            kind, value = hold.whom
+            said = Said(kind, value) if kind else Said(person=value)
+            if is_of_them(said, hold.since_us):
+                gone.append(signal)
+        self.requests.forget_holds(gone)
         return forgot
 
     def _event(self, before: Request, after: Request, step: Step, by: str) -> Event:

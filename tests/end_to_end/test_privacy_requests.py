@@ -377,6 +377,25 @@ def test_an_erasure_that_was_cut_short_forgets_what_was_said_as_well(line: Askin
         assert "subject" not in left
 
 
+def test_requests_put_back_from_a_backup_are_forgotten_again(line: AskingLine) -> None:
+    """What said something of a person before her erasure says it again only until the next start;
+    a request of who came back since stays as it is.
+    """
+    opened(line, "r-1", EMAIL)
+    store = line.folder / "home" / "requests.sqlite3"
+    backup = store.read_bytes()
+    line.erase("r-2", ANN)
+    store.write_bytes(backup)
+    assert line.does("privacy", "show", "r-1", "--json").json["request"]["subject"]
+    line.take({**login(30, ("email", "ann@posteo.net")), "eventTime": _now()})
+    left = line.does("privacy", "show", "r-1", "--json").json["request"]
+    assert "subject" not in left
+    line.submit("r-3", "access", EMAIL)
+    line.does("privacy", "withdraw", "r-3")
+    line.take({**login(31, ("email", "ann@posteo.net")), "eventTime": _now()})
+    assert "subject" in line.does("privacy", "show", "r-3", "--json").json["request"]
+
+
 def test_requests_and_packages_outlive_a_rotation_of_keys(line: AskingLine) -> None:
     """What was said is read as before, a package opens, and somebody is found under new tokens."""
     line.submit("r-1", "access", EMAIL, "--words", "what do you know")
