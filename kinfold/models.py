@@ -23,34 +23,13 @@ from identity.matching import model as records_model
 from identity.matching.devices import model as devices_model
 from identity.matching.devices.model import DeviceModel, DeviceModelDamaged
 from identity.matching.model import MatchModel, ModelDamaged
+from kinfold.model_errors import ModelRefused, ModelsUnusable, ModelUnknown
 
 M = TypeVar("M")
 FORMAT = 1
 _NAME = re.compile(r"(?P<pin>[0-9a-f]{16,64})\.json")
 _SHORTEST = 4
 """Digits of a fingerprint that may stand for it."""
-
-
-class ModelsError(Exception):
-    """An operational failure of the models' folder; no value, no driver's text.
-
-    ModelsError
-    ├── ModelUnknown   no model, or more than one, goes by this name
-    ├── ModelRefused   a file is not what its name says, or not a model of this version
-    └── ModelsUnusable the folder cannot be read or written
-    """
-
-
-class ModelUnknown(ModelsError):
-    """No model goes by this name, or several do."""
-
-
-class ModelRefused(ModelsError):
-    """A model's file is not what its name says, or is damaged, or belongs to other keys."""
-
-
-class ModelsUnusable(ModelsError):
-    """The models' folder cannot be read or written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from identity.engines.sqlite.private_file import make_private
 from identity.model import PersonId
-from kinfold.statistics.release import Cell, Held
+from kinfold.statistics.cells import Cell, Held
 
 _BUSY_S = 60.0
 _SCHEMA = """

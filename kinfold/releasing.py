@@ -17,7 +17,8 @@ from identity.snapshot import Snapshots
 from ingest.payloads import comparable, read_record
 from kinfold.auditing import log_export
 from kinfold.letters import open_letters
-from kinfold.models import DEVICES, RECORDS, Models, ModelsError
+from kinfold.model_errors import ModelsError
+from kinfold.models import DEVICES, RECORDS, Models
 from kinfold.register import Register
 from kinfold.settings import Settings
 from kinfold.statistics.exporting import Release, Terms, closing_letters, take

@@ -12,7 +12,7 @@ from identity.store import Fenced, GraphStore, Lease, StoreUnavailable
 from ingest.dead_letters import LettersError
 from kinfold.comparing import ActiveModels
 from kinfold.keys import KeyWatch
-from kinfold.models import ModelsError
+from kinfold.model_errors import ModelsError
 from kinfold.rotating import Rotation
 from profiles.audit import AuditError
 from profiles.deletions import LedgerError

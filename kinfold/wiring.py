@@ -11,6 +11,7 @@ from base64 import b32encode
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from identity import policy as identity_policy
 from identity import retention
@@ -23,9 +24,7 @@ from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
-from kinfold.comparing import ActiveModels, Means
 from kinfold.keys import STAGE, GraphNaming, KeyWatch, VaultKeys, chain_of
-from kinfold.models import Models, keyed_by
 from kinfold.settings import Settings, SettingsError
 from profiles import access, privacy_policy, purposes_verify
 from profiles import attributes as survivorship
@@ -44,6 +43,10 @@ from profiles.turning import open_current
 from profiles.vault import KeyVault
 from profiles.vault_root import RootKey
 from profiles.vault_sqlite import SqliteVault
+
+if TYPE_CHECKING:
+    from kinfold.comparing import ActiveModels
+    from kinfold.models import Models
 
 HALF_LIFE_DAYS = 30
 
@@ -214,7 +217,11 @@ def open_tokens(vault: KeyVault) -> Tokens:
 
 def open_models(settings: Settings, vault: KeyVault) -> Models:
     """The match models in the home folder, learnt and used with the vault's matching key."""
-    return Models(made_home(settings) / "models", keyed_by(open_tokens(vault).matching_key()))
+    # Here, not above: who compares nothing need not wait until numpy is loaded.
+    from kinfold import models  # noqa: PLC0415
+
+    keyed = models.keyed_by(open_tokens(vault).matching_key())
+    return models.Models(made_home(settings) / "models", keyed)
 
 
 def open_intake(
@@ -300,8 +307,11 @@ def open_active_models(
 ) -> ActiveModels:
     """The match models in force in the home folder; records are opened by the sealer."""
     sealer = sealer or open_sealer(vault)
-    means = Means(open_tokens(vault), sealer, policies.identity, policies.purposes)
-    return ActiveModels(open_models(settings, vault), means)
+    # Here, not above: as in `open_models`.
+    from kinfold import comparing  # noqa: PLC0415
+
+    means = comparing.Means(open_tokens(vault), sealer, policies.identity, policies.purposes)
+    return comparing.ActiveModels(open_models(settings, vault), means)
 
 
 def namer(settings: Settings, policies: Policies, tokens: Tokens) -> Naming:

@@ -13,7 +13,7 @@ from typing import NoReturn
 from identity.store import StoreError
 from ingest.dead_letters import LettersError
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
-from kinfold.models import ModelsError
+from kinfold.model_errors import ModelsError
 from kinfold.settings import SettingsError
 from profiles.audit import AuditError
 from profiles.deletions import LedgerError

@@ -15,11 +15,12 @@ from kinfold.cli.model_desk import Desk, add_date, add_map, add_source, open_des
 from kinfold.cli.options import Subparsers, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json
 from kinfold.evaluate.reading import NotEvaluable
+from kinfold.model_errors import ModelUnknown
 from kinfold.modelling.card import card_json
 from kinfold.modelling.card_text import card_lines
 from kinfold.modelling.devices import device_json, device_lines
 from kinfold.modelling.groups import NoGroups
-from kinfold.models import DEVICES, KINDS, RECORDS, Kept, ModelUnknown
+from kinfold.models import DEVICES, KINDS, RECORDS, Kept
 
 _EXAMPLES = """  kinfold model train people.csv --group gender
   kinfold model show

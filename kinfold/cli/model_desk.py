@@ -12,8 +12,9 @@ from pathlib import Path
 from kinfold.cli.options import settings_of
 from kinfold.cli.output import progress
 from kinfold.evaluate.reading import NotEvaluable
+from kinfold.model_errors import ModelUnknown
 from kinfold.modelling.sources import Source, file_source, graph_source
-from kinfold.models import RECORDS, Models, ModelUnknown
+from kinfold.models import RECORDS, Models
 from kinfold.settings import Settings
 from kinfold.wiring import now_us, open_models, open_sealer, open_store, open_tokens, open_vault
 from profiles.vault import KeyVault

@@ -26,10 +26,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import polars as pl
 
+from kinfold.statistics.cells import NOTHING, Cell, Held
 from kinfold.statistics.figure import ALL, Figure, Shape, Spec
 
 MINIMUM = 20
@@ -48,19 +48,6 @@ RELEASED = {
 number may be larger. Names of withheld parts that come from signals are left out.
 """
 NAMELESS = "(parts with too few people)"
-
-
-class Held(NamedTuple):
-    """The exact numbers of a cell as they were when it last moved."""
-
-    people: int
-    value: int
-    capped: int
-    cap: int
-
-
-Cell = tuple[str, str]
-NOTHING = Held(0, 0, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,8 @@ import pytest
 from identity.matching.model import MatchModel, fingerprint
 from identity.tokens import Tokens
 from kinfold.comparing import ActiveModels, Means
-from kinfold.models import (
-    DEVICES,
-    RECORDS,
-    ModelRefused,
-    Models,
-    ModelsUnusable,
-    ModelUnknown,
-    keyed_by,
-)
+from kinfold.model_errors import ModelRefused, ModelsUnusable, ModelUnknown
+from kinfold.models import DEVICES, RECORDS, Models, keyed_by
 from profiles.vault_memory import MemoryVault
 from tests.support.match_models import KEY, town_model
 from tests.support.profile_parts import new_sealer, profile_policy

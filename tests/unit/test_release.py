@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from identity.engines.memory_snapshot import MemorySnapshots
 from identity.model import DAY_US, Assurance, Contribution, Node
 from kinfold.statistics import removed
+from kinfold.statistics.cells import Cell, Held
 from kinfold.statistics.figure import ALL, CELLS, Figure, Shape, Spec, round_up, sums
 from kinfold.statistics.figures import figures
 from kinfold.statistics.gathered import gather
@@ -22,8 +23,6 @@ from kinfold.statistics.release import (
     NAMELESS,
     RELEASED,
     WITHHELD,
-    Cell,
-    Held,
     Released,
     hold,
     release,

@@ -25,9 +25,9 @@ from identity.matching.devices.population import (
 from identity.matching.rarity import term_token
 
 _OLDEST_DAYS = 4_000
-BY_HOUR = tuple(
-    sum(1 << DAY_HOURS * day for day in range(_OLDEST_DAYS)) << hour for hour in range(DAY_HOURS)
-)
+_MIDNIGHTS = ((1 << DAY_HOURS * _OLDEST_DAYS) - 1) // ((1 << DAY_HOURS) - 1)
+"""A bit for the first hour of each day: 1 + 2^24 + 2^48 + …, by the sum of a geometric series."""
+BY_HOUR = tuple(_MIDNIGHTS << hour for hour in range(DAY_HOURS))
 """Per hour of the day, a bit for it on each of 4,000 days."""
 _RARE_SHARE = 0.1
 _SMOOTHING_HOURS = 30.0
