@@ -1,9 +1,10 @@
-"""How long a withdrawal takes until no replica answers as if it had not been made."""
+"""How long a withdrawal or an erasure takes until no replica answers as if it had not been made."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import grpc
@@ -12,6 +13,7 @@ from profiles.v1.consent_service_pb2 import PurposeChoice, RecordConsentRequest
 from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
 from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
+from tests.support.erasing import Home
 
 POLL_S = 0.004
 PATIENCE_S = 90.0
@@ -43,6 +45,34 @@ def withdrawals_s(
             _until(lambda one=replica, who=number: not _shows(one, who))  # type: ignore[misc]
         waits.append(time.monotonic() - begun_s)
     return waits
+
+
+def erasures_s(home: Home, replicas: Sequence[ProfileServiceStub], people: int) -> list[float]:
+    """Seconds from asking for each erasure until the last replica knows nobody, one by one."""
+    waits = []
+    for number in range(people):
+        for replica in replicas:
+            _until(lambda one=replica, who=number: _knows(one, who))  # type: ignore[misc]
+        named = f"login:{login_of(number)}"
+        begun_s = time.monotonic()
+        with ThreadPoolExecutor(1) as desk:
+            erased = desk.submit(home.erase, named, f"r-{number}")
+            for replica in replicas:
+                _until(lambda one=replica, who=number: not _knows(one, who))  # type: ignore[misc]
+            waits.append(time.monotonic() - begun_s)
+            erased.result()
+    return waits
+
+
+def _knows(replica: ProfileServiceStub, number: int) -> bool:
+    identifier = SubjectIdentifier(kind="login", value=login_of(number))
+    request = GetProfileRequest(subject=Subject(identifier=identifier), purposes=["service"])
+    try:
+        return bool(replica.GetProfile(request, timeout=PATIENCE_S).person_id)
+    except grpc.RpcError as error:
+        if cast("grpc.Call", error).code() is grpc.StatusCode.NOT_FOUND:
+            return False
+        raise
 
 
 def _decide(desk: ConsentServiceStub, number: int, *, granted: bool) -> None:
