@@ -155,6 +155,30 @@ class Erasing:
             places.unreadable_us(),
         )
 
+    def lift(self, request: str) -> bool:
+        """Let somebody come in again who asked to be suppressed; what was erased stays out.
+
+        Another request that fences the same node for longer goes on doing so.
+        False: no erasure under this id suppresses anybody.
+
+        Raises:
+            StoreError, LedgerError, AuditError: call again.
+        """
+        places = self._places
+        known = places.ledger.find(request)
+        if known is None:
+            return False
+        if known.suppressed:
+            at_us, what = places.now_us(), {"suppressed": False}
+            places.audit.append(
+                [Event(Kind.ERASURE, f"lift:{request}", at_us, "privacy", (), what)]
+            )
+            places.ledger.lift(request)
+        # Done in any case: it may have been cut short here.
+        held = places.ledger.fences()
+        places.store.lift({key: held[key] for key in places.ledger.fences(request)})
+        return known.suppressed
+
     def finish_all(self) -> int:
         """Go on with every erasure that was cut short; how many there were. Raises: as `erase`."""
         cut = [one for one in self._places.ledger.erasures() if one.finished_us is None]
@@ -277,13 +301,3 @@ def _ids_of(store: GraphStore, person: PersonId) -> set[PersonId]:
     while more := {one for one, into in merged.items() if into in ids} - ids:
         ids |= more
     return ids
-
-
-def lift_suppression(ledger: DeletionLedger, store: GraphStore, request: str) -> None:
-    """Let somebody come in again who asked to be suppressed; what was erased stays out.
-
-    Another request that fences the same node for longer goes on doing so.
-    """
-    lowered: dict[NodeKey, int] = ledger.lift(request)
-    held = ledger.fences()
-    store.lift({key: held.get(key, until_us) for key, until_us in lowered.items()})

@@ -170,8 +170,8 @@ class DeletionLedger:
                 (at_us, request),
             )
 
-    def lift(self, request: str) -> dict[NodeKey, int]:
-        """End a suppression: what it fenced stays fenced up to its beginning; gives those fences.
+    def lift(self, request: str) -> None:
+        """End a suppression: what it fenced stays fenced up to its beginning.
 
         Other requests that fence the same nodes are not changed: ask `fences`.
         """
@@ -185,7 +185,6 @@ class DeletionLedger:
                 "UPDATE erasure SET suppressed = 0, until_us = begun_us WHERE request = ?",
                 (request,),
             )
-        return self.fences(request)
 
     def destroyed(self, epoch: int, at_us: int) -> None:
         """Write down that an epoch's key is to exist no more, before it is destroyed."""

@@ -20,11 +20,12 @@ from kinfold.cli.options import Subparsers, add_settings, settings_of
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, OK, fail, print_json
 from kinfold.feeds import settle
 from kinfold.privacy import open_book, open_carrier
+from kinfold.privacy_places import open_erasing
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import Policies, now_us, open_policies, open_store, open_vault
 from profiles.access import LOCAL, Grant
 from profiles.deadlines import RequestKind
-from profiles.privacy_policy import LEVELS
+from profiles.privacy_policy import LEVELS, Role
 from profiles.requests import State
 from profiles.serve.errors import INVALID_ARGUMENT, proto_of
 from profiles.serve.privacy_service import methods
@@ -42,6 +43,7 @@ _EXAMPLES: Final = """  export KINFOLD_HOME_STAFF=desk              (an id of [s
   kinfold privacy plan r-18
   kinfold privacy approve r-18 --staff dpo    (somebody else than who took it in)
   kinfold privacy run r-18
+  kinfold privacy lift r-18 --staff dpo       (ends a suppression)
   kinfold privacy receipt r-18 --json > receipt.json
   kinfold privacy hold login:bob --reason "court order 12/26"
   kinfold privacy release login:bob --reason "the case is closed"
@@ -92,6 +94,7 @@ def add_parser(subparsers: Subparsers) -> None:
     carry.add_argument(
         "--as-one", action="store_true", help="an erasure: several accounts are one person"
     )
+    _request(acts, "lift", "end the suppression that came with an erasure", _lift)
     _add_holds(acts)
     _add_packages(acts)
 
@@ -289,6 +292,24 @@ def _hold(args: argparse.Namespace, desk: _Desk) -> int:
     if not isinstance(found, Refused):
         desk.settle()
     return _told(args, found, lambda done: telling.held(args.act, purpose, done))
+
+
+def _lift(args: argparse.Namespace, desk: _Desk) -> int:
+    if not desk.policies.privacy.may(desk.settings.home.staff, (Role.APPROVER,)):
+        return fail("only an approver may lift a suppression", "--staff names who acts")
+    settings, policies, store = desk.settings, desk.policies, desk.store
+    with (
+        closing(open_vault(settings)) as vault,
+        open_erasing(settings, policies, vault, store) as erasing,
+    ):
+        lifted = erasing.lift(args.request)
+    if not lifted:
+        return fail("no erasure under this id suppresses anybody", "kinfold privacy list")
+    if args.json:
+        print_json({"lifted": True})
+    else:
+        print("lifted: what they do from now on counts again, what was erased stays out")
+    return OK
 
 
 def _receipt(args: argparse.Namespace, desk: _Desk) -> int:

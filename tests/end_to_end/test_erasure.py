@@ -265,6 +265,12 @@ def test_suppressed_person_stays_away(home: Home) -> None:
     assert_gone(home, ANN, "cookie:new")
     with home.store() as store:
         assert store.fences([home.key(ANN)]) == {home.key(ANN): FOREVER_US}
+    with home.erasing() as erasing:
+        assert erasing.lift("r-1")
+        assert not erasing.lift("r-1")
+    home.take(signal(31, ANN, "cookie:newer", at=now()), signal(32, ANN, "cookie:ann-laptop"))
+    assert home.together(ANN, "cookie:newer")
+    assert_gone(home, "cookie:new", "cookie:ann-laptop")
 
 
 def test_shared_device_one_of_two_asks(home: Home) -> None:
