@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kinfold.cli.options import Subparsers, add_settings, settings_of
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
+from kinfold.collecting import collect_less_often
 from kinfold.feeds import keep_fresh
 from kinfold.register import Exported, RegisterError
 from kinfold.releasing import open_register, open_snapshots, released
@@ -92,6 +93,7 @@ def _stats(args: argparse.Namespace, settings: Settings) -> int:
     strangers = unknown(args.figure)
     if strangers:
         return fail(f"no figure is called {strangers[0]}", "kinfold stats --help", ASKED_WRONGLY)
+    collect_less_often()
     with progress("reading a snapshot", STEPS) as advance:
         steps = iter(range(1, STEPS + 1))
         release = released(
@@ -106,6 +108,7 @@ def _stats(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _graph(args: argparse.Namespace, settings: Settings) -> int:
+    collect_less_often()
     with (
         closing(open_register(settings)) as register,
         closing(open_snapshots(settings)) as snapshots,

@@ -8,6 +8,7 @@ from pathlib import Path
 from kinfold.cli.export import until
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
+from kinfold.collecting import collect_less_often
 from kinfold.register import RegisterError
 from kinfold.releasing import released
 from kinfold.report.drawing import CHART_FORMATS, write_charts
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     for place in (args.out, args.charts):
         if place is not None and place.exists():
             return fail(f"{place} is there already", "name a new place", ASKED_WRONGLY)
+    collect_less_often()
     with progress("reading a snapshot", STEPS) as advance:
         steps = iter(range(1, STEPS + 1))
         try:

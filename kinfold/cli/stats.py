@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
+from kinfold.collecting import collect_less_often
 from kinfold.register import RegisterError
 from kinfold.releasing import released
 from kinfold.statistics.exporting import STEPS, Release, unknown
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     strangers = unknown(args.figure)
     if strangers:
         return fail(f"no figure is called {strangers[0]}", "kinfold stats --help", ASKED_WRONGLY)
+    collect_less_often()
     with progress("reading a snapshot", STEPS) as advance:
         steps = iter(range(1, STEPS + 1))
         try:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from kinfold.collecting import collect_less_often
 from kinfold.releasing import released
 from kinfold.settings import load
 from kinfold.statistics.writing import write_release
@@ -17,6 +18,7 @@ def main() -> int:
     """Export once, or again and again until it is ended."""
     home, out = Path(sys.argv[1]), Path(sys.argv[2])
     settings = load({"home.dir": str(home)}, {})
+    collect_less_often()
     while True:
         began_s = time.monotonic()
         shutil.rmtree(out, ignore_errors=True)
