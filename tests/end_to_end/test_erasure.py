@@ -29,12 +29,15 @@ STEPS = (
 Make = Callable[[str], Home]
 
 
-@pytest.fixture(
-    params=[
-        "embedded",
-        pytest.param("servers", marks=[pytest.mark.servers, pytest.mark.slow]),
-    ]
-)
+ON_SERVERS = [pytest.mark.servers, pytest.mark.slow]
+ARRIVALS = [
+    *(("embedded", step) for step in STEPS),
+    # Behind the fence one step is like another, and each takes the servers seconds.
+    *(pytest.param("servers", step, marks=ON_SERVERS) for step in ("fence", "widen", "sweep")),
+]
+
+
+@pytest.fixture(params=["embedded", pytest.param("servers", marks=ON_SERVERS)])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """Makes a home, embedded or on the real servers, by its name."""
     more: dict[str, str] = {}
@@ -122,7 +125,7 @@ def test_replay_of_the_input_from_its_beginning(home: Home) -> None:
     assert home.person(BEN) == before
 
 
-@pytest.mark.parametrize("at", STEPS)
+@pytest.mark.parametrize(("make", "at"), ARRIVALS, indirect=["make"])
 def test_signal_arriving_during_erasure(home: Home, at: str) -> None:
     """Whatever step it meets, a signal of before is gone in the end, with what it brought."""
     home.take(*anns(), *bens())
