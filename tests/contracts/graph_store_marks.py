@@ -80,7 +80,11 @@ class MarksContract:
                         assert key in marked
                         # A node that came back may still be marked for what it lost.
                         assert not reasons & IDENTITY or marked[key] & IDENTITY
-                        assert not reasons & (Changed.REMOVED | Changed.DECIDED) & ~marked[key]
+                        missing = reasons & (Changed.REMOVED | Changed.DECIDED) & ~marked[key]
+                        # A node that is new is resolved for that, whatever was decided of it.
+                        assert not missing or (
+                            missing == Changed.DECIDED and marked[key] & Changed.ADDED
+                        )
 
         holds()
 
