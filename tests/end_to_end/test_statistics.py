@@ -220,7 +220,8 @@ def test_figures_of_a_model(line: CommandLine, tmp_path: Path) -> None:
     pin = other.does("model", "train", "--from-graph", "--json").json["model"]
     other.does("model", "activate", pin)
     other.does("ingest", "-", given=b"")
-    told = other.does("stats", "--statistics-group", "gender", "--json").json
+    asked = ("--statistics-group", "gender", "--statistics-minimum", "5", "--json")
+    told = other.does("stats", *asked).json
     (model,) = told["manifest"]["models"]
     assert (model["of"], model["fingerprint"]) == ("records", pin)
     cells = [cell for cell in told["cells"] if cell["value"] is not None]
