@@ -129,7 +129,7 @@ def _tell(took_s: dict[Stage, float], records: int, asked: Asked) -> None:
     busy = (Stage.NODES, Stage.GRAPH, Stage.LETTERS, Stage.PUBLISH)
     busy_s = sum(took_s.get(stage, 0.0) for stage in busy)
     print(f"{records:,} records in {busy_s:.1f} s of work: {records / busy_s:,.0f} a second")
-    meanwhile = [stage for stage in Stage if stage is not Stage.IDLE]
+    meanwhile = [stage for stage in busy if stage in asked.waits_s]
     print(f"lookups p99 before {asked.p99_ms(Stage.IDLE):.2f} ms, "
           f"meanwhile {asked.p99_ms(*meanwhile):.2f} ms, {asked.failed} failed")  # fmt: skip
 

@@ -12,14 +12,17 @@ from uuid import uuid4
 
 import pytest
 
+from identity.model import NodeKey, token_of
+from identity.tokens import rekeying
 from kinfold.feeds import following, kept_up, open_feed
 from kinfold.rotating import begin, is_under_way
-from kinfold.settings import HomeSettings, PulsarSettings, Settings
+from kinfold.settings import GraphSettings, HomeSettings, PulsarSettings, Settings
 from kinfold.wiring import open_policies, open_sealer, open_vault, open_view
 from profiles.pulsar_cluster import PulsarCluster
 from profiles.read_view import ReadView
 from profiles.sealing import epoch_of
 from profiles.turning_pulsar import FEED, topic_of
+from profiles.v1.profile_pb2 import Profile
 from profiles.vault import KeyVault
 from tests.support.profile_works import shown
 from tests.support.rotating import SIGNALS, RotatingHome
@@ -31,7 +34,7 @@ PATIENCE_S = 60.0
 class Deployment:
     """One home that resolves and publishes, and replicas with homes of their own."""
 
-    def __init__(self, folder: Path, server: PulsarServer) -> None:
+    def __init__(self, folder: Path, server: PulsarServer, graph: GraphSettings) -> None:
         pulsar = PulsarSettings(
             url=server.service_url,
             admin_url=server.admin_url,
@@ -39,7 +42,8 @@ class Deployment:
             dead_letters_topic=f"persistent://public/default/letters-{uuid4().hex}",
         )
         self.folder = folder
-        self.settings = Settings(home=HomeSettings(dir=str(folder / "home")), pulsar=pulsar)
+        home = HomeSettings(dir=str(folder / "home"))
+        self.settings = Settings(home=home, pulsar=pulsar, graph=graph)
         self.cluster = PulsarCluster(server.service_url, server.admin_url)
 
     @contextmanager
@@ -55,12 +59,23 @@ class Deployment:
         return self.cluster.exists(topic_of(self.settings.pulsar.feed_topic, number))
 
 
+@pytest.fixture(params=["sqlite", pytest.param("neo4j", marks=pytest.mark.slow)])
+def graph(request: pytest.FixtureRequest) -> GraphSettings:
+    """Where the graph rests."""
+    if request.param == "sqlite":
+        return GraphSettings()
+    server = request.getfixturevalue("empty_neo4j")
+    return GraphSettings(url=server.bolt_url, user=server.user, password=server.password)
+
+
 @pytest.mark.servers
-def test_replicas_go_over_without_a_gap(tmp_path: Path, pulsar_server: PulsarServer) -> None:
+def test_replicas_go_over_without_a_gap(
+    tmp_path: Path, pulsar_server: PulsarServer, graph: GraphSettings
+) -> None:
     """Everybody is found on every replica all the while; one that was down shows the same."""
-    deployment = Deployment(tmp_path, pulsar_server)
+    deployment = Deployment(tmp_path, pulsar_server, graph)
     settings = deployment.settings
-    with RotatingHome(tmp_path / "home").process() as process:
+    with RotatingHome(tmp_path / "home", settings).process() as process:
         process.take(*SIGNALS)
     policies = open_policies(settings)
     with ExitStack() as stack:
@@ -72,6 +87,8 @@ def test_replicas_go_over_without_a_gap(tmp_path: Path, pulsar_server: PulsarSer
             before = shown(down, sealer)
             people = set(before)
         assert len(people) >= 6
+        assert begin(vault, time.time_ns() // 1_000, tokens=True)
+        rekey = rekeying(vault.token_keys()[1:])
         gone: list[str] = []
         stop = threading.Event()
 
@@ -79,11 +96,14 @@ def test_replicas_go_over_without_a_gap(tmp_path: Path, pulsar_server: PulsarSer
             while not stop.wait(0.01):
                 at = first.at
                 with at.begin(db=at.aliases) as txn:
-                    gone.extend(one for one in people if txn.get(one.encode()) is None)
+                    gone.extend(
+                        one
+                        for one in people
+                        if txn.get(one.encode()) is None and txn.get(rekey(one).encode()) is None
+                    )
 
         looking = threading.Thread(target=look)
         looking.start()
-        assert begin(vault, time.time_ns() // 1_000)
         _until(lambda: not is_under_way(vault))
         stop.set()
         looking.join()
@@ -91,12 +111,26 @@ def test_replicas_go_over_without_a_gap(tmp_path: Path, pulsar_server: PulsarSer
         assert (vault.agreed(FEED), vault.epochs()) == (1, (2,))
         assert (deployment.topic(0), deployment.topic(1)) == (False, True)
         sealer.renew()
-        assert shown(first, sealer) == before
+        renamed = {rekey(alias): renamed_in(profile, rekey) for alias, profile in before.items()}
+        assert shown(first, sealer) == renamed
         with deployment.replica("down", vault) as down:
-            assert shown(down, sealer) == before
+            assert shown(down, sealer) == renamed
             epochs = {epoch_of(one.sealed) for _, one in down.everything() if one.sealed}
             assert epochs == {2}
             _until(lambda: not (tmp_path / "down" / "view" / "data.mdb").exists())
+
+
+def renamed_in(profile: Profile, rekey: Callable[[NodeKey], NodeKey]) -> Profile:
+    """The profile with the tokens that it tells renamed, in the order that they have then."""
+    made = Profile()
+    made.CopyFrom(profile)
+    for known in made.identifiers:
+        known.token = token_of(rekey(f"{known.kind}:{known.token}"))
+    for device in made.devices:
+        device.token = token_of(rekey(f"{device.kind}:{device.token}"))
+    made.identifiers.sort(key=lambda one: (one.kind, one.token))
+    made.devices.sort(key=lambda one: (one.token, one.kind))
+    return made
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -115,8 +115,8 @@ class Log:
 class RotatingHome:
     """One home in a folder; `now_us` is its clock."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(home=HomeSettings(dir=str(folder)))
+    def __init__(self, folder: Path, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings(home=HomeSettings(dir=str(folder)))
         self.folder = folder
         self.policies = open_policies(self.settings)
         self.now_us = BEGAN_US
