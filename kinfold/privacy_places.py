@@ -11,6 +11,7 @@ from identity.store import GraphStore, StoreUnavailable
 from ingest.dead_letters import Envelopes
 from ingest.erasing import LettersAbout
 from kinfold.auditing import open_audit
+from kinfold.clusters import cluster_of
 from kinfold.erasing import Erasing, Places, Step
 from kinfold.feeds import settle
 from kinfold.intaking import readers
@@ -30,6 +31,7 @@ from kinfold.wiring import (
 from profiles.consent import LEGAL_HOLD, set_apart
 from profiles.deletions import DeletionLedger
 from profiles.privacy import Status
+from profiles.pulsar_cluster import PulsarCluster, PulsarRefused
 from profiles.requests import InStore
 from profiles.vault import KeyVault
 
@@ -128,9 +130,25 @@ def elsewhere(settings: Settings, due_us: int) -> tuple[InStore, ...]:
             *found,
             InStore("input", Status.IMPOSSIBLE, "files that signals were read from are not ours"),
         )
+    cluster = cluster_of(settings)
+    assert cluster is not None, "Pulsar is set"
     return (
         InStore("profile feed", Status.PARTIAL, "older records go when the topic is compacted"),
         InStore("read view", Status.PARTIAL, "each replica drops the person when it hears of it"),
         *found,
-        InStore("input", Status.PARTIAL, "the topic of signals forgets at its own retention"),
+        InStore("input", Status.PARTIAL, _forgets(cluster, settings.pulsar.topic, now_us())),
     )
+
+
+def _forgets(cluster: PulsarCluster, topic: str, at_us: int) -> str:
+    """By when the topic of signals no longer holds what was sent until now."""
+    try:
+        minutes = cluster.retention_min(topic)
+    except PulsarRefused:
+        return "the topic of signals forgets at its own retention, which could not be asked for"
+    if minutes < 0:
+        return "the topic of signals keeps everything for good: give it a retention"
+    if minutes == 0:
+        return "the topic of signals forgets what was consumed when its ledger is closed"
+    day = datetime.fromtimestamp(at_us / 1_000_000 + minutes * 60, UTC).date().isoformat()
+    return f"the topic of signals forgets what was sent until now by {day}"

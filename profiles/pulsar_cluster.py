@@ -102,6 +102,14 @@ class PulsarCluster:
         """Delete a topic without partitions, with all it holds; its readers are cut off."""
         self._ask("DELETE", f"{_path(topic)}?force=true", also=(404,))
 
+    def retention_min(self, topic: str) -> int:
+        """For how many minutes a topic keeps what was consumed; negative: for good.
+
+        With 0 it goes when the ledger that holds it is closed.
+        """
+        found = self._ask("GET", f"{_path(topic)}/retention?applied=true", also=(404,))
+        return int(found["retentionTimeInMinutes"]) if isinstance(found, dict) else 0
+
     def compact(self, topic: str) -> None:
         """Start a compaction; one that is running goes on."""
         self._ask("PUT", f"{_path(topic)}/compaction", also=(409,))

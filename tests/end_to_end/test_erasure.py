@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,13 +15,19 @@ from uuid import uuid4
 import pytest
 
 from identity.store import FOREVER_US
+from ingest.publish import SignalPublisher
+from ingest.source import Form
 from kinfold.holdings import HOLDINGS, unclaimed
 from kinfold.letters import open_letters
 from kinfold.privacy_places import open_ledger
 from kinfold.restoring import apply_ledger, brought_up
 from kinfold.wiring import open_policies, open_store, open_vault, open_view
 from profiles.privacy import Status
+from profiles.pulsar_cluster import PulsarCluster
+from tests.support.command_line import as_lines
+from tests.support.deployment import until
 from tests.support.erasing import OLD, Home, home_at, now, record, signal
+from tests.support.servers import Neo4jServer, PulsarServer
 
 pytestmark = pytest.mark.timeout(600)
 ANN, BEN = "login:ann@example.com", "login:ben@example.com"
@@ -44,18 +53,23 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     if request.param == "servers":
         graph = request.getfixturevalue("empty_neo4j")
         broker = request.getfixturevalue("pulsar_server")
-        topics = f"persistent://public/default/erasure-{uuid4().hex}"
-        more = {
-            "KINFOLD_GRAPH_URL": graph.bolt_url,
-            "KINFOLD_GRAPH_USER": graph.user,
-            "KINFOLD_GRAPH_PASSWORD": graph.password,
-            "KINFOLD_PULSAR_URL": broker.service_url,
-            "KINFOLD_PULSAR_ADMIN_URL": broker.admin_url,
-            "KINFOLD_PULSAR_TOPIC": topics + "-signals",
-            "KINFOLD_PULSAR_FEED_TOPIC": topics + "-profiles",
-            "KINFOLD_PULSAR_DEAD_LETTERS_TOPIC": topics + "-letters",
-        }
+        more = on(graph, broker)
     return lambda name: home_at(tmp_path / name, more)
+
+
+def on(graph: Neo4jServer, broker: PulsarServer) -> dict[str, str]:
+    """Settings of a home on these servers, with topics of its own."""
+    topics = f"persistent://public/default/erasure-{uuid4().hex}"
+    return {
+        "KINFOLD_GRAPH_URL": graph.bolt_url,
+        "KINFOLD_GRAPH_USER": graph.user,
+        "KINFOLD_GRAPH_PASSWORD": graph.password,
+        "KINFOLD_PULSAR_URL": broker.service_url,
+        "KINFOLD_PULSAR_ADMIN_URL": broker.admin_url,
+        "KINFOLD_PULSAR_TOPIC": topics + "-signals",
+        "KINFOLD_PULSAR_FEED_TOPIC": topics + "-profiles",
+        "KINFOLD_PULSAR_DEAD_LETTERS_TOPIC": topics + "-letters",
+    }
 
 
 @pytest.fixture
@@ -421,3 +435,47 @@ def test_exports_are_told(home: Home, tmp_path: Path) -> None:
     status = {one.store: one for one in erased.stores}["exports"]
     assert status.status is Status.IMPOSSIBLE
     assert "agency, lab" in status.reason
+
+
+@pytest.mark.slow
+def test_the_receipt_dates_the_topics_retention(
+    tmp_path: Path, empty_neo4j: Neo4jServer, pulsar_server: PulsarServer
+) -> None:
+    """Pulsar says when the topic forgets; read again before that, it brings nobody back."""
+    home = home_at(tmp_path / "home", on(empty_neo4j, pulsar_server))
+    pulsar = home.settings.pulsar
+    cluster = PulsarCluster(pulsar.url, pulsar.admin_url)
+    cluster.create_partitioned(pulsar.topic, 2)
+    path = pulsar.topic.replace("://", "/")
+    kept = json.dumps({"retentionTimeInMinutes": 60 * 24 * 30, "retentionSizeInMB": -1})
+    asked = urllib.request.Request(  # noqa: S310 - the test's own server
+        f"{pulsar.admin_url}/admin/v2/{path}/retention",
+        kept.encode(),
+        {"Content-Type": "application/json"},
+        method="POST",
+    )
+    urllib.request.urlopen(asked, timeout=30).close()  # noqa: S310 - as above
+    with closing(SignalPublisher(cluster, pulsar.topic)) as publisher:
+        publisher.publish_as_is(
+            (line, Form.JSON) for line in as_lines(*anns(), *bens()).splitlines()
+        )
+    with closing(home.deployment):
+        consumer = home.deployment.start("run")
+        until(lambda: home.person(ANN) and home.person(BEN), "the signals are taken in")
+        home.deployment.wait_until_resolved()
+        erased = home.erase(ANN)
+        assert home.deployment.stop(consumer) == 0
+        day = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+        assert {one.store: one for one in erased.stores}["input"].reason.endswith(f"by {day}")
+        read = home.deployment.start("run", "--replay", "--json")
+        until(lambda: _replayed(home, len(anns())), "the topic is read from its beginning")
+        assert home.deployment.stop(read) == 0
+    assert_gone(home, *ALL_OF_ANN)
+    assert home.shown(BEN) is not None
+
+
+def _replayed(home: Home, erased: int) -> bool:
+    """Whether a consumer has told so many signals of somebody erased."""
+    said = (home.deployment.folder / "said.txt").read_text().splitlines()
+    told = [json.loads(line) for line in said if line.startswith("{")]
+    return any(one.get("erased", 0) >= erased for one in told)

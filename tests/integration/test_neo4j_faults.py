@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -60,6 +62,22 @@ def test_an_unreachable_server_is_told_in_our_words() -> None:
     assert "out of reach" in str(raised.value)
     assert raised.value.__cause__ is None
     assert str(port) not in str(raised.value)
+
+
+def test_several_programs_make_the_schema_at_once(empty_neo4j: Neo4jServer) -> None:
+    """Started together on an empty database, none waits for long, and all of it is there."""
+    auth = (empty_neo4j.user, empty_neo4j.password)
+
+    def opens(_: int) -> int:
+        with closing(Neo4jGraphStore(empty_neo4j.bolt_url, auth)) as store:
+            return store.totals().signals
+
+    for _ in range(3):
+        empty_neo4j.wipe()
+        began_s = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(opens, range(4))) == [0, 0, 0, 0]
+        assert time.monotonic() - began_s < 60
 
 
 def test_wrong_credentials_are_not_tried_again(neo4j_server: Neo4jServer) -> None:

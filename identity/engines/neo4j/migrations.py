@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from identity.engines.neo4j.connection import Connection, Tx
-from identity.store import StoreDamaged
+from identity.store import StoreDamaged, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ def _index(label: str, property_name: str) -> str:
     return f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{property_name})"
 
 
+PATIENCE_S = 300.0
+PAUSE_S = 0.05
+_POPULATING = (
+    "SHOW INDEXES YIELD name, state WHERE state = 'POPULATING' RETURN collect(name) AS names"
+)
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(
         1,
@@ -94,6 +100,20 @@ def migrate(connection: Connection) -> None:
             _carry_out(connection, migration)
 
 
+def _await_indexes(connection: Connection) -> None:
+    """Wait until indexes can be used, in transactions that end at once.
+
+    One that waited itself (`db.awaitIndexes`) would hold up a constraint that
+    another program is making, for whose index it waits.
+    """
+    until_s = time.monotonic() + PATIENCE_S
+    while populating := connection.read(lambda tx: tx.rows(_POPULATING)):
+        if time.monotonic() > until_s:
+            names = ", ".join(sorted(populating))
+            raise StoreUnavailable(f"the graph store goes on building its indexes: {names}")
+        time.sleep(PAUSE_S)
+
+
 def _numbers(tx: Tx) -> list[int]:
     return tx.rows("MATCH (m:Migration) RETURN collect(m.number)")
 
@@ -101,7 +121,7 @@ def _numbers(tx: Tx) -> list[int]:
 def _carry_out(connection: Connection, migration: Migration) -> None:
     for statement in migration.schema:
         connection.schema(statement)
-    connection.schema("CALL db.awaitIndexes(300)")
+    _await_indexes(connection)
 
     def write(tx: Tx) -> None:
         for statement in migration.data:
