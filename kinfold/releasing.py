@@ -7,6 +7,7 @@ import os
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -146,15 +147,19 @@ def released(
 ) -> Release:
     """A release of figures, all or `only` some, from a snapshot of now.
 
-    The calling thread runs at low priority from then on.
+    It is made in a thread of its own, at low priority; `tell` is called there.
 
     Raises: SettingsError, StoreError, LettersError, LedgerError, RegisterError.
     """
-    _give_way()
-    policies = open_policies(settings)
     terms = Terms(
         settings.statistics.minimum, recipient, expires_us, policy_version(settings), place
     )
+    with ThreadPoolExecutor(1, "figures", _give_way) as thread:
+        return thread.submit(_released, settings, terms, only, tell).result()
+
+
+def _released(settings: Settings, terms: Terms, only: Collection[str], tell: Tell) -> Release:
+    policies = open_policies(settings)
     with (
         closing(open_snapshots(settings)) as snapshots,
         closing(open_register(settings)) as register,
