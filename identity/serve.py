@@ -1,5 +1,6 @@
 """Answers of IdentityService from a graph store: who is who, why, and what became of an id.
 
+Of whoever is set apart or being erased they tell what they tell of nobody.
 Reads only. What the network needs around it (errors, deadlines, threads) is
 the server's; here a request goes in and an answer or a refusal comes out.
 """
@@ -13,9 +14,10 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from identity.explain import Step, explain
+from identity.hiding import is_being_erased
 from identity.matching.comparing import Comparer
 from identity.matching.index import MatchIndex
-from identity.model import NodeKey, kind_of, token_of
+from identity.model import NodeKey, PersonEvidence, PersonId, kind_of, token_of
 from identity.policy import MBITS, IdentityPolicy
 from identity.refused import Refused
 from identity.store import GraphStore
@@ -36,17 +38,21 @@ class IdentityAnswers:
     Errors: those of the store (`identity.store.StoreError`).
     """
 
-    __slots__ = ("_comparers", "_name_of", "_policy")
+    __slots__ = ("_comparers", "_is_apart", "_name_of", "_policy")
 
     def __init__(
         self,
         policy: IdentityPolicy,
         name_of: NameOf,
+        is_apart: Callable[[PersonEvidence], bool],
         comparers: Callable[[], Sequence[Comparer]] = tuple,
     ) -> None:
-        """`comparers` gives those of the models in force."""
+        """`is_apart`: whether somebody is served to no one; `comparers` gives those of the models
+        in force.
+        """
         self._policy = policy
         self._name_of = name_of
+        self._is_apart = is_apart
         self._comparers = comparers
 
     def resolve(
@@ -57,14 +63,14 @@ class IdentityAnswers:
         if isinstance(key, Refused):
             return key
         person = store.person_of((key,)).get(key)
-        if person is None:
+        evidence = None if person is None else self._told_of(store, person)
+        if person is None or evidence is None:
             return Refused(_NOT_FOUND, "UNKNOWN_IDENTIFIER", "identifier")
         view = store.views((key,)).get(key)
-        members = store.members((person,)).get(person, frozenset())
         return pb.ResolveIdentityResponse(
             person_id=person,
             shared=view is not None and view.shared,
-            member_count=len(members),
+            member_count=len(evidence.nodes),
         )
 
     def explain(
@@ -77,9 +83,15 @@ class IdentityAnswers:
         right = self._name(request.right, "right")
         if isinstance(right, Refused):
             return right
+        people = store.person_of((left, right))
+        untold = {one for one in set(people.values()) if self._told_of(store, one) is None}
+        for key, field in ((left, "left"), (right, "right")):
+            if key not in people or people[key] in untold:
+                return Refused(_NOT_FOUND, "UNKNOWN_IDENTIFIER", field)
         index = MatchIndex(store, self._comparers())
         explanation = explain(store, self._policy, left, right, index)
         if explanation is None:
+            # One of them has gone since.
             known = store.person_of((left, right))
             return Refused(
                 _NOT_FOUND, "UNKNOWN_IDENTIFIER", "left" if left not in known else "right"
@@ -97,12 +109,14 @@ class IdentityAnswers:
         """What became of an id; `current_person_id` is empty when it stands for nobody now."""
         if not _PERSON_ID.fullmatch(request.person_id):
             return Refused(_INVALID_ARGUMENT, "PERSON_ID_INVALID", "person_id")
-        entries = store.lineage(request.person_id)
+        current = store.current(request.person_id)
+        untold = current is not None and self._told_of(store, current) is None
+        entries = () if untold else store.lineage(request.person_id)
         if not entries:
             return Refused(_NOT_FOUND, "UNKNOWN_PERSON", "person_id")
         return pb.GetLineageResponse(
             person_id=request.person_id,
-            current_person_id=store.current(request.person_id) or "",
+            current_person_id=current or "",
             entries=[
                 pb.LineageEntry(
                     change=entry.change.name.lower(),
@@ -114,6 +128,13 @@ class IdentityAnswers:
                 for entry in entries
             ],
         )
+
+    def _told_of(self, store: GraphStore, person: PersonId) -> PersonEvidence | None:
+        """All of a person; None when they are served to no one."""
+        evidence = store.evidence((person,)).get(person)
+        if evidence is None or self._is_apart(evidence) or is_being_erased(store, evidence):
+            return None
+        return evidence
 
     def _name(self, identifier: pb.IdentifierRef, field: str) -> NodeKey | Refused:
         key = self._name_of(identifier.kind, identifier.value)

@@ -19,6 +19,7 @@ from kinfold.wiring import (
     open_sealer,
     open_store,
 )
+from profiles.consent import is_apart
 from profiles.read_view import ReadView
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions, TlsFiles
@@ -74,7 +75,7 @@ def open_server(
     people = open_people_quotas(policies)
     identity = IdentitySource(
         lambda: open_store(settings),
-        IdentityAnswers(policies.identity, name_of, models.comparers),
+        IdentityAnswers(policies.identity, name_of, is_apart, models.comparers),
         consents,
         lambda request: export_stats(settings, request),
         people,

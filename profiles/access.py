@@ -46,6 +46,7 @@ METHODS: Final[Mapping[str, str]] = {
 }
 """Every method that is served, and what who may call it can do. A method that is not here cannot
 be served."""
+_HOLDS: Final = METHODS["profiles.v1.PrivacyService/Hold"]
 RIGHTS: Final = tuple(dict.fromkeys(METHODS.values()))
 _QUOTAS: Final[Mapping[str, int | None]] = {"per_second": None, "people_per_day": 1_000_000}
 """Quotas, with the most that each may be: who a caller was told of is kept in memory for a day."""
@@ -61,6 +62,8 @@ class Grant(NamedTuple):
     - `kinds`: kinds of identifiers it may ask by; None: all.
     - `people_per_day`: most people it is told of in a UTC day; 0: any number.
     - `staff`: who of staff it may act for in PrivacyService; None: all.
+    - `sees_apart`: whether it is told of people under a restriction or a legal
+      hold where it reads consent: who may hold people is.
     """
 
     caller: str
@@ -69,6 +72,7 @@ class Grant(NamedTuple):
     kinds: frozenset[str] | None
     people_per_day: int = 0
     staff: frozenset[str] | None = frozenset()
+    sees_apart: bool = False
 
     def may_act_for(self, staff: str) -> bool:
         """Whether the caller may say that this one of staff acts."""
@@ -132,7 +136,9 @@ def unlimited(policy: PurposePolicy) -> Access:
     """Access for a caller of the same process: everything, for who shows neither certificate nor
     token. Consent holds all the same.
     """
-    grant = Grant(LOCAL, _fields((ALL,)), _purposes(policy, (ALL,)), None, staff=None)
+    grant = Grant(
+        LOCAL, _fields((ALL,)), _purposes(policy, (ALL,)), None, staff=None, sees_apart=True
+    )
     return Access((Caller(LOCAL, grant, frozenset(RIGHTS)),))
 
 
@@ -243,6 +249,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
             None if ALL in kinds else frozenset(kinds),
             body.get("people_per_day", 0),
             None if ALL in staff else frozenset(staff),
+            ALL in may or _HOLDS in may,
         ),
         frozenset(RIGHTS if ALL in may else may),
         body.get("certificate", ""),

@@ -189,6 +189,11 @@ def set_apart(evidence: PersonEvidence) -> dict[str, ConsentDecision]:
     return {purpose: one for purpose, one in holds.items() if one.withdrawn}
 
 
+def is_apart(evidence: PersonEvidence) -> bool:
+    """Whether a restriction or a legal hold is in force: the person is served to no one."""
+    return bool(set_apart(evidence))
+
+
 def _is_reserved(kept: KeptFact) -> bool:
     """Whether a decision may be on a reserved purpose, by its bytes: few people have any."""
     payload = kept.fact.payload

@@ -1,6 +1,8 @@
 """Answers of ConsentService from a graph store: what holds and why, the history, and new decisions.
 
-Holds nothing that changes. What the network needs around it (errors,
+Who may hold people is told of those under a restriction or a legal hold;
+everybody else is answered as of nobody, and nobody is told of people who are
+being erased. Holds nothing that changes. What the network needs around it (errors,
 deadlines, threads) is the server's; raw values are turned into nodes at once
 and go no further, but for those of a decision that is recorded.
 """
@@ -13,9 +15,12 @@ from typing import Final, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from identity.hiding import is_being_erased
 from identity.model import NodeKey, PersonEvidence, kind_of, token_of
 from identity.refused import Refused
 from identity.store import GraphStore
+from profiles import consent
+from profiles.access import Grant
 from profiles.consent import Circumstances
 from profiles.ledger import Entry, Ledger, ledger
 from profiles.purposes import PurposePolicy
@@ -49,10 +54,10 @@ class ConsentAnswers:
         self._seen_of = seen_of
 
     def get(
-        self, store: GraphStore, request: pb.GetConsentRequest
+        self, store: GraphStore, request: pb.GetConsentRequest, grant: Grant
     ) -> pb.GetConsentResponse | Refused:
         """What holds now, one state per purpose."""
-        found = self._ledger(store, request.subject)
+        found = self._ledger(store, request.subject, grant)
         if isinstance(found, Refused):
             return found
         person, told = found
@@ -72,10 +77,10 @@ class ConsentAnswers:
         )
 
     def history(
-        self, store: GraphStore, request: pb.ListConsentDecisionsRequest
+        self, store: GraphStore, request: pb.ListConsentDecisionsRequest, grant: Grant
     ) -> pb.ListConsentDecisionsResponse | Refused:
         """Every decision, latest first."""
-        found = self._ledger(store, request.subject)
+        found = self._ledger(store, request.subject, grant)
         if isinstance(found, Refused):
             return found
         person, told = found
@@ -91,12 +96,16 @@ class ConsentAnswers:
             return Refused(_INVALID, "PURPOSE_UNKNOWN", "choices.purpose")
         return None
 
-    def _ledger(self, store: GraphStore, subject: Subject) -> tuple[str, Ledger] | Refused:
+    def _ledger(
+        self, store: GraphStore, subject: Subject, grant: Grant
+    ) -> tuple[str, Ledger] | Refused:
         person = self._person(store, subject)
         if isinstance(person, Refused):
             return person
         evidence = store.evidence((person,)).get(person)
-        if evidence is None:
+        if evidence is None or is_being_erased(store, evidence):
+            return _NOT_FOUND
+        if not grant.sees_apart and consent.set_apart(evidence):
             return _NOT_FOUND
         return person, ledger(self._policy, evidence, self._seen_of(evidence))
 

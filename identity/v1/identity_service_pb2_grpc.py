@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class IdentityServiceStub(object):
     """Answers who somebody is and why. Reads the graph; never writes.
+
+    Who is under a restriction or a legal hold, or is being erased, is answered
+    for as if nobody had the identifier or the id.
     """
 
     def __init__(self, channel):
@@ -59,6 +62,9 @@ class IdentityServiceStub(object):
 
 class IdentityServiceServicer(object):
     """Answers who somebody is and why. Reads the graph; never writes.
+
+    Who is under a restriction or a legal hold, or is being erased, is answered
+    for as if nobody had the identifier or the id.
     """
 
     def ResolveIdentity(self, request, context):
@@ -139,6 +145,9 @@ def add_IdentityServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class IdentityService(object):
     """Answers who somebody is and why. Reads the graph; never writes.
+
+    Who is under a restriction or a legal hold, or is being erased, is answered
+    for as if nobody had the identifier or the id.
     """
 
     @staticmethod

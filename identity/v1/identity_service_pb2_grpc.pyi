@@ -27,7 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IdentityServiceStub:
-    """Answers who somebody is and why. Reads the graph; never writes."""
+    """Answers who somebody is and why. Reads the graph; never writes.
+
+    Who is under a restriction or a legal hold, or is being erased, is answered
+    for as if nobody had the identifier or the id.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -65,7 +69,11 @@ class IdentityServiceStub:
 
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
-    """Answers who somebody is and why. Reads the graph; never writes."""
+    """Answers who somebody is and why. Reads the graph; never writes.
+
+    Who is under a restriction or a legal hold, or is being erased, is answered
+    for as if nobody had the identifier or the id.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveIdentity: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ResolveIdentityRequest, _identity_service_pb2.ResolveIdentityResponse]  # type: ignore[assignment]
@@ -99,7 +107,11 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers who somebody is and why. Reads the graph; never writes."""
+    """Answers who somebody is and why. Reads the graph; never writes.
+
+    Who is under a restriction or a legal hold, or is being erased, is answered
+    for as if nobody had the identifier or the id.
+    """
 
     @_abc_1.abstractmethod
     def ResolveIdentity(

@@ -23,6 +23,7 @@ from kinfold.wiring import (
     open_tokens,
     open_vault,
 )
+from profiles.access import unlimited
 from profiles.serve.errors import INVALID_ARGUMENT, proto_of
 from profiles.v1 import consent_service_pb2 as pb
 from profiles.v1.profile_service_pb2 import Subject
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     policies = open_policies(settings)
+    grant = unlimited(policies.purposes).callers[0].grant
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
         store = stack.enter_context(closing(open_store(settings)))
@@ -80,8 +82,8 @@ def _show(args: argparse.Namespace) -> int:
             kind, value = _identifier(args.subject)
             subject = Subject()
             subject.identifier.kind, subject.identifier.value = kind, value
-        held = answers.get(store, pb.GetConsentRequest(subject=subject))
-        told = answers.history(store, pb.ListConsentDecisionsRequest(subject=subject))
+        held = answers.get(store, pb.GetConsentRequest(subject=subject), grant)
+        told = answers.history(store, pb.ListConsentDecisionsRequest(subject=subject), grant)
     if isinstance(held, Refused):
         return _refused(held)
     assert not isinstance(told, Refused), "both are asked about the same person"

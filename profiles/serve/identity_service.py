@@ -48,7 +48,9 @@ _Request = TypeVar("_Request")
 
 
 class _Answer(Protocol[_Request_contra]):
-    def __call__(self, store: GraphStore, request: _Request_contra, /) -> Message | Refused: ...
+    def __call__(
+        self, store: GraphStore, request: _Request_contra, grant: Grant, /
+    ) -> Message | Refused: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,11 @@ class IdentityService:
         identity = self._handler(
             SERVICE,
             {
-                "ResolveIdentity": self._work(ResolveIdentityRequest.FromString, answers.resolve),
-                "ExplainLink": self._work(ExplainLinkRequest.FromString, answers.explain),
-                "GetLineage": self._work(GetLineageRequest.FromString, answers.lineage),
+                "ResolveIdentity": self._work(
+                    ResolveIdentityRequest.FromString, _to_all(answers.resolve)
+                ),
+                "ExplainLink": self._work(ExplainLinkRequest.FromString, _to_all(answers.explain)),
+                "GetLineage": self._work(GetLineageRequest.FromString, _to_all(answers.lineage)),
             },
             {} if self._source.figures is None else {"ExportStats": self._figures()},
         )
@@ -204,7 +208,7 @@ class IdentityService:
             for kind, field in asked_kinds(parsed):
                 if not grant.may_ask_by(kind):
                     return refuse("KIND_NOT_ALLOWED", field)
-            outcome = answer(self._store(), parsed)
+            outcome = answer(self._store(), parsed, grant)
             if grant.people_per_day and not self._may_tell(grant, outcome):
                 return PEOPLE_EXHAUSTED
             return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
@@ -238,7 +242,9 @@ class IdentityService:
             doing = self._mine.doing = self._source.privacy.open_doing(self._store())
         return doing
 
-    def _record(self, store: GraphStore, request: RecordConsentRequest) -> Message | Refused:
+    def _record(
+        self, store: GraphStore, request: RecordConsentRequest, _grant: Grant
+    ) -> Message | Refused:
         recorder: Recorder | None = getattr(self._mine, "recorder", None)
         if recorder is None:
             assert self._source.consents is not None, "only called where consents are served"
@@ -256,6 +262,13 @@ class IdentityService:
         store: GraphStore | None = getattr(self._mine, "store", None)
         if store is not None:
             store.close()
+
+
+def _to_all(
+    answer: Callable[[GraphStore, _Request], Message | Refused],
+) -> _Answer[_Request]:
+    """An answer that is the same for whoever may ask."""
+    return lambda store, request, _grant: answer(store, request)
 
 
 def asked_kinds(request: object) -> list[tuple[str, str]]:

@@ -62,7 +62,8 @@ class GetConsentResponse(_message.Message):
     @_builtins.property
     def set_apart(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentEntry]:
         """The restriction and the legal hold in force, as the decisions of staff that
-        they are: while there is one, nobody is served, whatever the states say.
+        they are: while there is one, the person is served to no one, whatever the
+        states say.
         """
 
     def __init__(

@@ -29,7 +29,9 @@ class ConsentServiceStub(object):
     """What a person allows: what holds now and why, every decision ever made, and new ones.
 
     Read from the identity graph, so a decision shows here as soon as it is
-    resolved, before lookups know of it.
+    resolved, before lookups know of it. Of people under a restriction or a legal
+    hold only those callers are told that may hold people; to all others, and of
+    people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -59,7 +61,9 @@ class ConsentServiceServicer(object):
     """What a person allows: what holds now and why, every decision ever made, and new ones.
 
     Read from the identity graph, so a decision shows here as soon as it is
-    resolved, before lookups know of it.
+    resolved, before lookups know of it. Of people under a restriction or a legal
+    hold only those callers are told that may hold people; to all others, and of
+    people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
     """
 
     def GetConsent(self, request, context):
@@ -127,7 +131,9 @@ class ConsentService(object):
     """What a person allows: what holds now and why, every decision ever made, and new ones.
 
     Read from the identity graph, so a decision shows here as soon as it is
-    resolved, before lookups know of it.
+    resolved, before lookups know of it. Of people under a restriction or a legal
+    hold only those callers are told that may hold people; to all others, and of
+    people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
     """
 
     @staticmethod

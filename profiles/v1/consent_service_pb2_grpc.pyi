@@ -30,7 +30,9 @@ class ConsentServiceStub:
     """What a person allows: what holds now and why, every decision ever made, and new ones.
 
     Read from the identity graph, so a decision shows here as soon as it is
-    resolved, before lookups know of it.
+    resolved, before lookups know of it. Of people under a restriction or a legal
+    hold only those callers are told that may hold people; to all others, and of
+    people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
     """
 
     @_typing.overload
@@ -66,7 +68,9 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """What a person allows: what holds now and why, every decision ever made, and new ones.
 
     Read from the identity graph, so a decision shows here as soon as it is
-    resolved, before lookups know of it.
+    resolved, before lookups know of it. Of people under a restriction or a legal
+    hold only those callers are told that may hold people; to all others, and of
+    people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -98,7 +102,9 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a person allows: what holds now and why, every decision ever made, and new ones.
 
     Read from the identity graph, so a decision shows here as soon as it is
-    resolved, before lookups know of it.
+    resolved, before lookups know of it. Of people under a restriction or a legal
+    hold only those callers are told that may hold people; to all others, and of
+    people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
     """
 
     @_abc_1.abstractmethod

@@ -25,6 +25,7 @@ from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import Signal
 from profiles.access import Access
 from profiles.audit_sqlite import SqliteAuditLog
+from profiles.consent import is_apart
 from profiles.consent_answers import ConsentAnswers
 from profiles.lookup import Lookup
 from profiles.people_quota import PeopleQuotas
@@ -43,7 +44,7 @@ from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectI
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 from tests.support.grpc_calls import serving, told, told_by
 from tests.support.rights import ACCESS, EVERYTHING, limited
-from tests.support.served import MAX_SILENCE_MS, NOW_US, Served, signal, viewed
+from tests.support.served import MAX_SILENCE_MS, NOW_US, Served, decided, signal, viewed
 
 EMAIL = SubjectIdentifier(kind="email", value="ann@posteo.net")
 ANN = Subject(identifier=EMAIL)
@@ -101,7 +102,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
     source = IdentitySource(
         lambda: MemoryGraphStore(served.graph),
-        IdentityAnswers(served.policy, served.naming),
+        IdentityAnswers(served.policy, served.naming, is_apart),
         ConsentSource(answers, open_recorder),  # type: ignore[arg-type]  # the store it opens
     )
     options = ServeOptions(address="127.0.0.1:0")
@@ -240,7 +241,8 @@ def test_a_server_without_consents_serves_none(tmp_path: Path) -> None:
     """The service is there only where the graph and an intake are."""
     served = Served(tmp_path)
     source = IdentitySource(
-        lambda: MemoryGraphStore(served.graph), IdentityAnswers(served.policy, served.naming)
+        lambda: MemoryGraphStore(served.graph),
+        IdentityAnswers(served.policy, served.naming, is_apart),
     )
     server = ProfileServer(
         ServeOptions(address="127.0.0.1:0"), served.lookup, source, access=ACCESS
@@ -249,6 +251,39 @@ def test_a_server_without_consents_serves_none(tmp_path: Path) -> None:
         error = told(lambda: ConsentServiceStub(channel).GetConsent(GetConsentRequest()))
     assert error.code is grpc.StatusCode.UNIMPLEMENTED
     served.close()
+
+
+def test_who_may_hold_nobody_is_told_of_nobody_held(desk: Desk) -> None:
+    """A reader of consent is answered as of nobody, yet what is decided is taken in and kept."""
+    reader = limited(EVERYTHING._replace(sees_apart=False), "reads consent", "decides on consent")
+    restricted = signal(("login", "ann"), **decided(restriction=False))
+    desk.served.take({**restricted, "source": "staff"})
+    (held,) = desk.consent.GetConsent(GetConsentRequest(subject=ANN)).set_apart
+    assert held.purpose == "restriction"
+    options = ServeOptions(address="127.0.0.1:0")
+    server = ProfileServer(options, desk.served.lookup, desk.source, access=reader)
+    nobody = Subject(identifier=SubjectIdentifier(kind="login", value="nobody"))
+    with serving(server) as channel:
+        stub = ConsentServiceStub(channel)
+        for subject in (ANN, Subject(person_id=desk.served.person("login", "ann"))):
+            asks = GetConsentRequest(subject=subject)
+            history = ListConsentDecisionsRequest(subject=subject)
+            assert told(lambda asks=asks: stub.GetConsent(asks)) == told(  # type: ignore[misc]
+                lambda: stub.GetConsent(GetConsentRequest(subject=nobody))
+            )
+            assert told(
+                lambda asks=history: stub.ListConsentDecisions(asks)  # type: ignore[misc]
+            ) == told(
+                lambda: stub.ListConsentDecisions(ListConsentDecisionsRequest(subject=nobody))
+            )
+        request = RecordConsentRequest(
+            identifier=EMAIL,
+            choices=[PurposeChoice(purpose="marketing", granted=True)],
+            source="staff",
+        )
+        assert not stub.RecordConsent(request).known
+    desk.served.settle()
+    assert desk.state("marketing").granted  # told to who may hold people
 
 
 def test_people_count_once_over_all_methods(desk: Desk) -> None:

@@ -30,6 +30,7 @@ from identity.v1.identity_service_pb2 import (
 )
 from identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from profiles.access import Grant
+from profiles.consent import is_apart
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions
 from profiles.serve.profile_service import Lookups
@@ -105,7 +106,7 @@ _BASE32 = str.maketrans("0123456789", "abcdefghij")
 
 
 def _server(open_store: Callable[[], GraphStore], lookups: Lookups) -> ProfileServer:
-    source = IdentitySource(open_store, IdentityAnswers(POLICY, NAMING))
+    source = IdentitySource(open_store, IdentityAnswers(POLICY, NAMING, is_apart))
     return ProfileServer(PORTS, lookups, source, access=ACCESS)
 
 

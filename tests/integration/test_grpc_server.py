@@ -17,6 +17,7 @@ from identity.engines.memory import MemoryGraphStore
 from identity.refused import Refused
 from identity.serve import IdentityAnswers
 from profiles.access import Grant
+from profiles.consent import is_apart
 from profiles.lookup import Lookup
 from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions, TlsFiles
@@ -110,7 +111,8 @@ def test_lookups_wait_for_the_read_view(served: Served) -> None:
 def test_health_of_identity_is_its_own(served: Served) -> None:
     """Identity answers while lookups are not ready; without a graph nobody knows the service."""
     source = IdentitySource(
-        lambda: MemoryGraphStore(served.graph), IdentityAnswers(served.policy, served.naming)
+        lambda: MemoryGraphStore(served.graph),
+        IdentityAnswers(served.policy, served.naming, is_apart),
     )
     with serving(ProfileServer(OPTIONS, served.lookup, source, access=ACCESS)) as channel:
         assert _health(channel, "identity.v1.IdentityService") == SERVING

@@ -223,3 +223,13 @@ def test_a_call_beyond_the_quota_is_refused() -> None:
     assert told == [local.grant, local.grant, refuse("QUOTA_EXHAUSTED")]
     wrong = {LOCAL: {"per_second": 0}}
     assert verify({"callers": wrong})[0].startswith("callers.local.per_second: ")
+
+
+@pytest.mark.parametrize(
+    ("may", "told"), [(["reads consent"], False), (["holds people"], True), (["*"], True)]
+)
+def test_who_may_hold_people_is_told_of_them(may: list[str], told: bool) -> None:
+    """Nobody else reads the consent of people under a restriction or a legal hold."""
+    access = parse({"callers": {LOCAL: {"may": may}}}, PURPOSES)
+    assert access.callers[0].grant.sees_apart is told
+    assert unlimited(PURPOSES).callers[0].grant.sees_apart
