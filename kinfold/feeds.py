@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -20,6 +21,7 @@ from profiles.read_view import ReadView
 from profiles.vault import KeyVault
 
 RETRY_S = 0.5
+_LOG = logging.getLogger(__name__)
 Tell = Callable[[int, int | None], None]
 """Told how many records came and about how many lie ahead."""
 
@@ -56,17 +58,19 @@ def keep_fresh(
     view: ReadView,
     tell: Tell | None = None,
     watch: KeyWatch | None = None,
+    ended: threading.Event | None = None,
 ) -> Iterator[None]:
     """Within the block, the view keeps up with whoever changes; it begins when the view is whole.
 
     Where Pulsar is set it follows the topic; else this process does the upkeep
     itself unless another one has the lease. `watch` is looked at all the while.
+    `ended` is set when it cannot go on: leave the block then, which raises why.
 
     Raises:
         StoreError, FeedError, ViewError: it cannot be brought up to date.
     """
     if settings.pulsar.url:
-        with following(settings, vault, view, tell, watch):
+        with following(settings, vault, view, tell, watch, ended):
             yield
         return
 
@@ -74,7 +78,7 @@ def keep_fresh(
     def into_view() -> Iterator[ProfileFeed]:
         yield local_feed(view)
 
-    with kept_up(settings, policies, vault, into_view, watch):
+    with kept_up(settings, policies, vault, into_view, watch, ended):
         yield
 
 
@@ -85,10 +89,12 @@ def kept_up(
     vault: KeyVault,
     open_end: Callable[[], AbstractContextManager[ProfileFeed]],
     watch: KeyWatch | None = None,
+    ended: threading.Event | None = None,
 ) -> Iterator[Upkeep]:
     """Within the block, a thread with a store of its own keeps people and profiles up.
 
     The block begins when the backlog is done, or another process has the lease.
+    `ended`: as in `keep_fresh`.
 
     Raises:
         StoreError, FeedError: the first round failed.
@@ -116,7 +122,7 @@ def kept_up(
         expiry = Expiry(lambda: open_store(settings), policies.identity, policies.retention, now_us)
         expiry.run(stop)
 
-    with _beside("upkeep", work, stop), _beside("expiry", expire, stop):
+    with _beside("upkeep", work, stop, ended), _beside("expiry", expire, stop, ended):
         yield found[0]
 
 
@@ -148,8 +154,11 @@ def following(
     view: ReadView,
     tell: Tell | None = None,
     watch: KeyWatch | None = None,
+    ended: threading.Event | None = None,
 ) -> Iterator[None]:
     """Within the block, a thread follows the feed into the view; begins when it has caught up.
+
+    `ended`: as in `keep_fresh`.
 
     Raises:
         FeedError, ViewError: the topic cannot be followed at all.
@@ -179,17 +188,21 @@ def following(
                     raise
                 stop.wait(RETRY_S)
 
-    with _beside("follow", work, stop):
+    with _beside("follow", work, stop, ended):
         yield
 
 
 @contextmanager
 def _beside(
-    name: str, work: Callable[[Callable[[], None]], None], stop: threading.Event
+    name: str,
+    work: Callable[[Callable[[], None]], None],
+    stop: threading.Event,
+    ended: threading.Event | None,
 ) -> Iterator[None]:
     """Run work in a thread; the block begins when it says ready, and ends it by `stop`.
 
-    A failure before that is raised here.
+    A failure before that is raised here; a later one, before `stop`, is logged at once,
+    sets `ended`, and is raised at the end of the block: nobody goes on without noticing.
     """
     ready = threading.Event()
     failed: list[BaseException] = []
@@ -198,7 +211,13 @@ def _beside(
         try:
             work(ready.set)
         except BaseException as failure:  # noqa: BLE001 - raised again in the caller's thread
+            if stop.is_set() and ready.is_set():
+                return
             failed.append(failure)
+            if ready.is_set():
+                _LOG.critical("%s failed and cannot go on: %s", name, type(failure).__name__)
+                if ended is not None:
+                    ended.set()
             ready.set()
 
     thread = threading.Thread(target=run, name=name)
@@ -211,3 +230,5 @@ def _beside(
     finally:
         stop.set()
         thread.join()
+    if failed:
+        raise failed[0]

@@ -13,7 +13,7 @@ Runs under the resolver's lease: one feeder at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 
 from identity.evidence import is_kept_out
 from identity.model import OutboxEntry, PersonEvidence, PersonId
@@ -114,7 +114,7 @@ class Feeder:
                 # All nodes have gone on to others: a later resolution's entry says whereto.
                 continue
             records.append(record)
-        for record, following in zip(records, [*records[1:], None], strict=True):
+        for record, following in zip_longest(records, records[1:]):
             record.last_of_sequence = following is None or following.sequence != record.sequence
         return records
 

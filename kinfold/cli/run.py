@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             stack.enter_context(stopping_on_signals(stop))
             if args.only != "consume":
                 report.upkeep = stack.enter_context(
-                    kept_up(settings, policies, vault, lambda: open_feed(settings))
+                    kept_up(settings, policies, vault, lambda: open_feed(settings), ended=stop)
                 )
             if args.only == "resolve":
                 stop.wait()

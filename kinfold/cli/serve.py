@@ -38,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop. 0: stopped when told; 1: the address cannot be had."""
+    """Serve until told to stop. 0: stopped when told; 1: no address, or it cannot keep up."""
     settings = settings_of(args)
     policies = open_policies(settings)
     stop = threading.Event()
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             warn("the policy lets nobody call", "name callers under [callers] of the policy")
         print(f"listening on {host}:{port}; building the read view", flush=True)
         stack.enter_context(stopping_on_signals(stop))
-        stack.enter_context(keep_fresh(settings, policies, vault, view, watch=watch))
+        stack.enter_context(keep_fresh(settings, policies, vault, view, watch=watch, ended=stop))
         server.set_ready(True)
         print(f"ready: {view.people_count():,} ids known; Ctrl-C stops", flush=True)
         stop.wait()

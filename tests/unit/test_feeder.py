@@ -99,6 +99,20 @@ def test_people_whose_evidence_is_gone_are_gone(works: Works) -> None:
     assert [stored.state for _, stored in works.view.everything()] == [GONE]
 
 
+def test_whoever_is_swept_and_not_resolved_yet_waits_for_it(tmp_path: Path) -> None:
+    """An outbox of nobody else, between the steps of an erasure by another process, is no end."""
+    store = SqliteGraphStore(tmp_path / "graph.sqlite3")
+    works = Works(store, new_sealer(), ReadView(tmp_path / "view"))
+    works.take(seen(1, ("login", "ada"), ("device", "phone")))
+    nodes = [key("login", "ada"), key("device", "phone")]
+    store.fence(dict.fromkeys(nodes, DAY * DAY_US + 2))
+    store.sweep(nodes)
+    assert works.feeder.drain(lease_of(store)) == 1
+    works.settle()
+    assert [stored.state for _, stored in works.view.everything()] == [GONE]
+    store.close()
+
+
 class FailingFeed(LocalFeed):
     """Loses its way at the given record: what came before in the call was taken."""
 
