@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sys
 import time
@@ -12,6 +11,7 @@ from kinfold.collecting import collect_less_often
 from kinfold.releasing import released
 from kinfold.settings import load
 from kinfold.statistics.writing import write_release
+from load_tests.figures.machine import peak_mib
 
 
 def main() -> int:
@@ -25,8 +25,7 @@ def main() -> int:
         write_release(released(settings, place=str(out)), out, "parquet")
         took_s = time.monotonic() - began_s
         if "--again" not in sys.argv:
-            peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(took_s, peak_mib)
+            print(took_s, peak_mib())
             return 0
 
 

@@ -27,13 +27,14 @@ class Database:
     """A connection to the file at `path`, made with mode 0600 when it is missing.
 
     Commits survive power loss: every one is synced. Deleted content is
-    overwritten. Waits at most `wait_s` for another writer.
+    overwritten. Waits at most `wait_s` for another writer; holds at most
+    `cache_mib` of its pages.
 
     Raises `StoreUnavailable` when the file cannot be had, `StoreDamaged` when
     it holds something else or what a later version wrote.
     """
 
-    def __init__(self, path: Path, wait_s: float) -> None:
+    def __init__(self, path: Path, wait_s: float, cache_mib: int = CACHE_MIB) -> None:
         with _told():
             self._make(path)
             self._sql = sqlite3.connect(
@@ -45,7 +46,7 @@ class Database:
             )
         try:
             with _told():
-                patiently(self._sql, self._set_up, wait_s)
+                patiently(self._sql, lambda: self._set_up(cache_mib), wait_s)
         except BaseException:
             self._sql.close()
             raise
@@ -58,14 +59,14 @@ class Database:
         except OSError as failure:
             raise StoreUnavailable("the graph's file cannot be opened") from failure
 
-    def _set_up(self) -> None:
+    def _set_up(self, cache_mib: int) -> None:
         sql = self._sql
         for pragma in (
             f"page_size = {PAGE_BYTES}",
             "journal_mode = WAL",
             "synchronous = FULL",
             "secure_delete = ON",
-            f"cache_size = {-CACHE_MIB * 1024}",
+            f"cache_size = {-cache_mib * 1024}",
             f"wal_autocheckpoint = {CHECKPOINT_MIB * 1024 * 1024 // PAGE_BYTES}",
             "temp_store = MEMORY",
         ):

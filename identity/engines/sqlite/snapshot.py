@@ -46,6 +46,8 @@ from identity.snapshot import (
 WAIT_S = 30.0
 ROWS = 50_000
 """Rows of the file decoded at once."""
+CACHE_MIB = 8
+"""Pages held: a snapshot reads each table once from end to end, so more would only lie there."""
 _HELD_AT_ONCE = 1_000
 _TOLD = "(node.person IS NOT NULL OR EXISTS (SELECT 1 FROM grain WHERE grain.node = node.id))"
 _NODES = f"""
@@ -74,7 +76,7 @@ class SqliteSnapshots:
     """
 
     def __init__(self, path: Path, wait_s: float = WAIT_S) -> None:
-        self._database = Database(path, wait_s)
+        self._database = Database(path, wait_s, CACHE_MIB)
 
     @contextmanager
     def take(self) -> Iterator[SqliteSnapshot]:
