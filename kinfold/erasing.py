@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from identity.model import LineageChange, NodeKey, PersonEvidence, PersonId
 from identity.policy import IdentityPolicy, is_account
 from identity.scope import Scope, by_kind, scope_of
-from identity.store import FOREVER_US, GraphStore
+from identity.store import FOREVER_US, GraphStore, StoreUnavailable
 from ingest.dead_letters import DeadLetters
 from ingest.erasing import LettersAbout
 from kinfold.register import Exported, Register
@@ -22,7 +22,7 @@ from profiles.deletions import DeletionLedger, Erasure
 from profiles.privacy import Erased, Status
 from profiles.requests import InStore
 
-_WIDENED_AT_MOST = 5
+_BEGUN_AT_MOST = _WIDENED_AT_MOST = 5
 Tell = Callable[[InStore], None]
 Step = Callable[[str], None]
 """Told the name of every step before it is done."""
@@ -45,6 +45,8 @@ class Places:
     """Where a person's data may rest, and how to get at it. One per thread.
 
     - `settle`: returns when people and profiles are up to date with the graph.
+    - `renew`: names nodes as the graph does by now, in the ledger and in letters;
+      waits while they are being named anew, and raises StoreUnavailable in the end.
     - `is_held`: whether a legal hold stands over a person.
     - `elsewhere`: what is true of the stores that an erasure does not reach.
     - `unreadable_us`: when the epoch's key in force is due to be destroyed; 0: never.
@@ -57,6 +59,7 @@ class Places:
     audit: AuditLog
     ledger: DeletionLedger
     settle: Callable[[], None]
+    renew: Callable[[], None]
     is_held: Callable[[PersonEvidence], bool]
     elsewhere: Sequence[InStore]
     unreadable_us: Callable[[], int]
@@ -130,6 +133,8 @@ class Erasing:
         if known is None:
             scope = self._begin(request, person, suppress=suppress)
             known = places.ledger.find(request)
+        else:
+            places.renew()
         assert known is not None, "it was just begun"
         self._step("fence")
         places.store.fence(places.ledger.fences(request))
@@ -175,9 +180,12 @@ class Erasing:
             )
             places.ledger.lift(request)
         # Done in any case: it may have been cut short here.
-        held = places.ledger.fences()
-        places.store.lift({key: held[key] for key in places.ledger.fences(request)})
-        return known.suppressed
+        while True:
+            places.renew()
+            held = places.ledger.fences()
+            places.store.lift({key: held[key] for key in places.ledger.fences(request)})
+            if places.ledger.is_current():
+                return known.suppressed
 
     def finish_all(self) -> int:
         """Go on with every erasure that was cut short; how many there were. Raises: as `erase`."""
@@ -187,9 +195,19 @@ class Erasing:
         return len(cut)
 
     def _begin(self, request: str, person: PersonId, *, suppress: bool) -> Scope:
+        for _ in range(_BEGUN_AT_MOST):
+            scope = self._begun(request, person, suppress=suppress)
+            if scope is not None:
+                return scope
+        raise StoreUnavailable("nodes were named anew meanwhile; call again")
+
+    def _begun(self, request: str, person: PersonId, *, suppress: bool) -> Scope | None:
+        """None, and nothing was done: nodes were named anew since the person was looked at."""
         places = self._places
         self._step("settle")
         places.settle()
+        # After settling, by which keys may have rotated.
+        places.renew()
         current = places.store.current(person)
         scope = None if current is None else self.scope(current)
         if scope is None or current is None:
@@ -200,8 +218,8 @@ class Erasing:
         self._step("ledger")
         now_us = places.now_us()
         fences = dict.fromkeys(scope.fenced, FOREVER_US if suppress else now_us)
-        places.ledger.begin(request, current, fences, now_us, suppress=suppress)
-        return scope
+        begun = places.ledger.begin(request, current, fences, now_us, suppress=suppress)
+        return scope if begun else None
 
     def _widen(self, known: Erasure) -> int:
         """Fence what joined the person before the fence stood; how much was left out.
@@ -223,9 +241,10 @@ class Erasing:
             if any(is_account(key, self._policy) for key in new):
                 return len(new)
             more = dict.fromkeys(new, known.until_us)
-            places.ledger.begin(
+            written = places.ledger.begin(
                 known.request, known.person, more, known.begun_us, suppress=known.suppressed
             )
+            assert written, "none are named anew while an erasure is under way"
             places.store.fence(more)
         return 0
 

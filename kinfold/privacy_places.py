@@ -21,8 +21,8 @@ from kinfold.rotating import next_rotation_us
 from kinfold.settings import Settings
 from kinfold.wiring import (
     Policies,
+    graph_namer,
     ledger_path,
-    namer,
     now_us,
     open_intake,
     open_sealer,
@@ -46,7 +46,9 @@ def open_ledger(settings: Settings, vault: KeyVault) -> DeletionLedger:
     Raises: LedgerError.
     """
     tokens = open_tokens(vault)
-    return DeletionLedger(ledger_path(settings), tokens.forward, tokens.chain)
+    ledger = DeletionLedger(ledger_path(settings), tokens.forward, tokens.chain)
+    ledger.put_back(lambda: len(vault.token_keys()))
+    return ledger
 
 
 @contextmanager
@@ -58,11 +60,13 @@ def open_erasing(
     *,
     settle_up: Settle | None = None,
     step: Step = lambda _: None,
+    patience_s: float = _SETTLED_S,
 ) -> Iterator[Erasing]:
     """What erases people from everything that these settings name; for one thread.
 
     `settle_up` brings people and profiles up to date; by default this process
-    does, or waits for the one that holds the lease.
+    does, or waits for the one that holds the lease. So long as `patience_s` an
+    erasure waits while nodes are being named anew.
 
     Raises:
         LettersError, LedgerError, RegisterError, AuditError: it cannot be reached.
@@ -78,7 +82,12 @@ def open_erasing(
         ledger = stack.enter_context(closing(open_ledger(settings, vault)))
         intake = open_intake(settings, policies, vault)
         envelopes = Envelopes(open_sealer(vault), vault.order_key())
-        name_of = namer(settings, policies, open_tokens(vault))
+        name_of = graph_namer(settings, policies, vault)
+
+        def renewed() -> None:
+            _use_names_of_now(vault, ledger, patience_s)
+            intake.look()
+
         places = Places(
             store=store,
             letters=letters,
@@ -87,12 +96,25 @@ def open_erasing(
             audit=audit,
             ledger=ledger,
             settle=settle_up or settled,
+            renew=renewed,
             is_held=lambda evidence: LEGAL_HOLD in set_apart(evidence),
             elsewhere=elsewhere(settings, next_rotation_us(vault, settings.keys.rotate_days)),
             unreadable_us=lambda: next_rotation_us(vault, settings.keys.rotate_days),
             now_us=now_us,
         )
         yield Erasing(places, policies.identity, step)
+
+
+def _use_names_of_now(vault: KeyVault, ledger: DeletionLedger, patience_s: float) -> None:
+    until_s = time.monotonic() + patience_s
+    while True:
+        tokens = open_tokens(vault)
+        ledger.use(tokens.forward, tokens.chain)
+        if ledger.is_current():
+            return
+        if time.monotonic() > until_s:
+            raise StoreUnavailable("nodes are being named anew under new token keys; try again")
+        time.sleep(_POLL_S)
 
 
 def waits_for_upkeep(store: GraphStore, timeout_s: float = _SETTLED_S) -> Settle:

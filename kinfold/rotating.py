@@ -63,8 +63,10 @@ class Announce(Protocol):
     def before(self, epochs: tuple[int, ...], at_us: int) -> None:
         """These are about to be destroyed; called again where that was cut short."""
 
-    def may_rename(self) -> bool:
-        """Whether nothing is under way that still names nodes as they were."""
+    def may_rename(self, chain: int) -> bool:
+        """Whether nothing is under way that still names nodes as they were; from here on nothing
+        begins that names them under fewer token keys than these.
+        """
 
     def after(self, age: KeyAge, at_us: int) -> None:
         """Keys of this age are the only ones left; called again where that was cut short."""
@@ -213,7 +215,7 @@ class Rotation:
         chain = self._vault.token_keys()
         named = max(self._store.keys().tokens, 1)
         if named < len(chain):
-            if not self._announce.may_rename():
+            if not self._announce.may_rename(len(chain)):
                 self._look_us = now_us + LOOK_US
                 return Stage.NODES
             age = KeyAge(self._vault.current_epoch(), len(chain))

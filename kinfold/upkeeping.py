@@ -126,10 +126,10 @@ class Announced:
             for epoch in epochs:
                 ledger.destroyed(epoch, at_us)
 
-    def may_rename(self) -> bool:
-        """Whether no erasure is under way: it fences nodes by the names that they have."""
+    def may_rename(self, chain: int) -> bool:
+        """Whether no erasure is under way; from here on none begins under fewer token keys."""
         with closing(self._ledger()) as ledger:
-            return all(one.finished_us is not None for one in ledger.erasures())
+            return ledger.rename(chain)
 
     def _ledger(self) -> DeletionLedger:
         tokens = open_tokens(self._vault)

@@ -9,6 +9,8 @@ Promises
 --------
 - *Durable.* What a call returned from survives kill -9 and a power cut.
 - *Once.* A request begun again adds what is new and changes nothing else.
+- *One at a time.* Nodes are not named anew while an erasure is under way, and
+  none begins under names that are about to change.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ CREATE TABLE IF NOT EXISTS fence (
     until_us INTEGER NOT NULL,
     PRIMARY KEY (request, key)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS naming (one INTEGER PRIMARY KEY, chain INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS epoch (epoch INTEGER PRIMARY KEY, destroyed_us INTEGER NOT NULL) STRICT;
 """
 Forward = Callable[[NodeKey, int], NodeKey]
@@ -106,6 +109,44 @@ class DeletionLedger:
         """Release the file."""
         self._db.close()
 
+    def use(self, forward: Forward, chain: int) -> None:
+        """Go by the token keys of now, in place of those it was opened with."""
+        self._forward = forward
+        self._chain = chain
+
+    def is_current(self) -> bool:
+        """Whether nodes are named under the token keys in use here, and stay so for now."""
+        return self._naming() <= self._chain
+
+    def rename(self, chain: int) -> bool:
+        """Let nodes be named under so many token keys: from here on no erasure begins under fewer.
+
+        False, and nothing was written, while an erasure is under way: it fences
+        nodes by the names that they have.
+        """
+        with _told(), transaction(self._db):
+            busy = self._db.execute("SELECT 1 FROM erasure WHERE finished_us IS NULL").fetchone()
+            if busy is not None:
+                return False
+            self._db.execute("INSERT OR REPLACE INTO naming VALUES (1, ?)", (chain,))
+        return True
+
+    def put_back(self, keys: Callable[[], int]) -> None:
+        """`keys` tells how many token keys there are. That nodes were named under more, before
+        these were put back from a backup, is forgotten.
+        """
+        named = self._naming()
+        # Asked after what is known here: there are ever more of them, but for a backup.
+        if named > keys():
+            with _told():
+                self._db.execute("DELETE FROM naming WHERE chain = ?", (named,))
+
+    def _naming(self) -> int:
+        """How many token keys nodes are named under, or are about to be; 0: never renamed."""
+        with _told():
+            row = self._db.execute("SELECT chain FROM naming").fetchone()
+        return 0 if row is None else int(row[0])
+
     def begin(
         self,
         request: str,
@@ -114,10 +155,16 @@ class DeletionLedger:
         at_us: int,
         *,
         suppress: bool,
-    ) -> None:
-        """Write down what a request fences, or some more of it; nothing is fenced by this yet."""
+    ) -> bool:
+        """Write down what a request fences, or some more of it; nothing is fenced by this yet.
+
+        False, and nothing was written: nodes are named under more token keys by
+        now, or are about to be. `use` those, and look again what to fence.
+        """
         until_us = max(fences.values(), default=at_us)
         with _told(), transaction(self._db):
+            if not self.is_current():
+                return False
             self._db.execute(
                 "INSERT OR IGNORE INTO erasure (request, person, begun_us, until_us, suppressed)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -127,6 +174,7 @@ class DeletionLedger:
                 "INSERT OR IGNORE INTO fence VALUES (?, ?, ?, ?)",
                 [(request, key, self._chain, until_us) for key, until_us in fences.items()],
             )
+        return True
 
     def find(self, request: str) -> Erasure | None:
         """An erasure by its request."""

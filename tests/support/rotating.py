@@ -103,8 +103,9 @@ class Log:
         for epoch in epochs:
             self.destroyed.setdefault(epoch, at_us)
 
-    def may_rename(self) -> bool:
+    def may_rename(self, chain: int) -> bool:
         """See `kinfold.rotating.Announce`."""
+        del chain
         return not self.busy
 
     def after(self, age: KeyAge, at_us: int) -> None:
