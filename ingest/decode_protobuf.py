@@ -116,6 +116,7 @@ def _end(message: signal_pb2.LinkEnd) -> raw.LinkEnd:
     return raw.LinkEnd(
         (message.identifier.kind, message.identifier.value) if end == "identifier" else None,
         (message.record.source, message.record.signal_id) if end == "record" else None,
+        message.record_token,
     )
 
 

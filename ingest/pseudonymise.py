@@ -14,6 +14,7 @@ from identity import normalize
 from identity.model import (
     DAY_US,
     HOUR_US,
+    RECORD_KIND,
     Assurance,
     Contribution,
     EvidenceKind,
@@ -239,6 +240,8 @@ class Pseudonymiser:
         assert end is not None, "validate.check comes first"
         if end.record is not None:
             return self._tokens.record(*end.record)
+        if end.record_token:
+            return f"{RECORD_KIND}:{end.record_token}"
         assert end.identifier is not None, "validate.check comes first"
         held = self._held(*end.identifier)
         if held is None:
@@ -406,4 +409,7 @@ def _digested(content: Any) -> Any:
     """
     if type(content) is ConsentDecided and not any(content[3:]):
         return content[:3]
+    if type(content) is LinkDecided:
+        left, right = (end if end is None or end.record_token else end[:2] for end in content[:2])
+        return (left, right, *content[2:])
     return content

@@ -96,10 +96,11 @@ class ConsentDecided(NamedTuple):
 
 
 class LinkEnd(NamedTuple):
-    """`ingest.v1.LinkEnd`: (kind, value) or (source, signal id), exactly one of them."""
+    """`ingest.v1.LinkEnd`: (kind, value), (source, signal id) or a token, exactly one of them."""
 
     identifier: tuple[str, str] | None = None
     record: tuple[str, str] | None = None
+    record_token: str = ""
 
 
 class LinkDecided(NamedTuple):

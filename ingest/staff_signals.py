@@ -1,4 +1,5 @@
-"""Puts what staff decides for people where signals go: choices, corrections, retractions.
+"""Puts what staff decides for people where signals go: choices, corrections, retractions, and who
+is one person.
 
 Each is a signal of staff's source under an id that its request gives, so that
 done again after a failure it is known already and changes nothing.
@@ -15,7 +16,14 @@ from identity.store import Outcome, Outdated
 from ingest.intake import Intake
 from ingest.recording import Put
 from ingest.rejected import Rejected
-from ingest.v1.signal_pb2 import ASSURANCE_AUTHENTICATED, RecordAsserted, Signal
+from ingest.v1.signal_pb2 import (
+    ASSURANCE_AUTHENTICATED,
+    LINK_VERDICT_NOT_SAME,
+    LINK_VERDICT_SAME,
+    LinkEnd,
+    RecordAsserted,
+    Signal,
+)
 
 _INVALID: Final = 3
 _ADDRESS: Final = "address."
@@ -74,6 +82,17 @@ class StaffSignals:
         signal = self._signal(signal_id, at_us)
         signal.source = source
         signal.retracted.signal_id = wrong
+        return self._sent(signal)
+
+    def decide(
+        self, left: LinkEnd, right: LinkEnd, signal_id: str, at_us: int, *, same: bool
+    ) -> Refused | None:
+        """Say whether two identifiers or records are one person."""
+        signal = self._signal(signal_id, at_us)
+        decided = signal.link_decided
+        decided.left.CopyFrom(left)
+        decided.right.CopyFrom(right)
+        decided.verdict = LINK_VERDICT_SAME if same else LINK_VERDICT_NOT_SAME
         return self._sent(signal)
 
     def _signal(

@@ -38,6 +38,7 @@ CONTENTS = (
     "device_seen, logged_in, record_asserted, behaviour, consent_decided, link_decided, retracted"
 )
 _BIRTH_DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _BEHAVIOURS = frozenset(signal_pb2.BehaviourType.values()) - {0}
 _ASSURANCES = frozenset(signal_pb2.Assurance.values())
@@ -206,8 +207,12 @@ def _link(signal: RawSignal, content: LinkDecided) -> Rejected | None:
 
 
 def _end(at: str, end: LinkEnd | None) -> Rejected | None:
-    if end is None or (end.identifier is None) == (end.record is None):
-        return Rejected(at, "one_of", "send either an identifier or a record")
+    said = 0 if end is None else sum(bool(one) for one in end)
+    if end is None or said != 1:
+        return Rejected(at, "one_of", "send an identifier, a record or a record's token")
+    if end.record_token and not _TOKEN.fullmatch(end.record_token):
+        hint = "send the 22 characters behind record: of a pair that is listed"
+        return Rejected(f"{at}.record_token", "shape", hint)
     if end.record is None:
         return None
     source, signal_id = end.record

@@ -10,8 +10,6 @@ from identity.matching.model import MatchModel
 from identity.matching.score import Bar
 from identity.matching.verdict import Verdict, thresholds
 from identity.matching.waterfall import chance, sentence, terminal, waterfall_json
-from identity.model import Assurance, Contribution, EvidenceKind, Fact, NodeKey
-from identity.tokens import Tokens
 
 Pair = tuple[str, str]
 
@@ -92,24 +90,3 @@ def case_lines(case: Case, number: int, width: int = 80) -> list[str]:
     """A case for the terminal: who, how likely, and the waterfall behind it."""
     said = f"{number}. {case.low} and {case.high}: one person with probability"
     return [f"{said} {chance(case.probability)}", *terminal(case.bars, width)]
-
-
-def decision(
-    low: NodeKey, high: NodeKey, *, same: bool, source: str, at_us: int, tokens: Tokens
-) -> Contribution:
-    """What a case's decision adds to the evidence: a signal of staff like any other.
-
-    `low` and `high` are nodes of the graph. `source` is one that the policy
-    lets decide. The same decision at the same time is the same signal.
-    """
-    ends = tuple(sorted((low, high)))
-    name = f"review\0{ends[0]}\0{ends[1]}\0{at_us}"
-    return Contribution(
-        signal=tokens.signal(source, name),
-        digest=tokens.order("decision", f"{name}\0{same}").to_bytes(8, "big"),
-        event_us=at_us,
-        published_us=at_us,
-        source=source,
-        assurance=Assurance.NONE,
-        fact=Fact(EvidenceKind.DECISION, ends, same=same),
-    )

@@ -664,6 +664,11 @@ class LinkEnd(_message.Message):
 
     IDENTIFIER_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
+    RECORD_TOKEN_FIELD_NUMBER: _builtins.int
+    record_token: _builtins.str
+    """A record by its token, which never changes: the 22 characters behind
+    `record:` where pairs for review are listed.
+    """
     @_builtins.property
     def identifier(self) -> Global___Identifier:
         """An identifier."""
@@ -677,12 +682,13 @@ class LinkEnd(_message.Message):
         *,
         identifier: Global___Identifier | None = ...,
         record: Global___SignalName | None = ...,
+        record_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "identifier", b"identifier", "record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "identifier", b"identifier", "record", b"record", "record_token", b"record_token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "identifier", b"identifier", "record", b"record"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "identifier", b"identifier", "record", b"record", "record_token", b"record_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_end: _TypeAlias = _typing.Literal["identifier", "record"]  # noqa: Y015
+    _WhichOneofReturnType_end: _TypeAlias = _typing.Literal["identifier", "record", "record_token"]  # noqa: Y015
     _WhichOneofArgType_end: _TypeAlias = _typing.Literal["end", b"end"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_end) -> _WhichOneofReturnType_end | None: ...
 

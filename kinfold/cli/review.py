@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from identity.matching.index import MatchIndex
 from identity.matching.model import MatchModel
-from identity.matching.review import Case, case_json, case_lines, decision, queue
+from identity.matching.review import Case, case_json, case_lines, queue
 from identity.matching.score import Bar
 from identity.matching.verdict import Verdict, thresholds
 from identity.model import RECORD_KIND, NodeKey
+from identity.policy import EXTERNAL
 from identity.store import GraphStore
-from ingest.recording import IntoStore
-from kinfold.auditing import open_auditor
+from identity.tokens import Tokens
+from ingest.staff_signals import StaffSignals
+from ingest.v1.signal_pb2 import Identifier, LinkEnd, SignalName
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, Advance, fail, print_json, progress
 from kinfold.comparing import record_comparer
+from kinfold.consents import open_put
 from kinfold.feeds import settle
-from kinfold.keys import age_of
 from kinfold.models import RECORDS
 from kinfold.settings import Settings, SettingsError
 from kinfold.wiring import (
     Policies,
     node_key,
     now_us,
+    open_intake,
     open_models,
     open_policies,
     open_sealer,
@@ -34,7 +38,7 @@ from kinfold.wiring import (
     open_tokens,
     open_vault,
 )
-from profiles.vault import KeyVault
+from profiles.serve.errors import proto_of
 
 _EXAMPLES = """  kinfold review list --limit 5
   kinfold review decide record:3q…Zw record:9x…Qg --not-same
@@ -67,7 +71,7 @@ def add_parser(subparsers: Subparsers) -> None:
     deciding = verb(
         parts, "decide", "say whether two records or identifiers are one person",
         examples="  kinfold review decide record:crm:1017 record:shop:4711 --same\n",
-        sections=("home", "graph", "pulsar"),
+        sections=("home", "graph", "ingest", "pulsar"),
     )  # fmt: skip
     for name in ("left", "right"):
         deciding.add_argument(
@@ -139,27 +143,35 @@ def _print(cases: Sequence[Case], *, as_json: bool) -> None:
 
 
 def run_decide(args: argparse.Namespace) -> int:
-    """Decide a pair: a signal of staff like any other. 2: an end or the source is not usable."""
+    """Decide a pair: a signal of staff like any other, through the topic where Pulsar is set.
+
+    2: an end or the source is not usable.
+    """
     settings = settings_of(args)
     policies = open_policies(settings)
     if args.source not in policies.identity.deciders:
         known = ", ".join(sorted(policies.identity.deciders)) or "none has it"
         raise SettingsError([f"--source: needs may_decide in the policy; sources with it: {known}"])
     with closing(open_vault(settings)) as vault, closing(open_store(settings)) as store:
-        age = age_of(vault)
-        left, right = (_end(end, settings, policies, vault) for end in (args.left, args.right))
+        tokens = open_tokens(vault)
+        left, right = (_end(end, settings, policies, tokens) for end in (args.left, args.right))
         if left == right:
             raise SettingsError(["NODE: name two different ends"])
         people = store.person_of((left, right))
         for place, end in (("first", left), ("second", right)):
             if end not in people:
                 return fail(f"the {place} end is not known", "has its signal been ingested?")
-        made = decision(
-            left, right, same=args.same, source=args.source, at_us=now_us(),
-            tokens=open_tokens(vault),
+        intake = open_intake(settings, policies, vault)
+        put = open_put(settings, vault, store, intake)
+        refused = StaffSignals(args.source, intake, put, now_us).decide(
+            _link_end(args.left), _link_end(args.right),
+            f"review-{secrets.token_hex(16)}", now_us(), same=args.same,
         )  # fmt: skip
-        if IntoStore(store, open_auditor(settings, vault), lambda: age).count(made) is None:
-            return fail("others were always faster to write", "run it again")
+        if refused is not None:
+            return fail(proto_of(refused).message, "docs/errors.md explains each reason")
+        if settings.pulsar.url:
+            print("decided; it counts when consumers have read it from the topic")
+            return OK
         settle(settings, policies, vault, store)
         people = store.person_of((left, right))
     same = people.get(left) == people.get(right)
@@ -167,8 +179,25 @@ def run_decide(args: argparse.Namespace) -> int:
     return OK
 
 
-def _end(named: str, settings: Settings, policies: Policies, vault: KeyVault) -> NodeKey:
+def _end(named: str, settings: Settings, policies: Policies, tokens: Tokens) -> NodeKey:
+    return named if _is_token(named) else node_key(named, settings, policies, tokens)
+
+
+def _link_end(named: str) -> LinkEnd:
+    """As a signal names it: by the value, by the record's signal, or by the record's token."""
+    kind, _, value = named.partition(":")
+    if _is_token(named):
+        return LinkEnd(record_token=value)
+    if kind == RECORD_KIND:
+        source, _, signal_id = value.partition(":")
+        return LinkEnd(record=SignalName(source=source, signal_id=signal_id))
+    if kind == EXTERNAL:
+        name, _, value = value.partition(":")
+        kind = f"{kind}:{name}"
+    return LinkEnd(identifier=Identifier(kind=kind, value=value))
+
+
+def _is_token(named: str) -> bool:
+    """Whether it is a record as it is listed."""
     kind, _, token = named.rpartition(":")
-    if kind == RECORD_KIND and len(token) == _TOKEN_CHARS:
-        return named
-    return node_key(named, settings, policies, open_tokens(vault))
+    return kind == RECORD_KIND and len(token) == _TOKEN_CHARS

@@ -64,6 +64,19 @@ def test_legal_hold_and_erasure(line: AskingLine) -> None:
     assert line.is_served(BOB)
 
 
+def test_a_decision_on_a_pair_travels_by_the_topic(line: AskingLine) -> None:
+    """Staff's word that two are one person counts when a consumer has read it, and is logged."""
+    told = line.does("review", "decide", ANN, BOB, "--same").out
+    assert "when consumers have read it" in told
+
+    def one_person() -> bool:
+        return bool(line.does("explain", ANN, BOB, "--json").json["same_person"])
+
+    until(one_person, "the decision is heeded")
+    logged = line.does("audit", "show", "--json").json_lines
+    assert [entry["kind"] for entry in logged] == ["decision"]
+
+
 def test_restriction_serves_to_no_one_and_an_objection_is_heeded(line: AskingLine) -> None:
     """Both are signals, and say that they are under way until consumers have read them."""
     line.submit("r-1", "objection", ANN)

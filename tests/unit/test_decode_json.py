@@ -49,7 +49,8 @@ ENUM_FREE: dict[str, Any] = {
     ),
     "link_decided": st.fixed_dictionaries(
         {
-            "left": st.fixed_dictionaries({"record": st.fixed_dictionaries({"source": TEXT})}),
+            "left": st.fixed_dictionaries({"record": st.fixed_dictionaries({"source": TEXT})})
+            | st.fixed_dictionaries({"record_token": TEXT}),
             "right": st.fixed_dictionaries({"identifier": st.fixed_dictionaries({"kind": TEXT})}),
             "verdict": st.sampled_from(["LINK_VERDICT_SAME", 2]),
         }

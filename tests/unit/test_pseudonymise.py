@@ -226,6 +226,20 @@ def test_a_decision_of_staff_has_two_ends_and_no_node() -> None:
         assert (contribution.fact.subjects, contribution.fact.same) == (ends, False)
 
 
+def test_a_record_is_named_by_its_token_as_by_its_signal() -> None:
+    """A record's token is for good, so a decision may say the one or the other."""
+    link = UNNAMED["link_decided"]
+    token = TOKENS.record("crm", "7").removeprefix("record:")
+    by_token = taken(link_decided={**link, "right": {"record_token": token}}, identifiers=None)
+    by_signal = taken(link_decided=link, identifiers=None)
+    assert by_token.fact == by_signal.fact
+    assert by_token.digest != by_signal.digest
+    # As before tokens could be said: what was taken in then stays known.
+    assert taken(link_decided={**link, "left": {"identifier": LOGIN}}, identifiers=None).digest == (
+        bytes.fromhex("ca0adefcb9ab7706")
+    )
+
+
 def test_only_sources_of_staff_decide_on_links() -> None:
     """Whoever may not decide joins nobody and holds nobody apart, whatever it claims."""
     found = refused(source="web", link_decided=UNNAMED["link_decided"], identifiers=None)

@@ -7,13 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity.matching.model import APART_MBITS, MatchModel
-from identity.matching.review import Case, case_json, case_lines, decision, queue
+from identity.matching.review import Case, case_json, case_lines, queue
 from identity.matching.score import Bar
 from identity.matching.verdict import Verdict, thresholds, verdict
-from identity.model import EvidenceKind
-from identity.tokens import Tokens
-
-TOKENS = Tokens([b"token key of thirty-two bytes..."], b"order key of thirty-two bytes...")
 
 
 def model(
@@ -100,22 +96,3 @@ def test_a_case_shows_its_waterfall() -> None:
     lines = case_lines(case, 3)
     assert lines[0] == "3. record:a and record:b: one person with probability 0.4000"
     assert lines[1].startswith("city: same")
-
-
-def test_a_decision_is_a_signal() -> None:
-    """It names both ends in order, and the same decision is the same signal; another is not."""
-
-    def decided(low: str, high: str, *, same: bool, at_us: int = 5) -> tuple[int, bytes]:
-        found = decision(low, high, same=same, source="desk", at_us=at_us, tokens=TOKENS)
-        assert found.fact is not None
-        assert found.fact.kind is EvidenceKind.DECISION
-        assert found.fact.subjects == ("record:a", "record:b")
-        assert found.fact.same is same
-        assert (found.event_us, found.source, found.nodes) == (at_us, "desk", ())
-        return found.signal, found.digest
-
-    one = decided("record:a", "record:b", same=True)
-    assert decided("record:b", "record:a", same=True) == one
-    assert decided("record:a", "record:b", same=False)[0] == one[0]
-    assert decided("record:a", "record:b", same=False)[1] != one[1]
-    assert decided("record:a", "record:b", same=True, at_us=6)[0] != one[0]

@@ -92,6 +92,16 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
         "link_decided.right.record.signal_id",
         "required",
     ),
+    (
+        {"link_decided": {**LINK, "right": {"record_token": "short"}}},
+        "link_decided.right.record_token",
+        "shape",
+    ),
+    (
+        {"link_decided": {**LINK, "right": {"record_token": "x" * 22, "identifier": {}}}},
+        "link_decided.right",
+        "one_of",
+    ),
     ({"retracted": {"signal_id": "s-0"}}, "identifiers", "forbidden"),
     ({"retracted": {}}, "retracted.signal_id", "required"),
     ({"retracted": {"signal_id": "s-1"}}, "retracted.signal_id", "same_ends"),
