@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from tests.support.asking_line import AskingLine
-from tests.support.chromium import chromium
 from tests.support.command_line import login
+from tests.support.pages import Shown, assert_no_barrier, assert_right_when_opened, on_paper
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-WIDTHS = {"desktop": 1280, "phone": 375}
 SPORT = {
     "behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport", "channel": "web"},
     "context": {"networkAddress": "10.1.2.3", "deviceType": "phone"},
@@ -42,56 +38,22 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(params=[(w, s) for w in WIDTHS for s in ("light", "dark")], ids="-".join)
-def shown(
-    request: pytest.FixtureRequest, browser: Browser, report: Path
-) -> Iterator[tuple[Page, list[str]]]:
-    """The page at a width and in a colour scheme, and what the browser had against it."""
-    width, scheme = request.param
-    against: list[str] = []
-    context = browser.new_context(
-        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme, bypass_csp=True
-    )
-    page = context.new_page()
-    page.on("console", lambda said: against.append(f"console: {said.text}"))
-    page.on("pageerror", lambda error: against.append(f"error: {error}"))
-    page.on("request", lambda asked: against.append(asked.url) if "http" in asked.url else None)
-    page.goto(report.as_uri())
-    yield page, against
-    context.close()
-
-
-def test_the_page_is_right_at_any_width(shown: tuple[Page, list[str]]) -> None:
+def test_the_page_is_right_at_any_width(shown: Shown) -> None:
     """Nothing is wider than the window, whatever it says, and the browser has no word."""
-    page, against = shown
-    for name in page.locator("summary").all():
-        name.click()
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page, _ = shown
+    assert_right_when_opened(shown)
     assert page.locator("td", has_text=LONG[:60]).first.is_visible()
-    assert against == []
 
 
-def test_the_page_has_enough_contrast_and_no_barrier(shown: tuple[Page, list[str]]) -> None:
+def test_the_page_has_enough_contrast_and_no_barrier(shown: Shown) -> None:
     """Axe finds no fault with it."""
     page, _ = shown
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert_no_barrier(page)
 
 
 def test_it_prints_on_paper(browser: Browser, report: Path) -> None:
     """On paper it is black on white, without the menu, and goes on over several pages."""
-    context = browser.new_context(color_scheme="dark")
-    page = context.new_page()
-    page.goto(report.as_uri())
-    page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
-    assert not page.locator("nav").is_visible()
-    assert page.pdf(format="A4").startswith(b"%PDF")
-    context.close()
+    with on_paper(browser, report, width=1280, height=720) as page:
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+        assert not page.locator("nav").is_visible()
+        assert page.pdf(format="A4").startswith(b"%PDF")

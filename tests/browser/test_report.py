@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from kinfold.generate.spec import CohortSpec
 from kinfold.statistics.figures import SPECS
-from tests.support.chromium import chromium
 from tests.support.cohort import lines, made
 from tests.support.command_line import CommandLine
+from tests.support.pages import (
+    Shown,
+    assert_fits,
+    assert_no_barrier,
+    assert_right_when_opened,
+    on_paper,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-WIDTHS = {"desktop": 1280, "phone": 375}
 STRAYING = """() => [...document.querySelectorAll('article')].flatMap(card => {
   const room = card.getBoundingClientRect();
   return [...card.querySelectorAll('svg text, h3, p, li')]
@@ -68,43 +71,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return line.folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(params=[(w, s) for w in WIDTHS for s in ("light", "dark")], ids="-".join)
-def shown(
-    request: pytest.FixtureRequest, browser: Browser, report: Path
-) -> Iterator[tuple[Page, list[str]]]:
-    """The report at a width and in a colour scheme, and what the browser had against it."""
-    width, scheme = request.param
-    against: list[str] = []
-    context = browser.new_context(
-        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme, bypass_csp=True
-    )
-    page = context.new_page()
-    page.on("console", lambda said: against.append(f"console: {said.text}"))
-    page.on("pageerror", lambda error: against.append(f"error: {error}"))
-    page.on("request", lambda asked: against.append(asked.url) if "http" in asked.url else None)
-    page.goto(report.as_uri())
-    yield page, against
-    context.close()
-
-
-def test_the_report_is_right_at_any_width(shown: tuple[Page, list[str]]) -> None:
+def test_the_report_is_right_at_any_width(shown: Shown) -> None:
     """Nothing is wider than the window or sticks out of its card, and the browser has no word."""
-    page, against = shown
-    for name in page.locator("summary").all():
-        name.click()
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page, _ = shown
+    assert_right_when_opened(shown)
     assert page.evaluate(STRAYING) == []
-    assert against == []
 
 
-def test_every_chart_can_be_read_without_seeing_it(shown: tuple[Page, list[str]]) -> None:
+def test_every_chart_can_be_read_without_seeing_it(shown: Shown) -> None:
     """Each chart shown has a title and a description, and a table with its numbers beside it."""
     page, _ = shown
     cards = {card.get_attribute("id"): card for card in page.locator("article").all()}
@@ -124,15 +98,14 @@ def test_every_chart_can_be_read_without_seeing_it(shown: tuple[Page, list[str]]
     assert charts > len(SPECS) // 2
 
 
-def test_the_report_has_enough_contrast_and_no_barrier(shown: tuple[Page, list[str]]) -> None:
+def test_the_report_has_enough_contrast_and_no_barrier(shown: Shown) -> None:
     """Axe finds no fault with the page, and words in charts stand out as WCAG asks."""
     page, _ = shown
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    assert_no_barrier(page)
     assert page.evaluate(FAINT) == []
 
 
-def test_colours_follow_the_reader(shown: tuple[Page, list[str]], request: Any) -> None:
+def test_colours_follow_the_reader(shown: Shown, request: Any) -> None:
     """The page is light for who wants it light, and dark for who wants it dark."""
     page, _ = shown
     wanted = request.node.callspec.params["shown"][1]
@@ -143,15 +116,12 @@ def test_colours_follow_the_reader(shown: tuple[Page, list[str]], request: Any) 
 
 def test_the_report_prints(browser: Browser, report: Path) -> None:
     """On paper it is light, without the contents, and every table is there, open or not."""
-    context = browser.new_context(viewport={"width": 794, "height": 1123}, color_scheme="dark")
-    page = context.new_page()
-    page.goto(report.as_uri())
-    page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert not page.locator("nav").is_visible()
-    tables = page.locator("table")
-    heights = [tables.nth(n).bounding_box() for n in range(tables.count())]
-    assert all(box is not None and box["height"] > 0 for box in heights)
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert len(page.pdf()) > 50_000
-    context.close()
+    with on_paper(browser, report, width=794, height=1123) as page:
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+        assert not page.locator("nav").is_visible()
+        tables = page.locator("table")
+        heights = [tables.nth(n).bounding_box() for n in range(tables.count())]
+        assert all(box is not None and box["height"] > 0 for box in heights)
+        assert_fits(page)
+        assert len(page.pdf()) > 50_000
