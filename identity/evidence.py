@@ -13,19 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from identity.horizons import Horizons, alive, is_active, pairs, parts_of
 from identity.model import (
     DAY_US,
     HOUR_US,
-    RECORD_KIND,
     Contribution,
-    EvidenceKind,
     KeptFact,
     NodeKey,
     PersonEvidence,
 )
 from identity.store import Outcome
 
-Horizons = Mapping[EvidenceKind, int]
 Fences = Mapping[NodeKey, int]
 """Per node the moment up to which whatever names it is kept out."""
 LinkCell = tuple[NodeKey, NodeKey, int, str, int]
@@ -198,27 +196,13 @@ def _beside(before: Known, new: Contribution) -> Known:
 
 def _outlasts(smaller: Contribution, larger: Contribution) -> bool:
     """Whether one content is kept for as long as another under all horizons and fences."""
-    return (
-        smaller.event_us >= larger.event_us
-        and kinds_of(smaller) >= kinds_of(larger)
-        and names_of(smaller) <= names_of(larger)
+    if smaller.event_us < larger.event_us or not names_of(smaller) <= names_of(larger):
+        return False
+    mine = parts_of(smaller)
+    return all(
+        any(kind is own and named >= others for own, others in mine)
+        for kind, named in parts_of(larger)
     )
-
-
-def kinds_of(contribution: Contribution) -> frozenset[EvidenceKind]:
-    """The kinds of evidence in a contribution; it is kept while any of them is."""
-    kinds = set()
-    if contribution.activity:
-        kinds.add(EvidenceKind.ACTIVITY)
-    if contribution.fact is not None:
-        kinds.add(contribution.fact.kind)
-    if len(contribution.nodes) > 1:
-        records = sum(node.key.startswith(_RECORD) for node in contribution.nodes)
-        if records:
-            kinds.add(EvidenceKind.RECORD)
-        if len(contribution.nodes) - records > 1:
-            kinds.add(EvidenceKind.LINK)
-    return frozenset(kinds)
 
 
 def _net(settled: Settled, before: Known | None, after: Known) -> None:
@@ -304,41 +288,6 @@ def expire(known: Known, horizons: Horizons) -> Known | None:
     return Known(seen, known.retracted_us)
 
 
-def alive(contribution: Contribution, horizons: Horizons) -> bool:
-    """Whether any part of a contribution is on or after its horizon; retractions always are."""
-    if not horizons or contribution.retracts is not None:
-        return True
-    day = contribution.day
-    if contribution.activity and day >= horizons.get(EvidenceKind.ACTIVITY, day):
-        return True
-    fact = contribution.fact
-    if fact is not None and day >= horizons.get(fact.kind, day):
-        return True
-    return any(True for _ in pairs(contribution, horizons))
-
-
-def pairs(contribution: Contribution, horizons: Horizons) -> Iterable[tuple[NodeKey, NodeKey]]:
-    """Every two nodes of a contribution, lower key first, that are on or after the horizon.
-
-    A pair with a record expires with records, any other with links.
-    """
-    nodes = contribution.nodes
-    if len(nodes) < 2:
-        return
-    day = contribution.day
-    link_alive = day >= horizons.get(EvidenceKind.LINK, day)
-    record_alive = day >= horizons.get(EvidenceKind.RECORD, day)
-    keys = [node.key for node in nodes]
-    for i, left in enumerate(keys):
-        for right in keys[i + 1 :]:
-            is_record = left.startswith(_RECORD) or right.startswith(_RECORD)
-            if record_alive if is_record else link_alive:
-                yield (left, right) if left < right else (right, left)
-
-
-_RECORD = RECORD_KIND + ":"
-
-
 @dataclass(slots=True)
 class Deltas:
     """Contributions folded at the kept grain, additions and removals apart.
@@ -393,10 +342,10 @@ def _fold_activity(
 ) -> None:
     at = contribution.event_us
     day = at // DAY_US
-    if not contribution.activity or day < horizons.get(EvidenceKind.ACTIVITY, day):
-        return
     hour = at % DAY_US // HOUR_US
     for holder, cells in contribution.activity:
+        if horizons and not is_active(holder, day, horizons):
+            continue
         entry = activity.get((holder, day))
         if entry is None:
             activity[(holder, day)] = [1, at, at, {hour: 1}, dict.fromkeys(cells, 1)]

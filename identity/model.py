@@ -58,6 +58,10 @@ class EvidenceKind(IntEnum):
     DECISION = 6
 
 
+Expiring = EvidenceKind | str
+"""What has a horizon: a kind of evidence, or a kind of identifier by its name (``cookie``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """An identifier or a record, as it enters the graph.

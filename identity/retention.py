@@ -1,27 +1,46 @@
-"""How long evidence of each kind is kept: days, from the policy's `[retention]`.
+"""How long things are kept or used: days, from the policy's `[retention]`.
 
-What is kept stays a function of evidence and horizons: a horizon is a dated
-fact that only moves forward, and this only says which move is due on a day.
+What is kept stays a function of evidence, horizons and cutoffs: dated facts
+that only move forward, and this only says which move is due on a day.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from identity.model import EvidenceKind
+from identity.model import EvidenceKind, Expiring
 
+ATTRIBUTE: Final = "attribute."
+PURPOSE: Final = "purpose."
+"""What the names of cutoffs begin with: until when an attribute is kept, evidence used for a
+purpose."""
 _KINDS = {kind.name.lower(): kind for kind in EvidenceKind}
+_PARTS = {"identifiers": "kinds", "purposes": "purposes", "attributes": None}
+"""What is kept by name, and the policy's table that has the names."""
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Days for which evidence is kept, by kind; kinds without a number are kept for good."""
+    """Days for which things are kept, those without a number for good.
 
-    days: Mapping[EvidenceKind, int] = field(default_factory=dict)
+    - `days`: by kind of evidence or of identifier.
+    - `attributes`: of records, by name; `address` for all its parts.
+    - `purposes`: for how long evidence is used for a purpose.
+    """
 
-    def due(self, today: int, horizons: Mapping[EvidenceKind, int]) -> dict[EvidenceKind, int]:
+    days: Mapping[Expiring, int] = field(default_factory=dict)
+    attributes: Mapping[str, int] = field(default_factory=dict)
+    purposes: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether anything is kept for less than for good."""
+        return bool(self.days or self.attributes or self.purposes)
+
+    def due(self, today: int, horizons: Mapping[Expiring, int]) -> dict[Expiring, int]:
         """The horizons that are to move, each to the first day that is kept.
 
         Days are counted since 1970 UTC. What happened `days` days before
@@ -34,6 +53,20 @@ class Retention:
             if kind not in horizons or before > horizons[kind]
         }
 
+    def cutoffs_due(self, today: int, cutoffs: Mapping[str, int]) -> dict[str, int]:
+        """The cutoffs that are to move, as `due`."""
+        moved = {PURPOSE + name: today - days for name, days in self.purposes.items()}
+        moved |= {ATTRIBUTE + name: day for name, day in self.attributes_from(today).items()}
+        return {
+            name: before
+            for name, before in moved.items()
+            if name not in cutoffs or before > cutoffs[name]
+        }
+
+    def attributes_from(self, today: int) -> dict[str, int]:
+        """The first day that each attribute is kept; those kept for good are left out."""
+        return {name: today - days for name, days in self.attributes.items()}
+
 
 def verify(document: Mapping[str, Any]) -> list[str]:
     """Every problem of the document's `[retention]`, each naming its key; [] when sound."""
@@ -41,15 +74,42 @@ def verify(document: Mapping[str, Any]) -> list[str]:
     if not isinstance(told, Mapping):
         return ["retention: must be a table of days by kind, for example link = 730"]
     problems = []
-    for name, days in told.items():
-        if name not in _KINDS:
-            problems.append(f"retention.{name}: unknown; known are {', '.join(_KINDS)}")
-        elif isinstance(days, bool) or not isinstance(days, int) or days < 1:
-            problems.append(f"retention.{name}: must be 1 day or more; leave it out for good")
+    for name, body in told.items():
+        where = f"retention.{name}"
+        if name in _PARTS:
+            problems += _part_problems(where, name, body, document)
+        elif name not in _KINDS:
+            problems.append(f"{where}: unknown; known are {', '.join((*_KINDS, *_PARTS))}")
+        else:
+            problems += _day_problems(where, body)
     return problems
+
+
+def _part_problems(where: str, part: str, body: object, document: Mapping[str, Any]) -> list[str]:
+    if not isinstance(body, Mapping):
+        return [f"{where}: must be a table of days by name"]
+    problems = []
+    table = _PARTS[part]
+    known = document.get(table, {}) if table else None
+    for name, days in body.items():
+        if known is None:
+            if not _ATTRIBUTE.fullmatch(name):
+                problems.append(f"{where}.{name}: write attributes like phone or address.line")
+        elif name not in known:
+            problems.append(f"{where}.{name}: unknown; [{table}.{name}] is not in the policy")
+        problems += _day_problems(f"{where}.{name}", days)
+    return problems
+
+
+def _day_problems(where: str, days: object) -> list[str]:
+    if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+        return [f"{where}: must be 1 day or more; leave it out for good"]
+    return []
 
 
 def parse(document: Mapping[str, Any]) -> Retention:
     """The retention of a document in which `verify` found nothing."""
     told = document.get("retention", {})
-    return Retention({_KINDS[name]: days for name, days in told.items()})
+    days: dict[Expiring, int] = dict(told.get("identifiers", {}))
+    days |= {_KINDS[name]: number for name, number in told.items() if name in _KINDS}
+    return Retention(days, dict(told.get("attributes", {})), dict(told.get("purposes", {})))

@@ -1,17 +1,22 @@
-"""What is remembered of a signal under rotated keys: values wrapped and nodes named anew. Pure."""
+"""What is remembered of a signal, rewritten: values wrapped anew, nodes named anew, records with
+less in them. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
-from identity.evidence import Known
+from identity.evidence import Known, names_of
 from identity.model import Contribution, EvidenceKind, Fact, NodeKey
 
 SEALED = frozenset({EvidenceKind.RECORD, EvidenceKind.PURCHASE})
 """Facts of these kinds have a sealed payload."""
 Rewrap = Callable[[bytes], bytes]
 Rekey = Callable[[NodeKey], NodeKey]
+Trim = Callable[[NodeKey, bytes], bytes]
+"""From a record and its sealed payload to what is left of that; the same bytes when all is."""
 
 
 def rewrapped(known: Known, rewrap: Rewrap) -> Known:
@@ -41,6 +46,43 @@ def _rewrapped(content: Contribution, rewrap: Rewrap) -> Contribution:
     if nodes == content.nodes and fact is content.fact:
         return content
     return replace(content, nodes=nodes, fact=fact)
+
+
+class Cut(NamedTuple):
+    """What the move of a cutoff makes of a signal: what is known then, and the nodes to mark."""
+
+    known: Known
+    marked: set[NodeKey]
+
+
+def cut(known: Known, from_day: int, before_day: int, trim: Trim | None) -> Cut:
+    """Put the records of these days through `trim`, see `GraphStore.move_cutoff`.
+
+    `known` is the same object where nothing changed.
+    """
+    seen = []
+    marked: set[NodeKey] = set()
+    for place, one in enumerate(known.seen):
+        content = one.content
+        if not from_day <= content.day < before_day:
+            seen.append(one)
+            continue
+        left = content if trim is None else _trimmed(content, trim)
+        if place == 0 and known.live is not None and (trim is None or left is not content):
+            marked |= names_of(content)
+        seen.append(one if left is content else one._replace(content=left))
+    changed = any(new is not old for new, old in zip(seen, known.seen, strict=True))
+    return Cut(known._replace(seen=tuple(seen)) if changed else known, marked)
+
+
+def _trimmed(content: Contribution, trim: Trim) -> Contribution:
+    fact = content.fact
+    if fact is None or fact.kind is not EvidenceKind.RECORD:
+        return content
+    payload = trim(fact.subjects[0], fact.payload)
+    if payload == fact.payload:
+        return content
+    return replace(content, fact=replace(fact, payload=payload))
 
 
 def rekeyed(known: Known, rekey: Rekey) -> Known:

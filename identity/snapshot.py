@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, Protocol
 
 import polars as pl
 
-from identity.evidence import Horizons
+from identity.horizons import Horizons
 from identity.model import DAY_US, EvidenceKind, NodeEvidence, NodeKey
 
 Schema = Mapping[str, Any]
@@ -142,7 +142,7 @@ class Moment:
     """
 
     resolution: int
-    horizons: Mapping[EvidenceKind, int]
+    horizons: Horizons
     marks: int
     outbox: int
     model: str

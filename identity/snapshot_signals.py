@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from identity.evidence import Horizons, Known, alive
+from identity.evidence import Known
+from identity.horizons import Horizons, alive
 from identity.model import EvidenceKind, NodeKey
 from identity.snapshot import CONSENTS, NAMED, SIGNALS, SignalsPart, framed_rows
 

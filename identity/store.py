@@ -40,7 +40,7 @@ from identity.model import (
     BlockKey,
     Contribution,
     Decision,
-    EvidenceKind,
+    Expiring,
     LineageEntry,
     LinkDay,
     Mark,
@@ -311,14 +311,32 @@ class GraphStore(Protocol):
             Fenced: the lease is lost; nothing was done.
         """
 
-    def horizons(self) -> dict[EvidenceKind, int]:
+    def horizons(self) -> dict[Expiring, int]:
         """Per kind the day before which evidence has expired; kinds without one are left out."""
 
-    def move_horizon(self, kind: EvidenceKind, before_day: int) -> None:
+    def move_horizon(self, kind: Expiring, before_day: int) -> None:
         """Expire all evidence of the kind with a day before `before_day`; earlier moves are no-ops.
 
-        Marks the nodes of all that went. Links and activity expire by their day,
-        facts by their event's day.
+        A kind of evidence, or a kind of identifier: of that go the links to such
+        identifiers and what they did, while facts about them stay for as long as
+        facts of their kind do. Marks the nodes of all that went. Links and
+        activity expire by their day, facts by their event's day.
+        """
+
+    def cutoffs(self) -> dict[str, int]:
+        """Per use the day before which nothing is used for it; uses without one are left out."""
+
+    def move_cutoff(
+        self, name: str, before_day: int, trim: Callable[[NodeKey, bytes], bytes] | None = None
+    ) -> None:
+        """Remember that evidence before a day is no longer used for something; earlier moves are
+        no-ops.
+
+        What is used is up to who makes profiles: with `trim`, every record of
+        those days is put through it, first; without, nothing is taken away.
+        Marks the nodes that the signals of those days name, with `trim` of
+        those records that changed, so that all who hold them are made anew.
+        Cut short, it is to be called again, and does all of it.
         """
 
     # ---- the resolver ----------------------------------------------------

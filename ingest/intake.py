@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from identity.model import Contribution
+from identity.model import DAY_US, Contribution
 from identity.policy import IdentityPolicy
+from identity.retention import Retention
 from identity.store import NO_KEYS, KeyAge
 from ingest import decode_json, decode_protobuf, segment, validate
 from ingest.keys import Keys
@@ -43,11 +44,15 @@ class Intake:
         segment_options: segment.SegmentOptions | None = None,
         purposes: PurposePolicy | None = None,
         keys: Keys | None = None,
+        retention: Retention | None = None,
     ) -> None:
         """`token_keys` is the chain, oldest first; `region` as in `identity.normalize`;
         `purposes` as in `ingest.consents`, without them no consent string decides anything;
-        `keys` are those of `token_keys` and `sealer`, where they may rotate.
+        `keys` are those of `token_keys` and `sealer`, where they may rotate;
+        `retention` says for how long attributes of records are kept.
         """
+        self._retention = retention or Retention()
+        self._today = 0
         self._pseudonymiser = Pseudonymiser(policy, token_keys, order_key, sealer, region, purposes)
         self._keys = keys
         self._max_ahead_s = max_ahead_s
@@ -115,4 +120,7 @@ class Intake:
         wrong = validate.check(decoded, received_us, self._max_ahead_s)
         if wrong is not None:
             return wrong
+        if received_us // DAY_US != self._today:
+            self._today = received_us // DAY_US
+            self._pseudonymiser.attributes_from = self._retention.attributes_from(self._today)
         return self._pseudonymiser.contribution(decoded, published_us)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from identity.matching.attributes import ATTRIBUTES, LINE, OTHER, STATE
 from ingest.v1.signal_pb2 import Behaviour, RecordAsserted
 from profiles.build import PurchaseSaid
@@ -27,6 +29,27 @@ def read_record(payload: bytes) -> dict[str, str]:
         for part, value in record.address.ListFields():
             values[f"address.{part.name}"] = value
     return values
+
+
+def without(payload: bytes, names: Collection[str]) -> bytes:
+    """A record without these attributes, `address` for all its parts.
+
+    The same object where it has none of them.
+    """
+    record = RecordAsserted.FromString(payload)
+    for name in names:
+        part = name.removeprefix("address.")
+        if part != name:
+            if record.HasField("address") and part in record.address.DESCRIPTOR.fields_by_name:
+                record.address.ClearField(part)  # type: ignore[arg-type]
+        elif name in record.DESCRIPTOR.fields_by_name and name != "other":
+            record.ClearField(name)  # type: ignore[arg-type]
+        elif name in record.other:
+            del record.other[name]
+    if record.HasField("address") and not record.address.ListFields():
+        record.ClearField("address")
+    left = record.SerializeToString(deterministic=True)
+    return payload if RecordAsserted.FromString(payload) == record else left
 
 
 def comparable(payload: bytes) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -25,6 +25,7 @@ from identity.model import (
 from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
 from ingest import consents, normalise
+from ingest.payloads import without
 from ingest.raw import (
     Behaviour,
     ConsentDecided,
@@ -107,6 +108,9 @@ class Pseudonymiser:
         """
         self.blocked: Counter[str] = Counter()
         """How many identifiers were dropped because policy says they name nobody, by kind."""
+        self.attributes_from: Mapping[str, int] = {}
+        """The first day that attributes are kept: a record from before is kept without them, under
+        the digest of what was sent."""
         self._policy, self._sealer, self._region = policy, sealer, region
         self._purposes = purposes or PurposePolicy()
         self._order_key = order_key
@@ -165,6 +169,12 @@ class Pseudonymiser:
             return seen
         return self._counted(signal, published_us, seen, _SUBJECT_CELLS[type(content)])
 
+    def _expired(self, signal: RawSignal) -> list[str]:
+        """Attributes that a record of the signal's day may no longer have."""
+        assert signal.event_us is not None
+        day = signal.event_us // DAY_US
+        return [name for name, first in self.attributes_from.items() if day < first]
+
     def _behaviour(
         self, signal: RawSignal, content: Behaviour, published_us: int
     ) -> Contribution | Rejected:
@@ -193,7 +203,10 @@ class Pseudonymiser:
             return Rejected("identifiers", "blocked", "send an attribute or another identifier")
         key = self._tokens.record(signal.source, signal.signal_id)
         node = Node(key, self._tokens.order("record", f"{signal.source}\0{signal.signal_id}"))
-        payload = self._sealer.seal(normalise.serialized(tidied), contexts.of_record(key))
+        said = normalise.serialized(tidied)
+        if self.attributes_from:
+            said = without(said, self._expired(signal))
+        payload = self._sealer.seal(said, contexts.of_record(key))
         # The record comes last: what it is seen beside is nearer to a device or person.
         seen = _Seen((*seen.nodes, node), seen.device or key, seen.blocked)
         fact = Fact(EvidenceKind.RECORD, (key,), payload)

@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from identity.store import GraphStore
 from kinfold.clusters import cluster_of
 from kinfold.keys import KeyWatch
-from kinfold.retention import Expiry
+from kinfold.retention import Expiry, Trims
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
 from kinfold.upkeeping import open_upkeep
-from kinfold.wiring import Policies, now_us, open_store, open_view
+from kinfold.wiring import Policies, now_us, open_sealer, open_store, open_view
 from profiles.feed import FeedUnavailable, ProfileFeed
 from profiles.feed_local import LocalFeed
 from profiles.read_view import ReadView
@@ -119,7 +119,13 @@ def kept_up(
 
     def expire(ready: Callable[[], None]) -> None:
         ready()
-        expiry = Expiry(lambda: open_store(settings), policies.identity, policies.retention, now_us)
+        expiry = Expiry(
+            lambda: open_store(settings),
+            policies.identity,
+            policies.retention,
+            now_us,
+            Trims(open_sealer(vault)),
+        )
         expiry.run(stop)
 
     with _beside("upkeep", work, stop, ended), _beside("expiry", expire, stop, ended):

@@ -75,8 +75,8 @@ def open_carrier(
         policies.access,
     )
     comparers = open_active_models(settings, policies, vault, sealer).comparers
-    controller, kept_days = policies.privacy.controller, policies.retention.days
-    holdings = Holdings(store, gathering, sealer, comparers, controller, kept_days)
+    controller, kept = policies.privacy.controller, policies.retention
+    holdings = Holdings(store, gathering, sealer, comparers, controller, kept)
     parts = Parts(
         store=store,
         identity=policies.identity,

@@ -9,8 +9,9 @@ import orjson
 
 from identity.matching.comparing import Comparer
 from identity.matching.index import MatchIndex
-from identity.model import EvidenceKind, LineageChange, Node, PersonEvidence, PersonId, kind_of
+from identity.model import LineageChange, Node, PersonEvidence, PersonId, kind_of
 from identity.policy import MBITS
+from identity.retention import Retention
 from identity.store import GraphStore
 from kinfold.held.gather import Around, Gathering, Scored, provided
 from kinfold.held.page import page
@@ -30,7 +31,7 @@ class Holdings:
     """Gathers what is held about people from a store. One object per thread.
 
     `comparers` gives those of the match models in force; `controller` answers
-    for the data; `kept_days` says for how long the policy keeps each kind.
+    for the data; `retention` says for how long the policy keeps what.
     """
 
     def __init__(
@@ -40,14 +41,14 @@ class Holdings:
         sealer: Sealer,
         comparers: Callable[[], Sequence[Comparer]],
         controller: str,
-        kept_days: Mapping[EvidenceKind, int],
+        retention: Retention,
     ) -> None:
         self._store = store
         self._gathering = gathering
         self._sealer = sealer
         self._comparers = comparers
         self._controller = controller
-        self._kept_days = kept_days
+        self._retention = retention
 
     def value_of(self, node: Node) -> str:
         """An identifier's value where it is kept; "" where it is not, or does not open."""
@@ -88,8 +89,8 @@ class Holdings:
     def _around(self, evidence: PersonEvidence, exports: Sequence[Exported]) -> Around:
         earlier = earlier_ids(self._store, evidence.person)
         scored = list(self._scored(evidence))
-        horizons = self._store.horizons()
-        return Around(earlier, scored, exports, horizons, self._kept_days)
+        horizons, cutoffs = self._store.horizons(), self._store.cutoffs()
+        return Around(earlier, scored, exports, horizons, cutoffs, self._retention)
 
     def _scored(self, evidence: PersonEvidence) -> Iterator[Scored]:
         """The scored links inside the person, under the models that the store was resolved with."""

@@ -4,7 +4,9 @@ A horizon is one day for everybody. While somebody is under a legal hold, the
 horizon of a kind stops at the earliest day of their evidence of it, for
 everybody else as well: nothing that a court asked to keep is deleted, and
 people stay a function of evidence and horizons. It moves on with the first
-expiry after the hold was lifted.
+expiry after the hold was lifted. Attributes of records are kept likewise; for
+how long a purpose uses anything has nothing to do with holds, since who is
+under one is served to no one.
 """
 
 from __future__ import annotations
@@ -13,61 +15,141 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from identity.model import DAY_US, EvidenceKind, NodeKey, PersonEvidence, PersonId
+from identity.horizons import families
+from identity.model import (
+    DAY_US,
+    RECORD_KIND,
+    EvidenceKind,
+    Expiring,
+    NodeKey,
+    PersonEvidence,
+    PersonId,
+)
 from identity.policy import IdentityPolicy
-from identity.retention import Retention
+from identity.retention import ATTRIBUTE, Retention
+from identity.rotating import Trim
 from identity.store import GraphStore, StoreError
+from ingest.payloads import without
+from profiles import contexts
 from profiles.consent import LEGAL_HOLD, set_apart
+from profiles.sealing import Sealer, Unreadable
+from profiles.vault import KeyDestroyed, VaultError
 
 RETRY_S = 60.0
 FIRST_S = 30.0
 """After a start, so that catching up comes first."""
 _AT_ONCE = 500
+_RECORD = RECORD_KIND + ":"
 _HELD = LEGAL_HOLD.encode()
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """What is to move: horizons, and cutoffs by their names (`identity.retention`)."""
+
+    horizons: Mapping[Expiring, int] = field(default_factory=dict)
+    cutoffs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Expired:
-    """What an expiry came to: horizons moved, and days at which legal holds stopped some."""
+    """What an expiry came to: what moved, and the days at which legal holds stopped some of it."""
 
-    moved: Mapping[EvidenceKind, int]
-    held: Mapping[EvidenceKind, int]
+    moved: Mapping[Expiring, int]
+    held: Mapping[Expiring, int]
+    cut: Mapping[str, int] = field(default_factory=dict)
+    held_cutoffs: Mapping[str, int] = field(default_factory=dict)
 
 
-def expire(
-    store: GraphStore, policy: IdentityPolicy, wanted: Mapping[EvidenceKind, int]
-) -> Expired:
-    """Move horizons to these days, as far as legal holds let them.
+class Trims:
+    """How records lose an attribute where they rest, sealed under the keys of the moment.
+
+    What no longer opens stays as it is: it is noise already.
+    """
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def of(self, attribute: str) -> Trim:
+        """From a sealed record to one without the attribute."""
+
+        def trim(record: NodeKey, sealed: bytes) -> bytes:
+            # Each time: a rotation wraps nothing anew that is written after it has passed.
+            self._sealer.look()
+            place = contexts.of_record(record)
+            try:
+                said = self._sealer.open(sealed, place)
+            except (KeyDestroyed, Unreadable):
+                return sealed
+            left = without(said, (attribute,))
+            return sealed if left is said else self._sealer.seal(left, place)
+
+        return trim
+
+
+def due(retention: Retention, store: GraphStore, now_us: int) -> Due:
+    """What is due by the policy."""
+    today = now_us // DAY_US
+    return Due(
+        retention.due(today, store.horizons()), retention.cutoffs_due(today, store.cutoffs())
+    )
+
+
+def expire(store: GraphStore, policy: IdentityPolicy, wanted: Due, trims: Trims) -> Expired:
+    """Move horizons and cutoffs to these days, as far as legal holds let them.
 
     A hold that comes into the graph while this runs may come too late for it.
     """
-    held = held_from(store, policy, wanted) if wanted else {}
-    stopped = {kind: held[kind] for kind, day in wanted.items() if held.get(kind, day) < day}
+    attributes = [name for name in wanted.cutoffs if name.startswith(ATTRIBUTE)]
+    asked = {*wanted.horizons, *([EvidenceKind.RECORD] if attributes else [])}
+    held = held_from(store, policy, asked) if asked else {}
+    stopped = {
+        kind: held[kind] for kind, day in wanted.horizons.items() if held.get(kind, day) < day
+    }
     horizons = store.horizons()
     moved = {}
-    for kind, day in wanted.items():
+    for kind, day in wanted.horizons.items():
         before = stopped.get(kind, day)
         if kind not in horizons or before > horizons[kind]:
             store.move_horizon(kind, before)
             moved[kind] = before
-    return Expired(moved, stopped)
+    record_day = held.get(EvidenceKind.RECORD)
+    stopped_cutoffs = {
+        name: record_day
+        for name in attributes
+        if record_day is not None and record_day < wanted.cutoffs[name]
+    }
+    cut = _cut(store, {**wanted.cutoffs, **stopped_cutoffs}, trims)
+    return Expired(moved, stopped, cut, stopped_cutoffs)
+
+
+def _cut(store: GraphStore, wanted: Mapping[str, int], trims: Trims) -> dict[str, int]:
+    cutoffs = store.cutoffs()
+    moved = {}
+    for name, day in wanted.items():
+        if name not in cutoffs or day > cutoffs[name]:
+            is_attribute = name.startswith(ATTRIBUTE)
+            trim = trims.of(name.removeprefix(ATTRIBUTE)) if is_attribute else None
+            store.move_cutoff(name, day, trim)
+            moved[name] = day
+    return moved
 
 
 def expire_due(
-    store: GraphStore, policy: IdentityPolicy, retention: Retention, now_us: int
+    store: GraphStore, policy: IdentityPolicy, retention: Retention, now_us: int, trims: Trims
 ) -> Expired:
-    """Move every horizon that is due by the policy."""
-    return expire(store, policy, retention.due(now_us // DAY_US, store.horizons()))
+    """Move every horizon and cutoff that is due by the policy."""
+    return expire(store, policy, due(retention, store, now_us), trims)
 
 
 def held_from(
-    store: GraphStore, policy: IdentityPolicy, kinds: Iterable[EvidenceKind]
-) -> dict[EvidenceKind, int]:
-    """The earliest day of evidence of whoever is under a legal hold, by kind of evidence."""
-    earliest: dict[EvidenceKind, int] = {}
+    store: GraphStore, policy: IdentityPolicy, kinds: Iterable[Expiring]
+) -> dict[Expiring, int]:
+    """The earliest day of evidence of whoever is under a legal hold, by its kind."""
+    earliest: dict[Expiring, int] = {}
     asked = set(kinds)
     held = _people_with_holds(store, policy)
     while some := list(_some(held)):
@@ -107,12 +189,18 @@ def _nodes(store: GraphStore, policy: IdentityPolicy) -> Iterator[NodeKey]:
                     yield key
 
 
-def _days(evidence: PersonEvidence) -> Iterator[tuple[EvidenceKind, int]]:
-    """The earliest day of each link, holder and fact."""
-    for _, _, days in evidence.links:
-        yield EvidenceKind.LINK, min(day.day for day in days)
-    for active in evidence.activity.values():
+def _days(evidence: PersonEvidence) -> Iterator[tuple[Expiring, int]]:
+    """The earliest day of each link, holder and fact, by every kind whose horizon may take it."""
+    for low, high, days in evidence.links:
+        first = min(day.day for day in days)
+        is_record = low.startswith(_RECORD) or high.startswith(_RECORD)
+        yield EvidenceKind.RECORD if is_record else EvidenceKind.LINK, first
+        for kind in (*families(low), *families(high)):
+            yield kind, first
+    for holder, active in evidence.activity.items():
         yield EvidenceKind.ACTIVITY, min(active)
+        for kind in families(holder):
+            yield kind, min(active)
     for kept in evidence.facts:
         yield kept.fact.kind, kept.event_us // DAY_US
 
@@ -129,25 +217,27 @@ class Expiry:
         policy: IdentityPolicy,
         retention: Retention,
         now_us: Callable[[], int],
+        trims: Trims,
     ) -> None:
         self._open_store = open_store
         self._policy = policy
         self._retention = retention
         self._now_us = now_us
+        self._trims = trims
 
     def run(self, stop: threading.Event, first_s: float = FIRST_S) -> None:
         """Go on until told to stop; what is out of reach is tried again."""
         done_day = -1
         wait_s = first_s
-        while self._retention.days and not stop.wait(wait_s):
+        while self._retention and not stop.wait(wait_s):
             now_us = self._now_us()
             wait_s = RETRY_S
             if now_us // DAY_US == done_day:
                 continue
             try:
                 with closing(self._open_store()) as store:
-                    expire_due(store, self._policy, self._retention, now_us)
-            except StoreError as error:
+                    expire_due(store, self._policy, self._retention, now_us, self._trims)
+            except (StoreError, VaultError) as error:
                 _LOG.warning("nothing could be let expire yet: %s", error)
                 continue
             done_day = now_us // DAY_US

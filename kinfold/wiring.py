@@ -238,6 +238,7 @@ def open_intake(
         max_ahead_s=settings.ingest.max_ahead_s,
         purposes=policies.purposes,
         keys=keys,
+        retention=policies.retention,
     )
 
 

@@ -25,10 +25,11 @@ from identity.model import (
     PersonId,
 )
 from identity.policy import IdentityPolicy
+from identity.retention import PURPOSE
 from profiles import consent, contexts
 from profiles.affinities import interests
 from profiles.attributes import Asserted, Survivorship, survivors
-from profiles.fold import Daily, Folded, Holder, Span, fold
+from profiles.fold import Daily, Folded, Holder, Span, fold, since
 from profiles.layout import Place, layout_of
 from profiles.purposes import FIELDS, PurposePolicy
 from profiles.sealing import Sealer, Unreadable
@@ -43,6 +44,9 @@ _KIND_AND_TOKEN = itemgetter(0, 2)
 _PLACES_KEPT = 4_096
 _ISO_COUNTRY = 2
 """Letters of a country's code; anything else names none, and counts as a place unknown."""
+_PlaceOf = Callable[[str, str], Place | None]
+"""Where an item of a field goes; None: nowhere."""
+NO_CUTOFFS: Mapping[str, int] = {}
 _SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
 
 
@@ -77,7 +81,7 @@ class ProfilePolicy:
 
 
 class Folding(NamedTuple):
-    """A profile before it is sealed: sections by (field, purposes), and what is told openly."""
+    """A profile before it is sealed: sections by their places, and what is told openly."""
 
     sections: dict[Place, bytes]
     granted: int
@@ -101,9 +105,11 @@ class Builder:
         self._grounds = lru_cache(_PLACES_KEPT)(self._find_grounds)
         self.unopened = 0
 
-    def build(self, evidence: PersonEvidence, version: int) -> StoredProfile:
+    def build(
+        self, evidence: PersonEvidence, version: int, cutoffs: Mapping[str, int] = NO_CUTOFFS
+    ) -> StoredProfile:
         """The profile as it rests."""
-        folding = self.fold(evidence)
+        folding = self.fold(evidence, cutoffs)
         layout = layout_of(folding.sections)
         plaintext = b"".join(folding.sections.values())
         return StoredProfile(
@@ -115,34 +121,93 @@ class Builder:
             sealed=self._sealer.seal(plaintext, context_of(evidence.person, layout)),
         )
 
-    def fold(self, evidence: PersonEvidence) -> Folding:
-        """The profile before it is sealed: a pure function of the evidence."""
+    def fold(self, evidence: PersonEvidence, cutoffs: Mapping[str, int] = NO_CUTOFFS) -> Folding:
+        """The profile before it is sealed: a pure function of the evidence and the cutoffs.
+
+        For a purpose with a cutoff (`identity.retention.PURPOSE`) the profile is
+        folded once more, from what happened since, into sections of its own;
+        consents are in them all the same.
+        """
         folded = fold(evidence)
-        sections = _Sections(self._place)
-        members = {node.key for node in evidence.nodes}
-        facts = _by_kind(evidence.facts)
         last_us = max(folded.seen.last_us, 0)
-        asserted = self._asserted(facts.get(EvidenceKind.RECORD, ()))
+        asserted = self._asserted(_of_kind(evidence, EvidenceKind.RECORD))
+        members = {node.key for node in evidence.nodes}
+        decided = consent.decisions(evidence.facts, members)
+        holds = consent.standing(decided, consent.joins(evidence)) if decided else {}
+        as_of_day = last_us // DAY_US
+        limits = self._limits(cutoffs)
+        sections: dict[Place, bytes] = {}
+        for placed, first_day in limits:
+            parts = _Sections(placed)
+            if first_day is None:
+                self._fill(parts, evidence, folded, asserted, as_of_day)
+            else:
+                left = since(evidence, first_day)
+                said = [one for one in asserted if one.observed_us // DAY_US >= first_day]
+                self._fill(parts, left, fold(left), said, as_of_day)
+            _consents(parts, holds)
+            sections |= parts.serialized()
+        grounds = self._grounds(circumstances(asserted, folded, as_of_day))
+        granted = consent.granted_bits(self._policy.purposes, holds, grounds)
+        aliases = sorted(key for key in members if not key.startswith(RECORD_KIND + ":"))
+        ordered = {place: sections[place] for place in sorted(sections)}
+        return Folding(ordered, granted, last_us, tuple(aliases))
+
+    def _fill(
+        self,
+        sections: _Sections,
+        evidence: PersonEvidence,
+        folded: Folded,
+        asserted: list[Asserted],
+        as_of_day: int,
+    ) -> None:
         self._attributes(sections, asserted, folded)
         self._identifiers(sections, evidence)
         self._devices(sections, evidence, folded)
-        self._behaviour(sections, folded, last_us // DAY_US)
-        self._purchases(sections, facts.get(EvidenceKind.PURCHASE, ()))
-        holds = self._consents(sections, evidence, members)
-        grounds = self._grounds(circumstances(asserted, folded, last_us // DAY_US))
-        granted = consent.granted_bits(self._policy.purposes, holds, grounds)
-        aliases = sorted(key for key in members if not key.startswith(RECORD_KIND + ":"))
-        return Folding(sections.serialized(), granted, last_us, tuple(aliases))
+        self._behaviour(sections, folded, as_of_day)
+        self._purchases(sections, _of_kind(evidence, EvidenceKind.PURCHASE))
+
+    def _limits(self, cutoffs: Mapping[str, int]) -> list[tuple[_PlaceOf, int | None]]:
+        """How often a profile is folded: where items go each time, and from which day on.
+
+        First what has no cutoff, then those with one, the earliest first: each
+        says for which purposes the same was told with more before.
+        """
+        limited = sorted(
+            (cutoffs[PURPOSE + purpose.name], purpose.bit)
+            for purpose in self._policy.purposes.purposes
+            if PURPOSE + purpose.name in cutoffs
+        )
+        if not limited:
+            return [(self._place, None)]
+        later = sum(bit for _, bit in limited)
+        found: list[tuple[_PlaceOf, int | None]] = [(self._placing(0, later), None)]
+        for first_day, bit in limited:
+            later &= ~bit
+            found.append((self._placing(bit, later), first_day))
+        return found
+
+    def _placing(self, own: int, later: int) -> _PlaceOf:
+        """Where items go for one purpose, or with 0 for all without a cutoff; None: nowhere."""
+
+        def place(field: str, item: str) -> Place | None:
+            number, purposes, _ = self._place(field, item)
+            left = purposes & ~later
+            if not left & own if own else purposes and not left:
+                return None
+            return Place(number, left, own)
+
+        return place
 
     def seen(self, evidence: PersonEvidence) -> consent.Circumstances:
         """What a person's grounds for purposes depend on, as `fold` has them."""
         folded = fold(evidence)
-        records = _by_kind(evidence.facts).get(EvidenceKind.RECORD, ())
+        records = _of_kind(evidence, EvidenceKind.RECORD)
         as_of_day = max(folded.seen.last_us, 0) // DAY_US
         return circumstances(self._asserted(records), folded, as_of_day)
 
     def _find_place(self, field: str, item: str) -> Place:
-        return FIELDS[field], self._policy.purposes.served(field, item)
+        return Place(FIELDS[field], self._policy.purposes.served(field, item))
 
     def _find_grounds(self, seen: consent.Circumstances) -> consent.Grounds:
         return consent.grounds(self._policy.purposes, seen)
@@ -264,31 +329,33 @@ class Builder:
             made = sections.part("purchases").purchases.add(**said._asdict())
             _set(made.at, kept.event_us)
 
-    def _consents(
-        self, sections: _Sections, evidence: PersonEvidence, members: set[NodeKey]
-    ) -> Mapping[str, consent.ConsentDecision]:
-        decided = consent.decisions(evidence.facts, members)
-        holds = consent.standing(decided, consent.joins(evidence)) if decided else {}
-        part = sections.part("consents") if decided else Profile()
-        for purpose, decision in holds.items():
-            made = part.consents.add()
-            made.purpose = purpose
-            made.granted = not decision.withdrawn
-            made.source = decision.source
-            _set(made.effective_at, decision.effective_us)
-        return holds
+
+def _consents(sections: _Sections, holds: Mapping[str, consent.ConsentDecision]) -> None:
+    if not holds:
+        return
+    part = sections.part("consents")
+    for purpose, decision in holds.items():
+        made = part.consents.add()
+        made.purpose = purpose
+        made.granted = not decision.withdrawn
+        made.source = decision.source
+        _set(made.effective_at, decision.effective_us)
 
 
 class _Sections:
     """A profile taken apart: one message per field and set of purposes."""
 
-    def __init__(self, place: Callable[[str, str], Place]) -> None:
+    def __init__(self, place: _PlaceOf) -> None:
         self._place = place
         self._parts: dict[Place, Profile] = {}
 
     def part(self, field: str, item: str = "") -> Profile:
-        """The message to which an item of this field belongs."""
+        """The message to which an item of this field belongs; of what goes nowhere one that is
+        forgotten.
+        """
         place = self._place(field, item)
+        if place is None:
+            return Profile()
         found = self._parts.get(place)
         if found is None:
             found = self._parts[place] = Profile()
@@ -321,11 +388,8 @@ def context_of(person: PersonId, layout: bytes) -> bytes:
     return person.encode() + layout
 
 
-def _by_kind(facts: Iterable[KeptFact]) -> dict[EvidenceKind, list[KeptFact]]:
-    by_kind: dict[EvidenceKind, list[KeptFact]] = {}
-    for kept in facts:
-        by_kind.setdefault(kept.fact.kind, []).append(kept)
-    return by_kind
+def _of_kind(evidence: PersonEvidence, kind: EvidenceKind) -> list[KeptFact]:
+    return [kept for kept in evidence.facts if kept.fact.kind is kind]
 
 
 def _networks(part: Profile, networks: Mapping[str, Daily]) -> None:

@@ -39,7 +39,7 @@ class Feeder:
         """Publish the lowest resolutions of the outbox, about `limit` entries; how many there were.
 
         1. Read the outbox, whole resolutions.
-        2. Read the evidence of everybody in it who still stands for a person.
+        2. Read cutoffs, then the evidence of everybody in it who still stands for a person.
         3. Publish all records, in order of resolution, and wait until they are durable.
         4. Clear the entries, unless a newer resolution has put a newer one in place.
 
@@ -100,6 +100,7 @@ class Feeder:
     def _records(self, entries: Sequence[OutboxEntry]) -> list[FeedRecord]:
         """One record per entry, by resolution; the last of each resolution says so."""
         alive = [entry.person for entry in entries if not (entry.gone or entry.merged_into)]
+        cutoffs = self._store.cutoffs()
         evidence, unseen = self._read(alive)
         records: list[FeedRecord] = []
         for entry in sorted(entries, key=lambda entry: entry.resolution):
@@ -109,7 +110,7 @@ class Feeder:
             elif entry.merged_into is not None:
                 record.merged_into = entry.merged_into
             elif (known := evidence.get(entry.person)) is not None:
-                record.profile.CopyFrom(self._builder.build(known, entry.resolution))
+                record.profile.CopyFrom(self._builder.build(known, entry.resolution, cutoffs))
             else:
                 # All nodes have gone on to others: a later resolution's entry says whereto.
                 continue

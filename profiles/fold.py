@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from identity.model import ActivityDay, EvidenceKind, LinkDay, NodeKey, PersonEvidence
+from identity.model import DAY_US, ActivityDay, EvidenceKind, LinkDay, NodeKey, PersonEvidence
 
 Daily = list[tuple[int, int]]
 """(day, count), in no order; a day may come more than once."""
@@ -82,6 +82,37 @@ def fold(evidence: PersonEvidence) -> Folded:
         if kept.fact.kind in _COUNTED_FACTS:
             folded.signals += 1
     return folded
+
+
+def since(evidence: PersonEvidence, first_day: int) -> PersonEvidence:
+    """What of a person's evidence is of this day or later; no consents and no decisions of staff.
+
+    Of nodes those are left that something is known of since.
+    """
+    links = [
+        (low, high, tuple([seen for seen in days if seen.day >= first_day]))
+        for low, high, days in evidence.links
+    ]
+    activity = {
+        node: {day: done for day, done in days.items() if day >= first_day}
+        for node, days in evidence.activity.items()
+    }
+    facts = tuple(
+        kept
+        for kept in evidence.facts
+        if kept.fact.kind in (EvidenceKind.RECORD, EvidenceKind.PURCHASE)
+        and kept.event_us // DAY_US >= first_day
+    )
+    named = {node for low, high, days in links if days for node in (low, high)}
+    named |= {node for node, days in activity.items() if days}
+    named |= {subject for kept in facts for subject in kept.fact.subjects}
+    return replace(
+        evidence,
+        nodes=tuple(node for node in evidence.nodes if node.key in named),
+        links=tuple(link for link in links if link[2]),
+        activity={node: days for node, days in activity.items() if days},
+        facts=facts,
+    )
 
 
 def _fold_holder(folded: Folded, days: Mapping[int, ActivityDay]) -> Holder:

@@ -14,10 +14,24 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
-Place = tuple[int, int]
-"""Which section: the field's number in Profile, the bits of the purposes it may serve."""
+
+class Place(NamedTuple):
+    """Which section.
+
+    - `field`: its number in Profile; `purposes`: bits of those it may serve.
+    - `own`: the bit of the one purpose that it is for, where less is used for
+      that than for others; the remaining bits of `purposes` are then those for
+      which the same is in a section that has more. 0: it is for all of them.
+    """
+
+    field: int
+    purposes: int
+    own: int = 0
+
 
 _PLACE = struct.Struct("<BQ")
+_OWN = 0x80
+"""Added to the field of an entry of no length, which says whose the section after it is."""
 _LENGTH_BYTES = 4
 _SECTION_BYTES = _PLACE.size + _LENGTH_BYTES
 
@@ -35,8 +49,14 @@ class Choice(NamedTuple):
 
 def layout_of(sections: Mapping[Place, bytes]) -> bytes:
     """The layout of these sections, which lie behind each other in this order."""
-    shape = b"".join([_PLACE.pack(*place) for place in sections])
-    return shape + _lengths(len(sections)).pack(*map(len, sections.values()))
+    entries, lengths = [], []
+    for (field, purposes, own), section in sections.items():
+        if own:
+            entries.append(_PLACE.pack(field | _OWN, own))
+            lengths.append(0)
+        entries.append(_PLACE.pack(field, purposes))
+        lengths.append(len(section))
+    return b"".join(entries) + _lengths(len(lengths)).pack(*lengths)
 
 
 def shape_of(layout: bytes) -> bytes:
@@ -46,7 +66,13 @@ def shape_of(layout: bytes) -> bytes:
 
 def places(shape: bytes) -> Iterator[Place]:
     """What each section is, in order."""
-    return _PLACE.iter_unpack(shape)
+    own = 0
+    for field, purposes in _PLACE.iter_unpack(shape):
+        if field & _OWN:
+            own = purposes
+            continue
+        yield Place(field, purposes, own)
+        own = 0
 
 
 def bounds(layout: bytes) -> list[int]:
@@ -60,22 +86,25 @@ def choose(shape: bytes, fields: int, may_see: int, allowed: int) -> Choice:
     """Which sections are shown, and fields of which some is withheld.
 
     `fields` were asked for; of them the caller may see those of `may_see`, and
-    of these what serves an `allowed` purpose.
+    of these what serves an `allowed` purpose. Of sections that have the same,
+    one more and one less of it, the one that has more is shown.
     """
     seen = fields & may_see
     runs: list[tuple[int, int]] = []
-    withheld = number = first = 0
-    for number, (field, purposes) in enumerate(places(shape), 1):
-        if seen >> field & 1 and purposes & allowed:
+    withheld = end = 0
+    for field, purposes, own in places(shape):
+        first, end = end, end + (2 if own else 1)
+        elsewhere = purposes & ~own & allowed if own else 0
+        if seen >> field & 1 and elsewhere:
             continue
-        withheld |= fields & 1 << field
-        if first < number - 1:
-            runs.append((first, number - 1))
-        first = number
-    if not first:
-        return Choice(None if number else (), withheld)
-    if first < number:
-        runs.append((first, number))
+        if not (seen >> field & 1 and (own or purposes) & allowed):
+            withheld |= fields & 1 << field
+        elif runs and runs[-1][1] == first:
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((first, end))
+    if runs == [(0, end)]:
+        return Choice(None, withheld)
     return Choice(tuple(runs), withheld)
 
 

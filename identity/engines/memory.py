@@ -15,11 +15,12 @@ from identity.engines.memory_evidence import Evidence, changes, derive
 from identity.engines.memory_matching import MatchingState
 from identity.engines.memory_rotating import rekey_all, rewrap_some
 from identity.evidence import Known, erase, expire, settle
+from identity.horizons import NO_DAY
 from identity.model import (
     BlockKey,
     Changed,
     Decision,
-    EvidenceKind,
+    Expiring,
     LineageChange,
     LineageEntry,
     LinkDay,
@@ -32,7 +33,7 @@ from identity.model import (
     PersonId,
     kind_of,
 )
-from identity.rotating import Rekey, Rewrap
+from identity.rotating import Rekey, Rewrap, Trim, cut
 from identity.store import (
     NO_KEYS,
     Batch,
@@ -54,7 +55,8 @@ class MemoryGraph:
 
     lock: RLock = field(default_factory=RLock)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
-    horizons: dict[EvidenceKind, int] = field(default_factory=dict)
+    horizons: dict[Expiring, int] = field(default_factory=dict)
+    cutoffs: dict[str, int] = field(default_factory=dict)
     fences: dict[NodeKey, int] = field(default_factory=dict)
     keys: KeyAge = NO_KEYS
     known: dict[int, Known] = field(default_factory=dict)
@@ -193,12 +195,12 @@ class MemoryGraphStore:
             graph.keys = graph.keys.newest(keys)
             return True
 
-    def horizons(self) -> dict[EvidenceKind, int]:
+    def horizons(self) -> dict[Expiring, int]:
         """Per kind the day before which evidence has expired."""
         with self._graph.lock:
             return dict(self._graph.horizons)
 
-    def move_horizon(self, kind: EvidenceKind, before_day: int) -> None:
+    def move_horizon(self, kind: Expiring, before_day: int) -> None:
         """Expire all evidence of the kind with a day before `before_day`."""
         graph = self._graph
         with graph.lock:
@@ -210,6 +212,28 @@ class MemoryGraphStore:
                 {signal: known for signal, known in left.items() if known is not None},
                 [signal for signal, known in left.items() if known is None],
             )
+
+    def cutoffs(self) -> dict[str, int]:
+        """Per use the day before which nothing is used for it."""
+        with self._graph.lock:
+            return dict(self._graph.cutoffs)
+
+    def move_cutoff(self, name: str, before_day: int, trim: Trim | None = None) -> None:
+        """Mark whoever has evidence of the days left behind, with `trim` whose records changed."""
+        graph = self._graph
+        with graph.lock:
+            from_day = graph.cutoffs.get(name, NO_DAY)
+            if before_day <= from_day:
+                return
+            cuts = {
+                signal: cut(known, from_day, before_day, trim)
+                for signal, known in graph.known.items()
+            }
+            graph.cutoffs[name] = before_day
+            graph.remember({signal: made.known for signal, made in cuts.items()})
+            for key in sorted(set().union(*(made.marked for made in cuts.values()))):
+                if key in graph.evidence.nodes:
+                    graph.mark(key, Changed.ACTIVITY)
 
     # ---- the resolver ----------------------------------------------------
 

@@ -7,7 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from identity.evidence import Horizons, Known, fold, kept_fact
+from identity.evidence import Known, fold, kept_fact
+from identity.horizons import Horizons
 from identity.model import (
     ActivityDay,
     Assurance,

@@ -43,7 +43,9 @@ class RecordComparer:
         if not attributes:
             return None
         prepared = self._scorer.prepare(attributes)
-        return Item(newest.digest, self._block_keys(prepared), prepared)
+        # A record that lost an attribute is another, under the digest it was sent with.
+        digest = newest.digest + "\0".join(sorted(attributes)).encode()
+        return Item(digest, self._block_keys(prepared), prepared)
 
     def _block_keys(self, prepared: Prepared) -> tuple[BlockKey, ...]:
         found = []

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from identity.horizons import name_of
 from identity.model import (
     Assurance,
     EvidenceKind,
+    Expiring,
     KeptFact,
     Node,
     NodeKey,
@@ -21,6 +23,7 @@ from identity.model import (
     kind_of,
     token_of,
 )
+from identity.retention import ATTRIBUTE, PURPOSE, Retention
 from kinfold.register import Exported
 from profiles import contexts
 from profiles.access import Access
@@ -59,15 +62,16 @@ class Around:
 
     - `earlier`: ids that stand for them now; `scored`: pairs joined by likeness.
     - `exports`: what was handed out with them in it.
-    - `horizons`: the day before which evidence of a kind has expired; `days`: for
-      how many days the policy keeps a kind.
+    - `horizons`: the day before which evidence of a kind has expired; `cutoffs`:
+      as `GraphStore.cutoffs`; `retention`: for how long the policy keeps what.
     """
 
     earlier: Sequence[str] = ()
     scored: Sequence[Scored] = ()
     exports: Sequence[Exported] = ()
-    horizons: Mapping[EvidenceKind, int] = field(default_factory=dict)
-    days: Mapping[EvidenceKind, int] = field(default_factory=dict)
+    horizons: Mapping[Expiring, int] = field(default_factory=dict)
+    cutoffs: Mapping[str, int] = field(default_factory=dict)
+    retention: Retention = field(default_factory=Retention)
 
 
 class Gathering:
@@ -350,14 +354,26 @@ def _systems(access: Access, policy: PurposePolicy) -> list[dict[str, Any]]:
 
 
 def _retention(around: Around) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": kind.name.lower(),
-            "kept_for_days": around.days.get(kind),
-            "kept_since": _day(around.horizons[kind]) if kind in around.horizons else "",
-        }
-        for kind in EvidenceKind
+    retention = around.retention
+    kinds: list[Expiring] = list(EvidenceKind)
+    kinds += sorted(kind for kind in {*retention.days, *around.horizons} if isinstance(kind, str))
+    told = [
+        _kept(name_of(kind), retention.days.get(kind), around.horizons.get(kind)) for kind in kinds
     ]
+    days = {ATTRIBUTE + name: number for name, number in retention.attributes.items()}
+    days |= {PURPOSE + name: number for name, number in retention.purposes.items()}
+    return told + [
+        _kept(name, days.get(name), around.cutoffs.get(name))
+        for name in sorted({*days, *around.cutoffs})
+    ]
+
+
+def _kept(name: str, days: int | None, since: int | None) -> dict[str, Any]:
+    return {
+        "kind": name,
+        "kept_for_days": days,
+        "kept_since": "" if since is None else _day(since),
+    }
 
 
 def _sources(evidence: PersonEvidence) -> list[str]:

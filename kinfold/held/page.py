@@ -21,6 +21,11 @@ _KINDS: Final = {
     "consent": "Decisions on purposes",
     "decision": "Decisions of staff on who is who",
 }
+_KEPT_BY_NAME: Final = {
+    "identifiers": "Identifiers of kind {}: what they did and were seen with",
+    "attribute": "The attribute {} of records",
+    "purpose": "Whatever is used for {}",
+}
 
 
 class _Part(NamedTuple):
@@ -297,13 +302,19 @@ def _recipients(held: Mapping[str, Any]) -> _Part:
 def _retention(held: Sequence[Mapping[str, Any]], sources: Sequence[str]) -> _Part:
     rows = [
         [
-            _text(_KINDS.get(one["kind"], one["kind"])),
+            _text(_what_is_kept(one["kind"])),
             _how_long(one),
         ]
         for one in held
     ]
     told = f"It came from: {_text(', '.join(sources)) or 'nobody'}."
     return _Part("retention", "How long", told, len(rows), _table(("What", "How long"), rows))
+
+
+def _what_is_kept(kind: str) -> str:
+    part, _, name = kind.partition(".")
+    told = _KEPT_BY_NAME.get(part)
+    return _KINDS.get(kind, kind) if told is None else told.format(name)
 
 
 def _how_long(one: Mapping[str, Any]) -> str:

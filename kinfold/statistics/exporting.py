@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from identity.horizons import name_of
 from identity.snapshot import Snapshot, Snapshots
 from ingest.dead_letters import DeadLetter
 from kinfold.register import Exported, Register
@@ -146,7 +147,7 @@ def _manifest(
         "taken_at": _time(now_us),
         "snapshot": {
             "resolution": moment.resolution,
-            "horizons": {kind.name.lower(): day for kind, day in moment.horizons.items()},
+            "horizons": {name_of(kind): day for kind, day in moment.horizons.items()},
             "is_resolved": moment.marks == 0,
         },
         "models": [

@@ -91,7 +91,9 @@ class StoredProfile(_message.Message):
     what each is, 9 bytes: the field's number in Profile (1), the bits of the
     purposes that its items may serve (8, little-endian). Then the length of
     each (4, little-endian). A section is a serialized Profile with only that
-    field.
+    field. One of no length whose field's number is 128 greater stands before a
+    section that is for one purpose, and has its bit: for the others that the
+    section names, a section before it has the same and more.
     """
     sealed: _builtins.bytes
     """All sections, joined, sealed under the person's data key with the person

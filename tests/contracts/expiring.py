@@ -9,7 +9,17 @@ import pytest
 
 from identity.model import DAY_US, EvidenceKind
 from identity.retention import Retention
-from kinfold.retention import Expired, expire, expire_due
+from ingest.payloads import read_record
+from kinfold.retention import Due, Expired, Trims, expire
+from profiles import contexts
+from profiles.v1.profile_pb2 import Profile
+from profiles.v1.profile_service_pb2 import (
+    GetProfileRequest,
+    GetProfileResponse,
+    Subject,
+    SubjectIdentifier,
+)
+from tests.support.rights import EVERYTHING
 from tests.support.served import Make, Served, decided, signal, viewed
 
 ANN, PHONE, BOB = ("login", "ann"), ("phone", "+41 79 123 45 01"), ("login", "bob")
@@ -79,10 +89,9 @@ class Expiring:
         assert outcome.held == outcome.moved == dict.fromkeys(MONTHS.days, day_of(OLD))
         assert served.person(*ANN) == served.person(*PHONE)
         assert served.person(*BOB) == served.person(*COOKIE)
-        asked = {EvidenceKind.CONSENT: day_of(LATE)}
-        assert expire(served.store, served.policy, asked).held == {
-            EvidenceKind.CONSENT: day_of(RECENT)
-        }
+        asked = Due({EvidenceKind.CONSENT: day_of(LATE)})
+        outcome = expire(served.store, served.policy, asked, Trims(served.sealer))
+        assert outcome.held == {EvidenceKind.CONSENT: day_of(RECENT)}
         served.take(hold(LATE, ANN, lifted=True))
         assert _due(served).held == {}
         assert served.person(*ANN) != served.person(*PHONE)
@@ -93,8 +102,108 @@ class Expiring:
         _due(served)
         assert served.person(*ANN) == served.person(*PHONE)
 
+    def test_identifiers_of_a_kind_expire(self, served: Served) -> None:
+        """What cookies did and joined goes, what they consented to stays; others keep theirs."""
+        served.take(at(OLD, COOKIE, **decided(personalisation=False)), at(OLD, BOB, PHONE_2))
+        served.keep(Retention({"cookie": 90}))
+        before = served.now_us // DAY_US - 90
+        assert served.expire_due() == Expired({"cookie": before}, {})
+        assert served.person(*BOB) != served.person(*COOKIE)
+        assert served.person(*BOB) == served.person(*PHONE_2)
+        assert served.person(*ANN) == served.person(*PHONE)
+        held = served.store.evidence([served.person(*COOKIE)])[served.person(*COOKIE)]
+        assert [kept.fact.kind for kept in held.facts] == [EvidenceKind.CONSENT]
+        assert all(min(days) >= before for days in held.activity.values())
+        served.take(at(OLD, BOB, COOKIE))
+        assert served.person(*BOB) != served.person(*COOKIE)
+        assert served.expire_due() == Expired({}, {})
+
+    def test_attributes_expire_where_they_rest(self, served: Served) -> None:
+        """Lookups and what rests lose the attribute and nothing else; late ones come without it."""
+        served.take(said(OLD, ANN), said(RECENT, BOB))
+        assert told(served, ANN) == told(served, BOB) == {"given_name", "birth_place"}
+        served.keep(Retention({}, {"birth_place": 90}))
+        before = served.now_us // DAY_US - 90
+        assert served.expire_due() == Expired({}, {}, {"attribute.birth_place": before})
+        assert told(served, ANN) == {"given_name"}
+        assert told(served, BOB) == {"given_name", "birth_place"}
+        for record in records_of(served, ANN):
+            assert "birth_place" not in read_record(record)
+        served.take(said(OLD, PHONE))
+        assert told(served, PHONE) == {"given_name"}
+        assert served.expire_due() == Expired({}, {})
+
+    def test_a_hold_keeps_attributes(self, served: Served) -> None:
+        """Of whoever is under one no attribute goes, until it is lifted."""
+        served.take(said(OLD, ANN), hold(RECENT, ANN))
+        served.keep(Retention({}, {"birth_place": 90}))
+        name = "attribute.birth_place"
+        assert served.expire_due().held_cutoffs == {name: day_of(OLD)}
+        assert all("birth_place" in read_record(record) for record in records_of(served, ANN))
+        served.take(hold(LATE, ANN, lifted=True))
+        assert served.expire_due().held_cutoffs == {}
+        assert told(served, ANN) == {"given_name"}
+
+    def test_a_purpose_uses_what_is_young_enough(self, served: Served) -> None:
+        """What is older is used for others all the same, and told once to who asks for both."""
+        served.take(at(OLD, ANN, **viewed("opera")), at(RECENT, ANN, **decided(**ALLOWED)))
+        everything = [("opera", 1), ("sport", 2)]
+        assert interests(served, "personalisation") == everything
+        served.keep(Retention({}, {}, {"personalisation": 90}))
+        before = served.now_us // DAY_US - 90
+        assert served.expire_due() == Expired({}, {}, {"purpose.personalisation": before})
+        assert interests(served, "personalisation") == [("sport", 2)]
+        assert interests(served, "marketing") == everything
+        assert interests(served, "marketing", "personalisation") == everything
+        served.take(at(OLD, ANN, **viewed("opera")))
+        assert interests(served, "personalisation") == [("sport", 2)]
+        assert interests(served, "marketing") == [("opera", 2), ("sport", 2)]
+        served.take(at(LATE, ANN, **decided(marketing=False)))
+        assert interests(served, "marketing") == []
+        assert interests(served, "marketing", "personalisation") == [("sport", 2)]
+
+
+PHONE_2 = ("phone", "+41 79 123 45 02")
+ALLOWED = {"personalisation": True, "marketing": True}
+
+
+def said(when: str, identifier: tuple[str, str]) -> dict[str, Any]:
+    """A record with two attributes."""
+    content = {"given_name": "Ada", "birth_place": "Chur"}
+    return at(when, identifier, record_asserted=content)
+
+
+def looked_up(served: Served, identifier: tuple[str, str], *purposes: str) -> Profile:
+    """What a lookup shows."""
+    named = SubjectIdentifier(kind=identifier[0], value=identifier[1])
+    request = GetProfileRequest(subject=Subject(identifier=named), purposes=purposes)
+    found = served.lookup.get(request, served.now_us, EVERYTHING)
+    assert isinstance(found, bytes), found
+    return GetProfileResponse.FromString(found).profile
+
+
+def told(served: Served, identifier: tuple[str, str]) -> set[str]:
+    """The attributes that are served."""
+    return {one.name for one in looked_up(served, identifier, "service").attributes}
+
+
+def interests(served: Served, *purposes: str) -> list[tuple[str, int]]:
+    """What Ann is told to be interested in, and how often she looked."""
+    shown = looked_up(served, ANN, *purposes).affinities
+    return sorted((one.category, one.count) for one in shown)
+
+
+def records_of(served: Served, identifier: tuple[str, str]) -> list[bytes]:
+    """The records of a person as they rest, opened."""
+    person = served.person(*identifier)
+    facts = served.store.evidence([person])[person].facts
+    return [
+        served.sealer.open(kept.fact.payload, contexts.of_record(kept.fact.subjects[0]))
+        for kept in facts
+        if kept.fact.kind is EvidenceKind.RECORD
+    ]
+
 
 def _due(served: Served) -> Expired:
-    outcome = expire_due(served.store, served.policy, MONTHS, served.now_us)
-    served.settle()
-    return outcome
+    served.keep(MONTHS)
+    return served.expire_due()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tests.contracts.engine import Engine
 from tests.contracts.graph_store_counting import CountingContract
+from tests.contracts.graph_store_cutoffs import CutoffsContract
 from tests.contracts.graph_store_erasing import ErasingContract
 from tests.contracts.graph_store_evidence import EvidenceContract
 from tests.contracts.graph_store_marks import MarksContract
@@ -22,6 +23,7 @@ __all__ = ["Engine", "GraphStoreContract"]
 
 class GraphStoreContract(
     CountingContract,
+    CutoffsContract,
     ErasingContract,
     EvidenceContract,
     MarksContract,

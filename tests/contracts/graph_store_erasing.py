@@ -15,6 +15,7 @@ from identity.store import FOREVER_US, Outcome, Swept
 from tests.contracts.engine import Engine
 from tests.support.evidence_strategies import (
     DAYS,
+    EXPIRING,
     FIRST_DAY,
     KEYS,
     Commit,
@@ -54,7 +55,7 @@ def erasures(draw: st.DrawFn) -> tuple[list[Step], Fences]:
         steps.insert(draw(st.integers(0, len(steps))), Resolve())
     resolved = max((at for at, step in enumerate(steps) if isinstance(step, Resolve)), default=0)
     for _ in range(draw(st.integers(0, 1))):
-        kind, day = draw(st.sampled_from(EvidenceKind)), FIRST_DAY + draw(st.integers(0, 3))
+        kind, day = draw(st.sampled_from(EXPIRING)), FIRST_DAY + draw(st.integers(0, 3))
         steps.insert(draw(st.integers(resolved, len(steps))), MoveHorizon(kind, day))
     moments = st.sampled_from([FOREVER_US, *((day + 1) * DAY_US - 1 for day in DAYS)])
     fenced = draw(st.dictionaries(st.sampled_from(KEYS), moments, min_size=1, max_size=3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
-from identity.model import Contribution, EvidenceKind, NodeKey, PersonId
+from identity.model import Contribution, Expiring, NodeKey, PersonId
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, GraphStore, Lease
 from tests.support import histories, match_world, oracle
@@ -25,7 +25,7 @@ class World:
         comparers = [match_world.comparer(BOUND)]
         self.resolver = Resolver(store, POLICY, lambda: f"{next(ids):026d}", comparers)
         self.arrived: list[Contribution] = []
-        self.horizons: dict[EvidenceKind, int] = {}
+        self.horizons: dict[Expiring, int] = {}
         self.fences: dict[NodeKey, int] = {}
         self.checkpoint: Checkpoint = store.claim("p0")
         lease = store.acquire_lease("test", 0, 10**9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import stat
 from importlib.resources import files
@@ -166,6 +167,33 @@ def test_people_split_where_links_expired(line: CommandLine) -> None:
     assert line.does("expire", "--json").json == {"link": "2026-02-01"}, "it never moves back"
 
 
+def test_what_has_a_name_expires_by_it(line: CommandLine) -> None:
+    """Kinds of identifiers, attributes and purposes have days of their own."""
+    shipped = files("kinfold").joinpath("default_policy.toml").read_text("utf-8")
+    by_name = "identifiers.cookie = 30\nattributes.given_name = 40\npurposes.marketing = 50\n"
+    (line.folder / "policy.toml").write_text(f"{shipped}\n[retention]\n{by_name}", "utf-8")
+    kept = ("--policy", "policy.toml")
+    old = {"eventTime": "2026-01-10T12:00:00Z"}
+    told = login(2, ("login", "ann")) | old | {"recordAsserted": {"givenName": "Ada"}}
+    del told["loggedIn"]
+    line.does("ingest", "-", *kept, given=as_lines(
+        login(1, ("login", "ann"), ("cookie", "c-1")) | old, told
+    ))  # fmt: skip
+    get = ("get", "login:ann", "--local", "--for", "service", *kept)
+    assert "Ada" not in line.does(*get).out, "it came too late to be kept with its name"
+    said = line.does("expire", "--due", *kept).out
+    for name, how in (
+        ("identifiers.cookie", "kept"),
+        ("attribute.given_name", "kept"),
+        ("purpose.marketing", "used"),
+    ):
+        assert re.search(rf"^{re.escape(name)}: {how} from 20\d\d-\d\d-\d\d$", said, re.MULTILINE)
+    assert "resolved anew" in said
+    line.does("ingest", "-", *kept, given=as_lines(login(3, ("login", "bob"))))
+    assert "not known" in line.fails(1, "explain", "login:ann", "cookie:c-1", *kept).err
+    assert line.does(*get, "--json").json["profile"]["presence"]
+
+
 def test_what_is_due_expires_by_the_policy(line: CommandLine) -> None:
     """`--due` moves what `[retention]` says, stops at legal holds, and says so."""
     shipped = files("kinfold").joinpath("default_policy.toml").read_text("utf-8")
@@ -178,6 +206,8 @@ def test_what_is_due_expires_by_the_policy(line: CommandLine) -> None:
     ))  # fmt: skip
     line.fails(2, "expire", "--due")
     line.fails(2, "expire", "--due", *kept, "--kind", "link", "--before", "2026-01-01")
+    line.fails(2, "expire", "--identifier", "nose", "--before", "2026-01-01")
+    line.fails(2, "expire", "--kind", "link", "--identifier", "cookie", "--before", "2026-01-01")
 
     def hold(number: int, *, lifted: bool) -> None:
         decided = {"decisions": [{"purpose": "legal_hold", "granted": lifted}]}

@@ -15,6 +15,7 @@ from identity.model import (
     Assurance,
     Contribution,
     EvidenceKind,
+    Expiring,
     Fact,
     Node,
     NodeKey,
@@ -51,6 +52,7 @@ WORLD = tuple(
     )
 )
 """Every node there is, by falling priority."""
+EXPIRING: tuple[Expiring, ...] = (*EvidenceKind, "login", "external", "external:crm", "device")
 KEYS = tuple(each.key for each in WORLD)
 PAIRS = tuple(combinations(sorted(KEYS), 2))
 
@@ -215,7 +217,7 @@ class Commit:
 class MoveHorizon:
     """Expire evidence of the kind with a day before `before_day`."""
 
-    kind: EvidenceKind
+    kind: Expiring
     before_day: int
 
 
@@ -238,7 +240,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
         waiting = waiting[size:]
     for _ in range(draw(st.integers(0, 3))):
         moved = MoveHorizon(
-            draw(st.sampled_from(EvidenceKind)), FIRST_DAY + draw(st.integers(0, len(DAYS)))
+            draw(st.sampled_from(EXPIRING)), FIRST_DAY + draw(st.integers(0, len(DAYS)))
         )
         steps.insert(draw(st.integers(0, len(steps))), moved)
     for _ in range(draw(st.integers(0, 2))):

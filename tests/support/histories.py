@@ -13,6 +13,7 @@ from identity.model import (
     Assurance,
     Contribution,
     EvidenceKind,
+    Expiring,
     Fact,
     Node,
     NodeKey,
@@ -131,7 +132,7 @@ class Drain:
 class Horizon:
     """A horizon moves."""
 
-    kind: EvidenceKind
+    kind: Expiring
     before_day: int
 
 
@@ -158,8 +159,15 @@ def histories(max_steps: int = 8) -> st.SearchStrategy[list[Step]]:
 
 def horizons() -> st.SearchStrategy[Horizon]:
     """A move of one kind's horizon within the days of `contributions`."""
-    kinds = st.sampled_from(
-        [EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.DECISION, EvidenceKind.RECORD]
+    kinds: st.SearchStrategy[Expiring] = st.sampled_from(
+        [
+            EvidenceKind.LINK,
+            EvidenceKind.ACTIVITY,
+            EvidenceKind.DECISION,
+            EvidenceKind.RECORD,
+            "email",
+            "cookie",
+        ]
     )
     return st.builds(Horizon, kinds, st.integers(1, 6))
 

@@ -12,6 +12,7 @@ from identity.model import (
     Assurance,
     Contribution,
     EvidenceKind,
+    Expiring,
     NodeKey,
     kind_of,
 )
@@ -20,7 +21,7 @@ from identity.resolve import order_digest
 from tests.support import oracle_matching
 from tests.support.oracle_matching import Scores
 
-Horizons = Mapping[EvidenceKind, int]
+Horizons = Mapping[Expiring, int]
 Pair = tuple[NodeKey, NodeKey]
 
 
@@ -60,13 +61,33 @@ def live(arrived: Iterable[Contribution], horizons: Horizons) -> list[Contributi
 
 def _parts(contribution: Contribution, horizons: Horizons) -> bool:
     """Whether anything of a contribution is on or after its horizon."""
-    kinds = {EvidenceKind.ACTIVITY} if contribution.activity else set()
-    for left, right in combinations(contribution.nodes, 2):
-        is_record = RECORD_KIND in (kind_of(left.key), kind_of(right.key))
-        kinds.add(EvidenceKind.RECORD if is_record else EvidenceKind.LINK)
-    if contribution.fact is not None:
-        kinds.add(contribution.fact.kind)
-    return any(contribution.day >= horizons.get(kind, contribution.day) for kind in kinds)
+    fact = contribution.fact
+    if fact is not None and _kept(contribution, horizons, fact.kind):
+        return True
+    if any(
+        _kept(contribution, horizons, EvidenceKind.ACTIVITY, holder)
+        for holder, _ in contribution.activity
+    ):
+        return True
+    return any(
+        _kept(contribution, horizons, _linking(left.key, right.key), left.key, right.key)
+        for left, right in combinations(contribution.nodes, 2)
+    )
+
+
+def _linking(left: NodeKey, right: NodeKey) -> EvidenceKind:
+    is_record = RECORD_KIND in (kind_of(left), kind_of(right))
+    return EvidenceKind.RECORD if is_record else EvidenceKind.LINK
+
+
+def _kept(
+    contribution: Contribution, horizons: Horizons, kind: EvidenceKind, *named: NodeKey
+) -> bool:
+    """Whether the day is on or after the horizons of the kind and of the kinds of those named."""
+    under: list[Expiring] = [kind]
+    for key in named:
+        under += [kind_of(key), kind_of(key).split(":")[0]]
+    return all(contribution.day >= horizons[one] for one in under if one in horizons)
 
 
 class Evidence:
@@ -83,20 +104,20 @@ class Evidence:
             self._add(contribution, horizons)
 
     def _add(self, contribution: Contribution, horizons: Horizons) -> None:
-        def kept(kind: EvidenceKind) -> bool:
-            return contribution.day >= horizons.get(kind, contribution.day)
+        def kept(kind: EvidenceKind, *named: NodeKey) -> bool:
+            return _kept(contribution, horizons, kind, *named)
 
         for node in contribution.nodes:
             self.orders[node.key] = node.order
         for left, right in combinations(sorted(node.key for node in contribution.nodes), 2):
-            is_record = RECORD_KIND in (kind_of(left), kind_of(right))
-            if kept(EvidenceKind.RECORD if is_record else EvidenceKind.LINK):
+            if kept(_linking(left, right), left, right):
                 self.days.setdefault((left, right), set()).add(contribution.day)
                 self.nodes |= {left, right}
                 if contribution.assurance is Assurance.AUTHENTICATED:
                     self.authenticated.add((left, right))
-        if kept(EvidenceKind.ACTIVITY):
-            self.nodes |= {holder for holder, _ in contribution.activity}
+        self.nodes |= {
+            holder for holder, _ in contribution.activity if kept(EvidenceKind.ACTIVITY, holder)
+        }
         fact = contribution.fact
         if fact is not None and kept(fact.kind):
             if fact.kind is EvidenceKind.DECISION:

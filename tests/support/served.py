@@ -19,12 +19,14 @@ from identity.matching.model import MatchModel
 from identity.model import Contribution, PersonId
 from identity.naming import Naming
 from identity.resolver import Resolver
+from identity.retention import Retention
 from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
 from ingest.rejected import Rejected
 from kinfold.comparing import record_comparer
+from kinfold.retention import Expired, Trims, expire_due
 from profiles import attributes, purposes
 from profiles.build import Builder, Payloads, ProfilePolicy
 from profiles.feed import ProfileFeed
@@ -115,6 +117,7 @@ class Served:
         self.builder = Builder(policy, sealer, Payloads(read_record, read_purchase))
         self._feeder = Feeder(self.store, self.builder, self.feed)
         self._keys = (vault.token_keys(), vault.order_key(), sealer)
+        self.retention = Retention()
         self._intake = self.new_intake()
         self._consumer = Consumer(self.store)
 
@@ -136,7 +139,19 @@ class Served:
 
     def new_intake(self) -> Intake:
         """An intake with the same keys and policy."""
-        return Intake(self.policy, *self._keys, purposes=self.purposes)
+        return Intake(self.policy, *self._keys, purposes=self.purposes, retention=self.retention)
+
+    def keep(self, retention: Retention) -> None:
+        """Keep things for so long from now on."""
+        self.retention = retention
+        self._intake = self.new_intake()
+
+    def expire_due(self) -> Expired:
+        """Let expire what is due, resolve and publish."""
+        trims = Trims(self.sealer)
+        outcome = expire_due(self.store, self.policy, self.retention, self.now_us, trims)
+        self.settle()
+        return outcome
 
     def settle(self) -> None:
         """Resolve what is marked and publish whoever changed."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from identity.model import DAY_US, HOUR_US, ActivityDay, Node, PersonEvidence
+from identity.retention import PURPOSE
 from ingest.v1.signal_pb2 import RecordAsserted
 from profiles.build import MAX_NETWORKS, MAX_PURCHASES
-from profiles.layout import bounds
+from profiles.fold import since
+from profiles.layout import Place, bounds, choose, cut, layout_of, shape_of
 from profiles.purposes import FIELDS
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.profile_pb2 import Profile
@@ -117,12 +122,65 @@ def test_order_of_evidence_makes_no_difference(sealer: Sealer, seed: int) -> Non
     assert builder.fold(evidence) == builder.fold(shuffled(evidence, seed))
 
 
+CUTOFFS = st.dictionaries(
+    st.sampled_from([PURPOSE + one.name for one in profile_policy().purposes.purposes]),
+    st.integers(DAY - 1, DAY + 4),
+    max_size=4,
+)
+
+
+@settings(deadline=None)
+@given(cutoffs=CUTOFFS)
+def test_a_purpose_sees_what_is_young_enough_for_it(cutoffs: dict[str, int]) -> None:
+    """As if nothing older were known, but for consents; and of several purposes the most."""
+    sealer = new_sealer()
+    evidence, builder, policy = sample(sealer), new_builder(sealer), profile_policy().purposes
+    sections = builder.fold(evidence, cutoffs).sections
+    whole = builder.fold(evidence).sections
+    for purpose in policy.purposes:
+        first_day = cutoffs.get(PURPOSE + purpose.name)
+        left = evidence if first_day is None else since(evidence, first_day)
+        found, wanted = (
+            shown(sections, purpose.bit),
+            shown(builder.fold(left).sections, purpose.bit),
+        )
+        assert found.consents == shown(whole, purpose.bit).consents
+        assert items(found) == items(wanted), purpose.name
+    free = sum(one.bit for one in policy.purposes if PURPOSE + one.name not in cutoffs)
+    if free & policy.served("presence"):
+        assert (
+            items(shown(sections, (1 << 64) - 1))["presence"]
+            == items(shown(whole, free))["presence"]
+        )
+
+
+def shown(sections: Mapping[Place, bytes], allowed: int) -> Profile:
+    """What a lookup for these purposes shows."""
+    layout = layout_of(sections)
+    runs, _ = choose(shape_of(layout), -1, -1, allowed)
+    opened = b"".join(sections.values())
+    return Profile.FromString(opened if runs is None else cut(opened, layout, runs))
+
+
+def items(profile: Profile) -> dict[str, list[str]]:
+    """What is in each field but consents, in an order of its own; scores, which fade from the last
+    day of all that is known, are left out.
+    """
+    for affinity in profile.affinities:
+        affinity.score = affinity.as_of_day = 0
+    profile.ClearField("consents")
+    return {
+        field.name: sorted(map(str, value)) if field.is_repeated else [str(value)]
+        for field, value in profile.ListFields()
+    }
+
+
 def test_each_item_is_in_exactly_one_section(sealer: Sealer) -> None:
     """A section holds one field, its items serve just its purposes, and none is there twice."""
     policy = profile_policy().purposes
     folding = new_builder(sealer).fold(sample(sealer))
     items = []
-    for (field, bits), section in folding.sections.items():
+    for (field, bits, _), section in folding.sections.items():
         part = Profile.FromString(section)
         ((descriptor, value),) = part.ListFields()
         assert descriptor.number == field
@@ -131,7 +189,7 @@ def test_each_item_is_in_exactly_one_section(sealer: Sealer) -> None:
             assert policy.served(descriptor.name, finer) == bits
             items.append((field, finer))
     assert len(items) == len(set(items)) == 7
-    assert {field for field, _ in folding.sections} == set(FIELDS.values())
+    assert {field for field, *_ in folding.sections} == set(FIELDS.values())
 
 
 def test_what_rests_is_sealed_for_this_person_and_layout(sealer: Sealer) -> None:
@@ -213,7 +271,7 @@ def test_an_interest_that_may_serve_nothing_has_a_section_of_its_own(sealer: Sea
     sections = new_builder(sealer).fold(evidence).sections
     found = {
         bits: [one.category for one in Profile.FromString(section).affinities]
-        for (field, bits), section in sections.items()
+        for (field, bits, _), section in sections.items()
         if field == FIELDS["affinities"]
     }
     assert found.pop(0) == ["religion/feasts"]

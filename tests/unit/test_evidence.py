@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
@@ -13,22 +13,21 @@ from identity.engines.known_bytes import pack_known, unpack_known
 from identity.evidence import (
     Known,
     add_activity,
-    alive,
     edges,
     expire,
     first_sight,
     fold,
-    kinds_of,
     names_of,
-    pairs,
     settle,
     signals_of,
     take_activity,
     touches_edge,
 )
-from identity.model import DAY_US, HOUR_US, Contribution, EvidenceKind, Fact
+from identity.horizons import Horizons, alive, kinds_of, pairs, parts_of
+from identity.model import DAY_US, HOUR_US, Contribution, EvidenceKind, Expiring, Fact
 from identity.store import Outcome
 from tests.support.evidence_strategies import (
+    EXPIRING,
     FIRST_DAY,
     contribution,
     contributions,
@@ -38,7 +37,7 @@ from tests.support.evidence_strategies import (
 )
 
 horizon_maps = st.dictionaries(
-    st.sampled_from(EvidenceKind), st.integers(FIRST_DAY, FIRST_DAY + 5), max_size=4
+    st.sampled_from(EXPIRING), st.integers(FIRST_DAY, FIRST_DAY + 5), max_size=4
 )
 KnownById = dict[int, Known]
 LAW = settings(max_examples=40, deadline=None)
@@ -46,7 +45,7 @@ LAW = settings(max_examples=40, deadline=None)
 
 def settled(
     arrivals: Sequence[Contribution],
-    horizons: Mapping[EvidenceKind, int] | None = None,
+    horizons: Horizons | None = None,
     size: int = 1_000,
 ) -> KnownById:
     """What is known after settling in batches of `size`."""
@@ -63,7 +62,7 @@ def counting(known: KnownById) -> list[Contribution]:
     return [live for one in known.values() if (live := one.live) is not None]
 
 
-def expired(known: KnownById, horizons: Mapping[EvidenceKind, int]) -> KnownById:
+def expired(known: KnownById, horizons: Horizons) -> KnownById:
     """What is left under horizons."""
     left = {signal: expire(one, horizons) for signal, one in known.items()}
     return {signal: one for signal, one in left.items() if one is not None}
@@ -96,7 +95,7 @@ def test_repetition_makes_no_difference(arrivals: list[Contribution]) -> None:
 @LAW
 @given(repeated(), horizon_maps, st.integers(0, 20))
 def test_a_horizon_may_come_at_any_point(
-    arrivals: list[Contribution], horizons: dict[EvidenceKind, int], at: int
+    arrivals: list[Contribution], horizons: Horizons, at: int
 ) -> None:
     """Expiring before, between or after the arrivals leaves the same known."""
     early = settled(arrivals, horizons)
@@ -142,9 +141,7 @@ def test_additions_and_removals_add_up_to_what_counts(
 
 @LAW
 @given(repeated(), horizon_maps)
-def test_the_smallest_digest_alive_counts(
-    arrivals: list[Contribution], horizons: dict[EvidenceKind, int]
-) -> None:
+def test_the_smallest_digest_alive_counts(arrivals: list[Contribution], horizons: Horizons) -> None:
     """Against a naive reading: smallest digest, published last after the last retraction."""
     known = settled(arrivals, horizons)
     for signal in {one.signal for one in arrivals}:
@@ -167,6 +164,14 @@ def test_the_smallest_digest_alive_counts(
             assert (live.digest, live.published_us) == (smallest, min(published))
 
 
+def outlived(smaller: Contribution, larger: Contribution) -> bool:
+    """Whether all that is in a content is in another under no more horizons."""
+    return all(
+        any(kind is own and others <= named for own, others in parts_of(smaller))
+        for kind, named in parts_of(larger)
+    )
+
+
 @LAW
 @given(repeated())
 def test_only_contents_that_may_yet_count_are_kept(arrivals: list[Contribution]) -> None:
@@ -178,7 +183,13 @@ def test_only_contents_that_may_yet_count_are_kept(arrivals: list[Contribution])
             for smaller in one.seen[:place]:
                 assert (
                     seen.content.event_us > smaller.content.event_us
-                    or kinds_of(seen.content) - kinds_of(smaller.content)
+                    or not all(
+                        any(
+                            kind is own and others <= named
+                            for own, others in parts_of(smaller.content)
+                        )
+                        for kind, named in parts_of(seen.content)
+                    )
                     or names_of(smaller.content) - names_of(seen.content)
                 )
 
@@ -213,11 +224,32 @@ def test_kinds_expire_apart() -> None:
     bought = Fact(EvidenceKind.PURCHASE, (node("login:a").key,))
     one = contribution(1, "login:a", "device:a", fact=bought)
     assert kinds_of(one) == {EvidenceKind.LINK, EvidenceKind.ACTIVITY, EvidenceKind.PURCHASE}
-    horizons = dict.fromkeys(kinds_of(one), FIRST_DAY + 1)
+    horizons: dict[Expiring, int] = dict.fromkeys(kinds_of(one), FIRST_DAY + 1)
     assert not alive(one, horizons)
     for kind in kinds_of(one):
         assert alive(one, horizons | {kind: FIRST_DAY})
     assert alive(retraction(1, 2), horizons)
+
+
+def test_a_kind_of_identifier_takes_its_links_and_doings() -> None:
+    """What names an identifier goes with its kind, its facts stay as long as facts do."""
+    agreed = Fact(EvidenceKind.CONSENT, (node("device:a").key,))
+    one = contribution(1, "device:a", "login:a", fact=agreed)
+    horizons: dict[Expiring, int] = {"device": FIRST_DAY + 1}
+    assert list(pairs(one, horizons)) == []
+    assert fold([one], (), horizons).activity == {}
+    assert alive(one, horizons)
+    assert not alive(one, {**horizons, EvidenceKind.CONSENT: FIRST_DAY + 1})
+    assert alive(contribution(2, "login:a", "email:a", "device:a"), horizons)
+
+
+def test_an_external_id_is_under_both_its_kinds() -> None:
+    """`external:crm` goes at its own horizon and at that of `external`, whichever is later."""
+    one = contribution(1, "external:crm:a", "email:a")
+    for kind in ("external", "external:crm"):
+        assert list(pairs(one, {kind: FIRST_DAY + 1})) == []
+        assert len(list(pairs(one, {kind: FIRST_DAY}))) == 1
+    assert len(list(pairs(one, {"external:shop": FIRST_DAY + 1}))) == 1
 
 
 def test_pairs_are_of_all_nodes_and_lower_key_first() -> None:

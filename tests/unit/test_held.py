@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from identity.model import DAY_US, EvidenceKind, Fact, PersonEvidence
+from identity.retention import Retention
 from ingest.payloads import read_purchase, read_record
 from ingest.v1.signal_pb2 import RecordAsserted
 from kinfold.held.gather import Around, Gathering, Scored, provided
@@ -70,7 +71,8 @@ AROUND = Around(
     [Scored(LOGIN, EMAIL, 9.25, 0.99, "m" * 12, [("given_name", EVIL, 9.25)])],
     [Exported(EVIL, AT_US, EVIL, "analytics", AT_US, "x.parquet", 3)],
     {EvidenceKind.LINK: DAY},
-    {EvidenceKind.LINK: 730},
+    {"purpose.marketing": DAY},
+    Retention({EvidenceKind.LINK: 730, "cookie": 90}, {"phone": 365}, {"marketing": 400}),
 )
 
 

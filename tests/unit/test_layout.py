@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.layout import Choice, bounds, choose, cut, layout_of, places, shape_of
+from profiles.layout import Choice, Place, bounds, choose, cut, layout_of, places, shape_of
 
-FIELDS, PURPOSES = st.integers(1, 12), st.integers(0, 15)
-SECTIONS = st.dictionaries(st.tuples(FIELDS, PURPOSES), st.binary(max_size=20), max_size=12)
+FIELDS, PURPOSES, OWN = st.integers(1, 12), st.integers(0, 15), st.sampled_from([0, 0, 1, 2, 8])
+PLACES = st.builds(Place, FIELDS, PURPOSES, OWN)
+SECTIONS = st.dictionaries(PLACES, st.binary(max_size=20), max_size=12)
 
 
 @given(SECTIONS)
 def test_a_layout_tells_what_the_sections_are_and_where(
-    sections: dict[tuple[int, int], bytes],
+    sections: dict[Place, bytes],
 ) -> None:
     """Each in its order, and where the last one ends is how long all of them are."""
     layout = layout_of(sections)
@@ -22,8 +25,17 @@ def test_a_layout_tells_what_the_sections_are_and_where(
     assert list(places(shape_of(layout))) == list(sections)
     assert begins[0] == 0
     assert begins[-1] == len(opened)
-    told = [opened[begins[at] : begins[at + 1]] for at in range(len(sections))]
+    # A section for one purpose has an entry of no length before it.
+    ends = [at for at, place in enumerate(_entries(sections)) if place is not None]
+    told = [opened[begins[at] : begins[at + 1]] for at in ends]
     assert told == list(sections.values())
+
+
+def _entries(sections: Iterable[Place]) -> Iterator[Place | None]:
+    for place in sections:
+        if place.own:
+            yield None
+        yield place
 
 
 @given(
@@ -33,14 +45,18 @@ def test_a_layout_tells_what_the_sections_are_and_where(
     st.integers(0, 15),
 )
 def test_what_is_shown_is_asked_for_may_be_seen_and_is_allowed(
-    sections: dict[tuple[int, int], bytes], fields: int, may_see: int, allowed: int
+    sections: dict[Place, bytes], fields: int, may_see: int, allowed: int
 ) -> None:
     """Section by section, by the definition; of all else that was asked for the field is told."""
     layout = layout_of(sections)
     opened = b"".join(sections.values())
     shown, withheld = [], 0
-    for (field, purposes), section in sections.items():
-        if fields >> field & may_see >> field & 1 and purposes & allowed:
+    for (field, purposes, own), section in sections.items():
+        is_seen = fields >> field & may_see >> field & 1
+        has_more = own and purposes & ~own & allowed
+        if is_seen and has_more:
+            continue
+        if is_seen and (own or purposes) & allowed:
             shown.append(section)
         elif fields >> field & 1:
             withheld |= 1 << field

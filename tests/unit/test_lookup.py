@@ -143,9 +143,9 @@ def test_a_section_is_served_for_its_purposes_alone(replica: Replica, purpose: s
     bit = policy.bits([purpose])
     assert bit
     sections = replica.builder.fold(sample(replica.sealer)).sections
-    wanted = [section for (_, bits), section in sections.items() if bits & bit]
+    wanted = [section for (_, bits, _), section in sections.items() if bits & bit]
     assert response.profile == Profile.FromString(b"".join(wanted))
-    kept_back = {field for (field, bits), _ in sections.items() if not bits & bit}
+    kept_back = {field for (field, bits, _), _ in sections.items() if not bits & bit}
     assert {FIELDS[name] for name in response.withheld} == kept_back
 
 
@@ -291,7 +291,7 @@ def test_a_changed_file_is_no_answer(replica: Replica) -> None:
     stored = replica.view.stored(person_id("ada"))
     assert stored is not None
     shape = shape_of(stored.layout)
-    wide = b"".join(bytes((field, *[0xFF] * 8)) for field, _ in places(shape))
+    wide = b"".join(bytes((field, *[0xFF] * 8)) for field, *_ in places(shape))
     widened = wide + stored.layout[len(shape) :]
     with replica.view.env.begin(write=True, db=replica.view.people) as txn:
         txn.put(person_id("ada").encode(), repack(stored._replace(layout=widened)))

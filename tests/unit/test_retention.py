@@ -12,8 +12,9 @@ from identity.engines.memory import MemoryGraph, MemoryGraphStore
 from identity.model import DAY_US, EvidenceKind
 from identity.retention import Retention, parse, verify
 from identity.store import StoreUnavailable
-from kinfold.retention import Expiry
+from kinfold.retention import Expiry, Trims
 from tests.support.histories import policy
+from tests.support.profile_parts import new_sealer
 
 LINK, CONSENT = EvidenceKind.LINK, EvidenceKind.CONSENT
 
@@ -27,12 +28,33 @@ def test_a_horizon_is_due_when_its_day_has_come() -> None:
     assert Retention().due(1_000, {}) == {}
 
 
+def test_a_cutoff_is_due_when_its_day_has_come() -> None:
+    """As horizons: by what it is for, and backwards nothing moves."""
+    retention = Retention({}, {"phone": 10}, {"marketing": 20})
+    due = {"attribute.phone": 990, "purpose.marketing": 980}
+    assert retention.cutoffs_due(1_000, {}) == due
+    assert retention.cutoffs_due(1_000, {"attribute.phone": 990}) == {"purpose.marketing": 980}
+    assert retention.cutoffs_due(1_000, dict.fromkeys(due, 990)) == {}
+    assert retention.attributes_from(1_000) == {"phone": 990}
+
+
 def test_the_policy_names_kinds_and_days() -> None:
     """What it says is parsed; without it everything is kept for good."""
-    document = {"retention": {"link": 730, "consent": 3_650}}
+    retention = {
+        "link": 730,
+        "consent": 3_650,
+        "identifiers": {"cookie": 90},
+        "attributes": {"address.line": 60},
+        "purposes": {"marketing": 400},
+    }
+    document = {"retention": retention, "kinds": {"cookie": {}}, "purposes": {"marketing": {}}}
     assert verify(document) == []
-    assert parse(document) == Retention({LINK: 730, CONSENT: 3_650})
+    assert parse(document) == Retention(
+        {LINK: 730, CONSENT: 3_650, "cookie": 90}, {"address.line": 60}, {"marketing": 400}
+    )
     assert parse({}) == Retention()
+    assert not Retention()
+    assert Retention({}, {}, {"marketing": 1})
 
 
 @pytest.mark.parametrize(
@@ -43,6 +65,11 @@ def test_the_policy_names_kinds_and_days() -> None:
         ({"link": 0}, "retention.link: must be 1 day or more"),
         ({"link": True}, "retention.link: must be 1 day or more"),
         ({"link": "a year"}, "retention.link: must be 1 day or more"),
+        ({"identifiers": 5}, "retention.identifiers: must be a table"),
+        ({"identifiers": {"nose": 5}}, "retention.identifiers.nose: unknown; [kinds.nose]"),
+        ({"purposes": {"fun": 5}}, "retention.purposes.fun: unknown; [purposes.fun]"),
+        ({"attributes": {"Phone": 5}}, "retention.attributes.Phone: write attributes like"),
+        ({"attributes": {"phone": 0}}, "retention.attributes.phone: must be 1 day or more"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_key(told: object, problem: str) -> None:
@@ -72,7 +99,8 @@ def test_expiry_happens_once_a_day_and_again_after_a_failure() -> None:
         return MemoryGraphStore(graph)
 
     with _at_once():
-        Expiry(open_store, policy(), Retention({LINK: 30}), now_us).run(stop, first_s=0.0)
+        expiry = Expiry(open_store, policy(), Retention({LINK: 30}), now_us, Trims(new_sealer()))
+        expiry.run(stop, first_s=0.0)
     assert opened[:3] == [10_000, 10_000, 10_001]
     assert MemoryGraphStore(graph).horizons() == {LINK: 9_971}
 
@@ -83,7 +111,8 @@ def test_without_retention_there_is_nothing_to_do() -> None:
     def open_store() -> MemoryGraphStore:
         raise AssertionError("nothing is opened")
 
-    Expiry(open_store, policy(), Retention(), lambda: 0).run(threading.Event(), first_s=0.0)
+    expiry = Expiry(open_store, policy(), Retention(), lambda: 0, Trims(new_sealer()))
+    expiry.run(threading.Event(), first_s=0.0)
 
 
 @contextmanager

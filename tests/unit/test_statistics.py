@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from identity.engines.memory import MemoryGraph, MemoryGraphStore
 from identity.engines.memory_snapshot import MemorySnapshots
-from identity.model import DAY_US, Assurance, Contribution, EvidenceKind, Fact, NodeKey, kind_of
+from identity.model import (
+    DAY_US,
+    Assurance,
+    Contribution,
+    EvidenceKind,
+    Expiring,
+    Fact,
+    NodeKey,
+    kind_of,
+)
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, Matching, Resolution
 from kinfold.statistics import removed
@@ -107,7 +116,7 @@ class World:
         ids = count()
         self.resolver = Resolver(self.store, POLICY, lambda: f"{next(ids):026d}")
         self.arrived: list[Contribution] = []
-        self.horizons: dict[EvidenceKind, int] = {}
+        self.horizons: dict[Expiring, int] = {}
         self.at: Checkpoint = self.store.claim("p")
         lease = self.store.acquire_lease("test", 0, 10**15)
         assert lease is not None

@@ -10,8 +10,9 @@ from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.counting import Change, count
 from identity.engines.neo4j.packing import brief
 from identity.engines.neo4j.required import REQUIRED, Required
-from identity.evidence import NO_FENCES, Fences, Horizons, names_of, settle, signals_of
-from identity.model import Contribution, EvidenceKind, NodeKey
+from identity.evidence import NO_FENCES, Fences, names_of, settle, signals_of
+from identity.horizons import Horizons, kind_named
+from identity.model import Contribution, EvidenceKind, Expiring, NodeKey
 from identity.store import Batch, Checkpoint, Fenced, Outcome
 
 
@@ -141,6 +142,6 @@ def _lock_checkpoint(tx: Tx, partition: str) -> tuple[bytes, int, int, Horizons,
     return bytes(position), epoch, commits, told, fenced, Required(*required)
 
 
-def horizons_from(rows: list[tuple[str | None, int]]) -> dict[EvidenceKind, int]:
+def horizons_from(rows: list[tuple[str | None, int]]) -> dict[Expiring, int]:
     """Horizons by kind, from their names and days."""
-    return {EvidenceKind[kind.upper()]: day for kind, day in rows if kind is not None}
+    return {kind_named(kind): day for kind, day in rows if kind is not None}

@@ -12,15 +12,8 @@ from identity.engines.neo4j.links import LinkState, Pair
 from identity.engines.neo4j.nodes import NodeState
 from identity.engines.neo4j.packing import LEFT_OUT
 from identity.engines.neo4j.signals import SignalFact
-from identity.evidence import (
-    ActivityCell,
-    Deltas,
-    Horizons,
-    Known,
-    LinkCell,
-    edges,
-    fold,
-)
+from identity.evidence import ActivityCell, Deltas, Known, LinkCell, edges, fold
+from identity.horizons import Horizons
 from identity.model import Contribution, EvidenceKind, Node, NodeKey
 
 

@@ -33,7 +33,8 @@ from identity.engines.neo4j.people import write_outbox
 from identity.engines.neo4j.required import read_required
 from identity.engines.neo4j.resolving import lock_lease
 from identity.evidence import Fences, Known, erase
-from identity.model import EvidenceKind, NodeKey, OutboxEntry
+from identity.horizons import kind_named
+from identity.model import EvidenceKind, Expiring, NodeKey, OutboxEntry
 from identity.store import StoreUnavailable, Swept
 
 FENCES = 5_000
@@ -180,15 +181,20 @@ def _traces(tx: Tx, keys: Sequence[NodeKey]) -> _Traces:
 def _expired_day(tx: Tx) -> int:
     """The day before which a signal may outlast what it says of a node.
 
-    From the horizons of links and records on, every two nodes of a signal have
-    their link, and one that is alone is holder or subject of all there is. Any
-    horizon leaves signals behind until it has been swept.
+    From the horizons of links, records and kinds of identifiers on, every two
+    nodes of a signal have their link, and one that is alone is holder or subject
+    of all there is. Any horizon leaves signals behind until it has been swept.
     """
     horizons = tx.rows(
         "MATCH (h:Horizon) RETURN collect([h.kind, h.before_day, h.swept_day = h.before_day])"
     )
-    linking = {EvidenceKind.LINK.name.lower(), EvidenceKind.RECORD.name.lower()}
-    return max((day for kind, day, swept in horizons if kind in linking or not swept), default=0)
+    return max(
+        (day for kind, day, swept in horizons if not swept or _unlinks(kind_named(kind))), default=0
+    )
+
+
+def _unlinks(kind: Expiring) -> bool:
+    return isinstance(kind, str) or kind in (EvidenceKind.LINK, EvidenceKind.RECORD)
 
 
 _AT = "UNWIND $ids AS each MATCH (n) WHERE id(n) = each "

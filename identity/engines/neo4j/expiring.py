@@ -7,7 +7,7 @@ repeated; `swept_day` says how far all of them are done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from identity.engines.neo4j import activity, links, nodes, signals
@@ -18,69 +18,81 @@ from identity.engines.neo4j.counting import Change, count
 from identity.engines.neo4j.links import LinkState
 from identity.engines.neo4j.packing import date_of, unpack_activity
 from identity.engines.neo4j.signals import FACT_LABELS, PARTS
-from identity.evidence import Horizons, Known, expire
-from identity.model import EvidenceKind, NodeKey
+from identity.evidence import Known, expire
+from identity.horizons import NO_DAY, Horizons, name_of
+from identity.model import EvidenceKind, Expiring, NodeKey
 
 STEP = 2_000
 """How many links, nodes or signals go in one transaction."""
+FIRST_DAY = -719_528
+"""0000-01-01, before which the engine knows no dates."""
+_Step = Callable[[Tx, Sequence[Any], int], None]
 
 
-def horizons(connection: Connection) -> dict[EvidenceKind, int]:
+def horizons(connection: Connection) -> dict[Expiring, int]:
     """Per kind the day before which evidence has expired."""
     return connection.read(read_horizons)
 
 
-def read_horizons(tx: Tx) -> dict[EvidenceKind, int]:
+def read_horizons(tx: Tx) -> dict[Expiring, int]:
     """The horizons of this moment."""
     return horizons_from(tx.rows("MATCH (h:Horizon) RETURN collect([h.kind, h.before_day])"))
 
 
-def move_horizon(connection: Connection, kind: EvidenceKind, before_day: int) -> None:
+def move_horizon(connection: Connection, kind: Expiring, before_day: int) -> None:
     """Expire all evidence of the kind before a day, see `GraphStore.move_horizon`."""
-    if not connection.write(lambda tx: _set_horizon(tx, kind, before_day)):
+    swept_day = connection.write(lambda tx: _set_horizon(tx, kind, before_day))
+    if swept_day is None:
         return
-    if kind in (EvidenceKind.LINK, EvidenceKind.RECORD):
-        _in_steps(connection, _old_links(connection, kind, before_day), _expire_links, before_day)
-    if kind is EvidenceKind.ACTIVITY:
-        _in_steps(connection, _old_holders(connection, before_day), _expire_activity, before_day)
-    if kind in FACT_LABELS:
-        _in_steps(connection, _old_facts(connection, kind, before_day), _expire_facts, before_day)
+    for expire_some, old in _passes(connection, kind, before_day):
+        _in_steps(connection, old, expire_some, before_day)
     _forget_disputed(connection)
     _forget_plain(connection)
+    _forget_others(connection, swept_day, before_day)
     connection.write(
         lambda tx: tx.run(
             "MATCH (h:Horizon {kind: $kind}) WHERE h.before_day = $day SET h.swept_day = $day",
-            kind=kind.name.lower(),
+            kind=name_of(kind),
             day=before_day,
         )
     )
 
 
-def _set_horizon(tx: Tx, kind: EvidenceKind, before_day: int) -> bool:
-    """Set the horizon unless it is there already; whether anything is left to sweep."""
+def _passes(connection: Connection, kind: Expiring, before_day: int) -> Iterator[tuple[_Step, Any]]:
+    """What is to be done for a kind: each step with all that it is to be done for."""
+    if isinstance(kind, str) or kind in (EvidenceKind.LINK, EvidenceKind.RECORD):
+        yield _expire_links, _old_links(connection, kind, before_day)
+    if isinstance(kind, str) or kind is EvidenceKind.ACTIVITY:
+        yield _expire_activity, _old_holders(connection, kind, before_day)
+    if not isinstance(kind, str) and kind in FACT_LABELS:
+        yield _expire_facts, _old_facts(connection, kind, before_day)
+
+
+def _set_horizon(tx: Tx, kind: Expiring, before_day: int) -> int | None:
+    """Set the horizon unless it is there already; up to which day it is swept, None if up to here.
+
+    Horizons are swept one after the other: what an earlier one left is in the days from there.
+    """
     lock_graph(tx)
     held, swept = tx.row(
         "MERGE (h:Horizon {kind: $kind}) ON CREATE SET h.before_day = $day "
-        "RETURN h.before_day, coalesce(h.swept_day, h.before_day - 1)",
-        kind=kind.name.lower(),
+        "RETURN h.before_day, coalesce(h.swept_day, $none)",
+        kind=name_of(kind),
         day=before_day,
+        none=NO_DAY,
     )
     if before_day > held:
         tx.run(
             "MATCH (h:Horizon {kind: $kind}) SET h.before_day = $day",
-            kind=kind.name.lower(),
+            kind=name_of(kind),
             day=before_day,
         )
-        return True
-    return bool(before_day == held and swept < held)
+    elif before_day < held or swept >= held:
+        return None
+    return int(swept)
 
 
-def _in_steps(
-    connection: Connection,
-    found: Sequence[Any],
-    step: Callable[[Tx, Sequence[Any], int], None],
-    before_day: int,
-) -> None:
+def _in_steps(connection: Connection, found: Sequence[Any], step: _Step, before_day: int) -> None:
     for start in range(0, len(found), STEP):
         some = found[start : start + STEP]
         connection.write(lambda tx, some=some: step(tx, some, before_day))  # type: ignore[misc]
@@ -90,17 +102,27 @@ def _in_steps(
 
 
 def _old_links(
-    connection: Connection, kind: EvidenceKind, before_day: int
+    connection: Connection, kind: Expiring, before_day: int
 ) -> list[tuple[NodeKey, NodeKey]]:
-    wanted = "NOT (a:Record OR b:Record)" if kind is EvidenceKind.LINK else "(a:Record OR b:Record)"
+    wanted = "(a:Record OR b:Record)"
+    if isinstance(kind, str):
+        wanted = "(a.key STARTS WITH $prefix OR b.key STARTS WITH $prefix)"
+    elif kind is EvidenceKind.LINK:
+        wanted = "NOT (a:Record OR b:Record)"
     return connection.read(
         lambda tx: tx.rows(
             "MATCH (a)-[r:SEEN_WITH]->(b) WHERE "
             f"r.first_seen < date($before) AND {wanted} "
             "RETURN collect(CASE WHEN a.key < b.key THEN [a.key, b.key] ELSE [b.key, a.key] END)",
             before=date_of(before_day),
+            prefix=_prefix(kind),
         )
     )
+
+
+def _prefix(kind: Expiring) -> str:
+    """What the keys of a kind of identifier begin with; of a kind of evidence: all keys."""
+    return kind + ":" if isinstance(kind, str) else ""
 
 
 def _expire_links(tx: Tx, pairs: Sequence[tuple[NodeKey, NodeKey]], before_day: int) -> None:
@@ -126,12 +148,13 @@ def _mark(tx: Tx, states: Iterable[nodes.NodeState]) -> None:
 # ---- activity ------------------------------------------------------------
 
 
-def _old_holders(connection: Connection, before_day: int) -> list[NodeKey]:
+def _old_holders(connection: Connection, kind: Expiring, before_day: int) -> list[NodeKey]:
     return connection.read(
         lambda tx: tx.rows(
             "MATCH (n:Identifier|Record) WHERE n.activity IS NOT NULL "
-            "AND n.first_seen < date($before) RETURN collect(n.key)",
+            "AND n.first_seen < date($before) AND n.key STARTS WITH $prefix RETURN collect(n.key)",
             before=date_of(before_day),
+            prefix=_prefix(kind),
         )
     )
 
@@ -208,6 +231,32 @@ def _limits(horizons: Horizons) -> list[str]:
         if kinds and all(kind in horizons for kind in kinds):
             limits[parts] = date_of(min(horizons[kind] for kind in kinds))
     return limits
+
+
+def _forget_others(connection: Connection, from_day: int, before_day: int) -> None:
+    """Forget signals of these days of which nothing is kept, whose parts alone do not say so.
+
+    Only horizons of kinds of identifiers leave such. Whatever horizon moves, a
+    signal can only have died of it on the days it left behind.
+    """
+    if not any(isinstance(kind, str) for kind in horizons(connection)):
+        return
+    ids = connection.read(
+        lambda tx: tx.rows(
+            "MATCH (s:Signal) WHERE s.seen >= date($from) AND s.seen < date($before) "
+            "AND NOT s:Disputed RETURN collect(s.id)",
+            **{"from": date_of(max(from_day, FIRST_DAY)), "before": date_of(before_day)},
+        )
+    )
+    for start in range(0, len(ids), STEP):
+        some = ids[start : start + STEP]
+        connection.write(lambda tx, some=some: _forget_dead(tx, some))  # type: ignore[misc]
+
+
+def _forget_dead(tx: Tx, ids: Sequence[int]) -> None:
+    told = read_horizons(tx)
+    known = signals.read_known(tx, ids)
+    signals.forget(tx, [signal for signal, one in known.items() if expire(one, told) is None])
 
 
 def _forget_disputed(connection: Connection) -> None:

@@ -83,6 +83,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "fences are found by the node, and those that are new",
         schema=(_unique("Fence", "key"), _index("Fence", "change")),
     ),
+    Migration(6, "cutoffs are found by name", schema=(_unique("Cutoff", "name"),)),
 )
 
 

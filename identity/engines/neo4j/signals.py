@@ -18,7 +18,8 @@ from identity.engines.neo4j.packing import (
     pack_signal,
     unpack_signal,
 )
-from identity.evidence import Horizons, Known, Seen, kinds_of
+from identity.evidence import Known, Seen
+from identity.horizons import Horizons, kinds_of
 from identity.model import (
     Contribution,
     EvidenceKind,

@@ -23,6 +23,7 @@ from identity.engines.neo4j.packing import unpack_activity, unpack_links, unpack
 from identity.engines.neo4j.people import TO_OTHER
 from identity.engines.neo4j.resolving import lock_lease
 from identity.engines.neo4j.signals import FACT_LABELS
+from identity.horizons import NO_DAY, families
 from identity.model import EvidenceKind, NodeKey
 from identity.snapshot import (
     CELLS,
@@ -128,23 +129,39 @@ class Neo4jSnapshot:
 
     def _sightings(self) -> Iterator[tuple[Any, ...]]:
         horizons = self._moment.horizons
+        from_day = self._from_days()
         for left, right, is_record, *packed in self._tx.stream(_LINKS):
-            kind = EvidenceKind.RECORD if is_record else EvidenceKind.LINK
+            first = horizons.get(EvidenceKind.RECORD if is_record else EvidenceKind.LINK, NO_DAY)
+            if from_day:
+                first = max(first, from_day.get(left, first), from_day.get(right, first))
             for days in packed:
                 for (day, *seen), counted in unpack_links(days).items():
-                    if day >= horizons.get(kind, day):
+                    if day >= first:
                         yield (left, right, day, *seen, *counted)
+
+    def _from_days(self) -> dict[int, int]:
+        """The first day kept of each node whose kind of identifier has a horizon."""
+        horizons = {k: day for k, day in self._moment.horizons.items() if isinstance(k, str)}
+        if not horizons:
+            return {}
+        return {
+            node: max(days)
+            for key, node in self._numbers().items()
+            if (days := [horizons[kind] for kind in families(key) if kind in horizons])
+        }
 
     def activity(self, dimensions: Collection[str]) -> Iterator[ActivityPart]:
         """Frames of `DAYS`, each with its `CELLS`."""
-        from_day = self._moment.horizons.get(EvidenceKind.ACTIVITY, -(2**31))
+        first_day = self._moment.horizons.get(EvidenceKind.ACTIVITY, NO_DAY)
+        from_day = self._from_days()
         for some in _in_parts(self._tx.stream(_DOINGS)):
             days, cells = [], []
             for node, packed in some:
+                first = max(first_day, from_day.get(node, first_day))
                 for day, (count, first_us, last_us, hours, counted) in unpack_activity(
                     packed
                 ).items():
-                    if day < from_day:
+                    if day < first:
                         continue
                     days.append((node, day, count, first_us, last_us))
                     named = {f"hour:{hour}": n for hour, n in hours.items()} | counted

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from identity.engines.neo4j import (
     consuming,
+    cutting,
     erasing,
     expiring,
     feeding,
@@ -42,7 +43,7 @@ from identity.engines.neo4j.migrations import migrate
 from identity.model import (
     BlockKey,
     Decision,
-    EvidenceKind,
+    Expiring,
     LineageEntry,
     LinkDay,
     Mark,
@@ -53,7 +54,7 @@ from identity.model import (
     PersonEvidence,
     PersonId,
 )
-from identity.rotating import Rekey, Rewrap
+from identity.rotating import Rekey, Rewrap, Trim
 from identity.store import (
     Batch,
     Checkpoint,
@@ -127,17 +128,28 @@ class Neo4jGraphStore:
         """
         return rotating.rekey(self._connection, lease, rekey, keys)
 
-    def horizons(self) -> dict[EvidenceKind, int]:
+    def horizons(self) -> dict[Expiring, int]:
         """Per kind the day before which evidence has expired."""
         return expiring.horizons(self._connection)
 
-    def move_horizon(self, kind: EvidenceKind, before_day: int) -> None:
+    def move_horizon(self, kind: Expiring, before_day: int) -> None:
         """Expire all evidence of the kind with a day before `before_day`.
 
         Nothing older comes in from the first moment on; what is there goes in
         steps. A call that was cut short is finished by the same call again.
         """
         expiring.move_horizon(self._connection, kind, before_day)
+
+    def cutoffs(self) -> dict[str, int]:
+        """Per use the day before which nothing is used for it."""
+        return cutting.cutoffs(self._connection)
+
+    def move_cutoff(self, name: str, before_day: int, trim: Trim | None = None) -> None:
+        """Mark whoever has evidence of the days left behind, with `trim` whose records changed.
+
+        Goes in steps; a call that was cut short is finished by the same call again.
+        """
+        cutting.move_cutoff(self._connection, name, before_day, trim)
 
     def fence(self, fences: Mapping[NodeKey, int]) -> None:
         """Keep out whatever names one of the nodes and happened up to its moment.

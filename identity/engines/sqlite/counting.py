@@ -21,16 +21,8 @@ from identity.engines.sqlite.grain import (
 from identity.engines.sqlite.names import Names, Nodes
 from identity.engines.sqlite.remembered import Remembered, shorten
 from identity.engines.sqlite.state import State, bare_nodes, write_marks
-from identity.evidence import (
-    ActivityCell,
-    Deltas,
-    Horizons,
-    Known,
-    LinkCell,
-    edges,
-    fold,
-    pairs,
-)
+from identity.evidence import ActivityCell, Deltas, Known, LinkCell, edges, fold
+from identity.horizons import Horizons, is_active, pairs
 from identity.model import DAY_US, Changed, Contribution, EvidenceKind, Fact, NodeKey
 
 _ACTIVITY = int(Changed.ACTIVITY)
@@ -177,8 +169,11 @@ class Counting:
                 links: Iterable[tuple[int, int]] = combinations(nodes, 2)
             else:
                 links = [(ids[low], ids[high]) for low, high in pairs(one, self._horizons)]
-                if day < self._horizons.get(EvidenceKind.ACTIVITY, day):
-                    alive = []
+                alive = [
+                    doing
+                    for doing, (holder, _) in zip(doings, one.activity, strict=True)
+                    if is_active(holder, day, self._horizons)
+                ]
             for left, right in links:
                 link = (left, right, period) if left < right else (right, left, period)
                 plan.links.append((link, place, source, assurance, moment))

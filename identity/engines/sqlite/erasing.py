@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.grain import FIELDS, PERIOD_DAYS, day_of, unpack_document
 from identity.engines.sqlite.names import Nodes
-from identity.engines.sqlite.schema import NO_DAY
 from identity.engines.sqlite.state import read_horizons
 from identity.evidence import NO_FENCES, Fences, Known, erase
+from identity.horizons import NO_DAY
 from identity.model import Contribution, NodeKey
 
 _HELD = """

@@ -15,7 +15,7 @@ from identity.engines.sqlite.grain import (
     pack_document,
     unpack_document,
 )
-from identity.model import DAY_US, RECORD_KIND, Changed, EvidenceKind
+from identity.model import DAY_US, RECORD_KIND, Changed, EvidenceKind, Expiring
 
 _ROWS = 2_000
 _ACTIVITY = int(Changed.ACTIVITY)
@@ -28,19 +28,27 @@ AND (substr(a.key, 1, ?2) = ?3 OR substr(b.key, 1, ?2) = ?3) = ?4
 AND (grain.node, grain.other, grain.part) > (?5, ?6, ?7)
 ORDER BY grain.node, grain.other, grain.part LIMIT ?8"""
 _OLD_DOINGS = """
-SELECT node, other, part, body FROM grain WHERE other = 0 AND part <= ?1
-AND (node, other, part) > (?2, ?3, ?4) ORDER BY node, other, part LIMIT ?5"""
+SELECT grain.node, grain.other, grain.part, grain.body
+FROM grain JOIN node AS a ON a.id = grain.node
+WHERE grain.other = 0 AND grain.part <= ?1 AND substr(a.key, 1, ?2) = ?3
+AND (grain.node, grain.other, grain.part) > (?4, ?5, ?6)
+ORDER BY grain.node, grain.other, grain.part LIMIT ?7"""
 _OLD_FACTS = """
 SELECT node, other, part FROM grain WHERE other = ? AND body < ?"""
 
 
-def expire_grain(database: Database, kind: EvidenceKind, before_day: int) -> dict[int, int]:
+def expire_grain(database: Database, kind: Expiring, before_day: int) -> dict[int, int]:
     """Delete all evidence of a kind before a day; gives the nodes to mark and why."""
     marks: dict[int, int] = {}
+    if isinstance(kind, str):
+        _expire_links(database, kind + ":", True, before_day, marks)
+        _expire_activity(database, kind + ":", before_day, marks)
+        return marks
     if kind in (EvidenceKind.LINK, EvidenceKind.RECORD):
-        _expire_links(database, kind is EvidenceKind.RECORD, before_day, marks)
+        of_records = kind is EvidenceKind.RECORD
+        _expire_links(database, RECORD_KIND + ":", of_records, before_day, marks)
     if kind is EvidenceKind.ACTIVITY:
-        _expire_activity(database, before_day, marks)
+        _expire_activity(database, "", before_day, marks)
     elif kind is EvidenceKind.DECISION:
         _expire_decisions(database, before_day, marks)
     elif kind is not EvidenceKind.LINK:
@@ -66,11 +74,11 @@ def _pages(
 
 
 def _expire_links(
-    database: Database, of_records: bool, before_day: int, marks: dict[int, int]
+    database: Database, prefix: str, has_it: bool, before_day: int, marks: dict[int, int]
 ) -> None:
-    prefix = RECORD_KIND + ":"
+    """Links of which an end, or none, has a key that begins so."""
     period, day = divmod(before_day, PERIOD_DAYS)
-    for rows in _pages(database, _OLD_LINKS, period, len(prefix), prefix, of_records):
+    for rows in _pages(database, _OLD_LINKS, period, len(prefix), prefix, has_it):
         gone: list[Place] = []
         for node, other, part, body in rows:
             sightings = unpack_document(body)
@@ -88,9 +96,11 @@ def _since(sightings: Sightings, day: int) -> Sightings:
     return [value for at in starts for value in sightings[at : at + FIELDS]]
 
 
-def _expire_activity(database: Database, before_day: int, marks: dict[int, int]) -> None:
+def _expire_activity(
+    database: Database, prefix: str, before_day: int, marks: dict[int, int]
+) -> None:
     period, day = divmod(before_day, PERIOD_DAYS)
-    for rows in _pages(database, _OLD_DOINGS, period):
+    for rows in _pages(database, _OLD_DOINGS, period, len(prefix), prefix):
         gone: list[Place] = []
         for node, other, part, body in rows:
             doings = unpack_document(body)

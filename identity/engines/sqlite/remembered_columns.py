@@ -14,7 +14,8 @@ from identity.engines.known_bytes import unpack_known
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.names import Names, Nodes
 from identity.engines.sqlite.remembered import _WHOLE
-from identity.evidence import Horizons, Known
+from identity.evidence import Known
+from identity.horizons import Horizons
 from identity.model import DAY_US, EvidenceKind
 from identity.snapshot import CONSENTS, NAMED, SIGNALS, SignalsPart, framed_rows
 from identity.snapshot_signals import SignalRows, live_kind

@@ -16,6 +16,9 @@ few pages however many signals are remembered, and a day expires in one piece.
 A signal has one row, at the day of the content that counts, or at `NO_DAY`
 while only its retraction is known.
 
+`horizon` has the first day that is kept by kind of evidence, `horizon_of_kind`
+by kind of identifier, `cutoff` by what profiles use evidence for.
+
 `fence` has the moment up to which what names a key is kept out. `known_whole`
 finds the few signals that are remembered whole, whose contents may name nodes
 that hold no evidence on their day.
@@ -27,8 +30,7 @@ block keys of each node (8 bytes each), `scored` each scored link from both ends
 from __future__ import annotations
 
 APPLICATION_ID = 0x6B696E66
-VERSION = 4
-NO_DAY = -(2**31)
+VERSION = 5
 
 TABLES = """
 CREATE TABLE state (
@@ -140,5 +142,10 @@ ALTER TABLE state ADD COLUMN keys_epoch INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE state ADD COLUMN keys_tokens INTEGER NOT NULL DEFAULT 0;
 """
 
-STEPS = (TABLES, MATCHING, ERASING, KEYS)
+RETENTION = """
+CREATE TABLE horizon_of_kind (kind TEXT PRIMARY KEY, before_day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE cutoff (name TEXT PRIMARY KEY, before_day INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+STEPS = (TABLES, MATCHING, ERASING, KEYS, RETENTION)
 """What leads from each version of the file to the next; a file has `user_version` of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from identity.engines.sqlite.database import Database
-from identity.model import EvidenceKind
+from identity.model import EvidenceKind, Expiring
 
 
 @dataclass(slots=True)
@@ -36,10 +36,33 @@ def write_state(database: Database, state: State) -> None:
     )
 
 
-def read_horizons(database: Database) -> dict[EvidenceKind, int]:
+def read_horizons(database: Database) -> dict[Expiring, int]:
     """Per kind the day before which evidence has expired."""
-    rows = database.execute("SELECT kind, before_day FROM horizon")
-    return {EvidenceKind(kind): day for kind, day in rows}
+    horizons: dict[Expiring, int] = {}
+    for kind, day in database.execute(
+        "SELECT kind, before_day FROM horizon UNION ALL SELECT * FROM horizon_of_kind"
+    ):
+        horizons[kind if isinstance(kind, str) else EvidenceKind(kind)] = day
+    return horizons
+
+
+def write_horizon(database: Database, kind: Expiring, before_day: int) -> None:
+    """From now on evidence of the kind has expired before this day."""
+    table, name = ("horizon_of_kind", kind) if isinstance(kind, str) else ("horizon", int(kind))
+    database.execute(
+        f"INSERT OR REPLACE INTO {table} VALUES (?, ?)",  # noqa: S608 - fixed text
+        (name, before_day),
+    )
+
+
+def read_cutoffs(database: Database) -> dict[str, int]:
+    """Per use the day before which nothing is used for it."""
+    return dict(database.execute("SELECT name, before_day FROM cutoff").fetchall())
+
+
+def write_cutoff(database: Database, name: str, before_day: int) -> None:
+    """From now on nothing before this day is used for it."""
+    database.execute("INSERT OR REPLACE INTO cutoff VALUES (?, ?)", (name, before_day))
 
 
 def write_marks(database: Database, marks: dict[int, int], count: int) -> None:

@@ -47,13 +47,23 @@ from identity.engines.sqlite.people import (
 )
 from identity.engines.sqlite.remembered import Remembered
 from identity.engines.sqlite.rotating import read_keys, rekey_all, rewrap_some, write_keys
-from identity.engines.sqlite.state import State, read_horizons, read_state, write_state
+from identity.engines.sqlite.state import (
+    State,
+    read_cutoffs,
+    read_horizons,
+    read_state,
+    write_cutoff,
+    write_horizon,
+    write_state,
+)
 from identity.evidence import Known, expire, settle
+from identity.horizons import NO_DAY
 from identity.model import (
     BlockKey,
+    Changed,
     Contribution,
     Decision,
-    EvidenceKind,
+    Expiring,
     LineageEntry,
     LinkDay,
     Mark,
@@ -64,7 +74,7 @@ from identity.model import (
     PersonEvidence,
     PersonId,
 )
-from identity.rotating import Rekey, Rewrap
+from identity.rotating import Rekey, Rewrap, Trim, cut
 from identity.store import (
     Batch,
     Checkpoint,
@@ -210,12 +220,12 @@ class SqliteGraphStore:
             self._nodes.forget()
             return True
 
-    def horizons(self) -> dict[EvidenceKind, int]:
+    def horizons(self) -> dict[Expiring, int]:
         """Per kind the day before which evidence has expired; kinds without one are left out."""
         with self._reading():
             return read_horizons(self._database)
 
-    def move_horizon(self, kind: EvidenceKind, before_day: int) -> None:
+    def move_horizon(self, kind: Expiring, before_day: int) -> None:
         """Expire all evidence of the kind with a day before `before_day`.
 
         1. Delete its rows.
@@ -228,9 +238,7 @@ class SqliteGraphStore:
             if before_day <= horizons.get(kind, before_day - 1):
                 return
             horizons[kind] = before_day
-            self._database.execute(
-                "INSERT OR REPLACE INTO horizon VALUES (?, ?)", (int(kind), before_day)
-            )
+            write_horizon(self._database, kind, before_day)
             marks = expire_grain(self._database, kind, before_day)
             remembered = self._remembered()
             forgotten: list[tuple[int, int]] = []
@@ -250,6 +258,35 @@ class SqliteGraphStore:
                 self._database, self._nodes, self._names, remembered, state, horizons
             )
             counting.apply(added, (), known, marks)
+            self._arrivals.note(state.commits, ())
+
+    def cutoffs(self) -> dict[str, int]:
+        """Per use the day before which nothing is used for it."""
+        with self._reading() as database:
+            return read_cutoffs(database)
+
+    def move_cutoff(self, name: str, before_day: int, trim: Trim | None = None) -> None:
+        """Mark whoever has evidence of the days left behind, with `trim` whose records changed."""
+        with self._writing() as state:
+            from_day = read_cutoffs(self._database).get(name, NO_DAY)
+            if before_day <= from_day:
+                return
+            write_cutoff(self._database, name, before_day)
+            remembered = self._remembered()
+            known: dict[int, Known] = {}
+            marked: set[NodeKey] = set()
+            for _, signal, one in remembered.within(from_day, before_day):
+                made = cut(one, from_day, before_day, trim)
+                marked |= made.marked
+                if made.known is not one:
+                    known[signal] = made.known
+            marks = dict.fromkeys(self._nodes.ids(marked).values(), int(Changed.ACTIVITY))
+            state.commits += 1
+            horizons = read_horizons(self._database)
+            counting = Counting(
+                self._database, self._nodes, self._names, remembered, state, horizons
+            )
+            counting.apply((), (), known, marks)
             self._arrivals.note(state.commits, ())
 
     # ---- fences ----------------------------------------------------------
