@@ -83,8 +83,9 @@ class Database:
             raise StoreDamaged("the graph's file was written by a later version")
 
     def _version(self) -> int:
-        (application_id,) = self._sql.execute("PRAGMA application_id").fetchone()
+        # In this order: another may be making the file, and whoever sees its version sees its id.
         (version,) = self._sql.execute("PRAGMA user_version").fetchone()
+        (application_id,) = self._sql.execute("PRAGMA application_id").fetchone()
         if application_id not in (0, APPLICATION_ID) or (version and not application_id):
             raise StoreDamaged("the graph's file is some other program's")
         return int(version)

@@ -23,36 +23,39 @@ _REMOVED = int(Changed.ACTIVITY | Changed.REMOVED)
 _OLD_LINKS = """
 SELECT grain.node, grain.other, grain.part, grain.body
 FROM grain JOIN node AS a ON a.id = grain.node JOIN node AS b ON b.id = grain.other
-WHERE grain.other > grain.node AND grain.part <= ?1
-AND (substr(a.key, 1, ?2) = ?3 OR substr(b.key, 1, ?2) = ?3) = ?4
-AND (grain.node, grain.other, grain.part) > (?5, ?6, ?7)
-ORDER BY grain.node, grain.other, grain.part LIMIT ?8"""
+WHERE grain.other > grain.node AND grain.part BETWEEN ?1 AND ?2
+AND (substr(a.key, 1, ?3) = ?4 OR substr(b.key, 1, ?3) = ?4) = ?5
+AND (grain.node, grain.other, grain.part) > (?6, ?7, ?8)
+ORDER BY grain.node, grain.other, grain.part LIMIT ?9"""
 _OLD_DOINGS = """
 SELECT grain.node, grain.other, grain.part, grain.body
 FROM grain JOIN node AS a ON a.id = grain.node
-WHERE grain.other = 0 AND grain.part <= ?1 AND substr(a.key, 1, ?2) = ?3
-AND (grain.node, grain.other, grain.part) > (?4, ?5, ?6)
-ORDER BY grain.node, grain.other, grain.part LIMIT ?7"""
+WHERE grain.other = 0 AND grain.part BETWEEN ?1 AND ?2 AND substr(a.key, 1, ?3) = ?4
+AND (grain.node, grain.other, grain.part) > (?5, ?6, ?7)
+ORDER BY grain.node, grain.other, grain.part LIMIT ?8"""
 _OLD_FACTS = """
-SELECT node, other, part FROM grain WHERE other = ? AND body < ?"""
+SELECT node, other, part FROM grain WHERE other = ? AND body >= ? AND body < ?"""
+Days = tuple[int, int]
+"""The first, and one past the last."""
 
 
-def expire_grain(database: Database, kind: Expiring, before_day: int) -> dict[int, int]:
-    """Delete all evidence of a kind before a day; gives the nodes to mark and why."""
+def expire_grain(database: Database, kind: Expiring, days: Days) -> dict[int, int]:
+    """Delete all evidence of a kind of these days, of which none is older; gives the nodes to
+    mark and why.
+    """
     marks: dict[int, int] = {}
     if isinstance(kind, str):
-        _expire_links(database, kind + ":", True, before_day, marks)
-        _expire_activity(database, kind + ":", before_day, marks)
+        _expire_links(database, kind + ":", True, days, marks)
+        _expire_activity(database, kind + ":", days, marks)
         return marks
     if kind in (EvidenceKind.LINK, EvidenceKind.RECORD):
-        of_records = kind is EvidenceKind.RECORD
-        _expire_links(database, RECORD_KIND + ":", of_records, before_day, marks)
+        _expire_links(database, RECORD_KIND + ":", kind is EvidenceKind.RECORD, days, marks)
     if kind is EvidenceKind.ACTIVITY:
-        _expire_activity(database, "", before_day, marks)
+        _expire_activity(database, "", days, marks)
     elif kind is EvidenceKind.DECISION:
-        _expire_decisions(database, before_day, marks)
+        _expire_decisions(database, days[1], marks)
     elif kind is not EvidenceKind.LINK:
-        rows = database.execute(_OLD_FACTS, (-kind, day_bytes(before_day))).fetchall()
+        rows = database.execute(_OLD_FACTS, (-kind, *map(day_bytes, days))).fetchall()
         Documents(database).delete(rows)
         for node, _, _ in rows:
             _mark(marks, node, _ACTIVITY)
@@ -74,11 +77,12 @@ def _pages(
 
 
 def _expire_links(
-    database: Database, prefix: str, has_it: bool, before_day: int, marks: dict[int, int]
+    database: Database, prefix: str, has_it: bool, days: Days, marks: dict[int, int]
 ) -> None:
     """Links of which an end, or none, has a key that begins so."""
-    period, day = divmod(before_day, PERIOD_DAYS)
-    for rows in _pages(database, _OLD_LINKS, period, len(prefix), prefix, has_it):
+    period, day = divmod(days[1], PERIOD_DAYS)
+    first = days[0] // PERIOD_DAYS
+    for rows in _pages(database, _OLD_LINKS, first, period, len(prefix), prefix, has_it):
         gone: list[Place] = []
         for node, other, part, body in rows:
             sightings = unpack_document(body)
@@ -96,11 +100,10 @@ def _since(sightings: Sightings, day: int) -> Sightings:
     return [value for at in starts for value in sightings[at : at + FIELDS]]
 
 
-def _expire_activity(
-    database: Database, prefix: str, before_day: int, marks: dict[int, int]
-) -> None:
-    period, day = divmod(before_day, PERIOD_DAYS)
-    for rows in _pages(database, _OLD_DOINGS, period, len(prefix), prefix):
+def _expire_activity(database: Database, prefix: str, days: Days, marks: dict[int, int]) -> None:
+    period, day = divmod(days[1], PERIOD_DAYS)
+    first = days[0] // PERIOD_DAYS
+    for rows in _pages(database, _OLD_DOINGS, first, period, len(prefix), prefix):
         gone: list[Place] = []
         for node, other, part, body in rows:
             doings = unpack_document(body)

@@ -94,28 +94,16 @@ class Remembered:
                 if known.live is not None:
                     yield known.live
 
-    def before(self, day: int) -> Iterator[tuple[int, int, Known]]:
-        """Day, signal and what is known of every signal before a day; may be written after."""
-        yield from self._written_after(
-            self._database.execute(
-                "SELECT day, signal, body FROM known WHERE day > ? AND day < ?", (NO_DAY, day)
-            ).fetchall()
-        )
-
     def within(self, from_day: int, before_day: int) -> Iterator[tuple[int, int, Known]]:
-        """As `before`, of every signal of which a content may be of these days."""
-        yield from self._written_after(
-            self._database.execute(
-                "SELECT day, signal, body FROM known WHERE day >= ? AND day > ? AND day < ?"
-                " UNION SELECT day, signal, body FROM known INDEXED BY known_whole"
-                " WHERE substr(body, 1, 1) = x'c1'",
-                (from_day, NO_DAY, before_day),
-            ).fetchall()
-        )
-
-    def _written_after(
-        self, rows: Sequence[tuple[int, int, bytes]]
-    ) -> Iterator[tuple[int, int, Known]]:
+        """Day, signal and what is known of each signal of which a content may be of these days;
+        may be written after.
+        """
+        rows = self._database.execute(
+            "SELECT day, signal, body FROM known WHERE day >= ? AND day > ? AND day < ?"
+            " UNION SELECT day, signal, body FROM known INDEXED BY known_whole"
+            " WHERE substr(body, 1, 1) = x'c1'",
+            (from_day, NO_DAY, before_day),
+        ).fetchall()
         for start in range(0, len(rows), 2_000):
             chunk = rows[start : start + 2_000]
             for (at, _, _), (signal, known) in zip(chunk, self.decode(chunk), strict=True):

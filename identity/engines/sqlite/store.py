@@ -235,16 +235,18 @@ class SqliteGraphStore:
         """
         with self._writing() as state:
             horizons = read_horizons(self._database)
-            if before_day <= horizons.get(kind, before_day - 1):
+            from_day = horizons.get(kind, NO_DAY)
+            if before_day <= from_day:
                 return
             horizons[kind] = before_day
             write_horizon(self._database, kind, before_day)
-            marks = expire_grain(self._database, kind, before_day)
+            marks = expire_grain(self._database, kind, (from_day, before_day))
             remembered = self._remembered()
             forgotten: list[tuple[int, int]] = []
             known: dict[int, Known] = {}
             added: list[Contribution] = []
-            for day, signal, one in remembered.before(max(horizons.values())):
+            # Whatever dies of this move is of the days that it leaves behind.
+            for day, signal, one in remembered.within(from_day, before_day):
                 left = expire(one, horizons)
                 if left is None:
                     forgotten.append((day, signal))
