@@ -11,12 +11,12 @@ from typing import Final, NamedTuple, Protocol
 
 from identity.model import Assurance, NodeKey
 from identity.refused import Refused
-from profiles.access import Grant
+from profiles.access import LOCAL, Grant
 from profiles.audit import Kind, token
 from profiles.consent import LEGAL_HOLD
 from profiles.deadlines import RequestKind, deadlines
 from profiles.privacy_messages import as_message, kind_of, problem_of, said_of, state_of
-from profiles.privacy_policy import LEVELS, Role
+from profiles.privacy_policy import GRPC, LEVELS, Role
 from profiles.request_book import RequestBook
 from profiles.requests import OPEN, PACKAGED, InStore, Request, Said, State, Step, Taken
 from profiles.serve.errors import refuse
@@ -202,6 +202,8 @@ class PrivacyDesk:
     ) -> pb.ApproveResponse | Refused:
         """Approve what cannot be undone, as a second person."""
         del doing
+        if self._book.policy.approve_over == GRPC and grant.caller == LOCAL:
+            return refuse("APPROVAL_OVER_GRPC")
         found = self._book.found(grant, asked.staff, APPROVER, asked.request_id)
         if isinstance(found, Refused):
             return found

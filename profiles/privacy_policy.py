@@ -44,6 +44,10 @@ DEFAULT_LEVELS: Final[Mapping[RequestKind, Assurance]] = {
 }
 SOURCE: Final = "staff"
 PACKAGE_DAYS: Final = 14
+ANY, GRPC = "any", "grpc"
+"""Where approvals may come from: also from who has the home folder, or from known callers alone."""
+APPROVES: Final = "approves requests"
+"""The right of callers that approve (`profiles.access.METHODS`)."""
 _PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _STAFF = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _KEYS = (
@@ -52,6 +56,7 @@ _KEYS = (
     "holidays",
     "source",
     "package_days",
+    "approve_over",
     "controller",
     "places",
     "verification",
@@ -68,6 +73,8 @@ class PrivacyPolicy:
     - `levels`: how sure it must be who asks, by kind.
     - `source`: the source under which staff's decisions and corrections are signals.
     - `package_days`: how long a package of everything held can be opened.
+    - `approve_over`: `any`, or `grpc`: only from a caller who shows a certificate
+      or a token, not from the command line and not from `local`.
     - `controller`: who answers for the data, as it stands on the page.
     - `staff`: roles by the id under which somebody of staff acts.
     """
@@ -79,6 +86,7 @@ class PrivacyPolicy:
     levels: Mapping[RequestKind, Assurance] = field(default_factory=lambda: DEFAULT_LEVELS)
     source: str = SOURCE
     package_days: int = PACKAGE_DAYS
+    approve_over: str = ANY
     controller: str = ""
     staff: Mapping[str, frozenset[Role]] = field(default_factory=dict)
 
@@ -120,6 +128,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
     days = body.get("package_days", PACKAGE_DAYS)
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 365:
         problems.append("privacy.package_days: must be a whole number of days, 1 to 365")
+    problems += _approving_problems(body.get("approve_over", ANY), document)
     if not isinstance(body.get("controller", ""), str):
         problems.append("privacy.controller: must be text")
     source, deciders = body.get("source", SOURCE), _deciders(document.get("sources", {}))
@@ -127,6 +136,34 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         known = ", ".join(sorted(deciders)) or "none has it"
         problems.append(f"privacy.source: needs may_decide; sources with it: {known}")
     return problems + _staff_problems(document.get("staff", {}))
+
+
+def _approving_problems(value: object, document: Mapping[str, Any]) -> list[str]:
+    where = "privacy.approve_over"
+    if value not in (ANY, GRPC):
+        return [f"{where}: must be {ANY} or {GRPC}"]
+    callers, staff = document.get("callers", {}), document.get("staff", {})
+    if value == ANY or not isinstance(staff, Mapping):
+        return []
+    approvers = {
+        name
+        for name, body in staff.items()
+        if isinstance(body, Mapping) and Role.APPROVER in _listed(body, "roles")
+    }
+    for name, body in callers.items() if isinstance(callers, Mapping) else ():
+        if name == "local" or not isinstance(body, Mapping):
+            continue
+        acts_for = set(_listed(body, "staff"))
+        if {APPROVES, "*"}.intersection(_listed(body, "may")) and acts_for & {*approvers, "*"}:
+            return []
+    way_out = f'may = ["{APPROVES}"], and staff with the role approver'
+    return [f"{where}: nobody could: give a caller with certificate or token {way_out}"]
+
+
+def _listed(body: Mapping[str, Any], key: str) -> list[Any]:
+    """The list at a key; what is none has problems of its own."""
+    value = body.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _deciders(sources: object) -> list[str]:
@@ -209,6 +246,7 @@ def parse(document: Mapping[str, Any]) -> PrivacyPolicy:
         levels={**DEFAULT_LEVELS, **levels},
         source=body.get("source", SOURCE),
         package_days=body.get("package_days", PACKAGE_DAYS),
+        approve_over=body.get("approve_over", ANY),
         controller=body.get("controller", ""),
         staff={name: frozenset(map(Role, body["roles"])) for name, body in staff.items()},
     )

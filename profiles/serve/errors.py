@@ -105,6 +105,10 @@ REASONS: Mapping[str, Reason] = {
     "APPROVAL_BY_ANOTHER": Reason(
         FAILED_PRECONDITION, "who took a request in or verified it cannot approve it as well"
     ),
+    "APPROVAL_OVER_GRPC": Reason(
+        FAILED_PRECONDITION,
+        "the policy takes approvals over gRPC alone, from a caller with a certificate or a token",
+    ),
     "EXTENSION_NOT_ALLOWED": Reason(
         FAILED_PRECONDITION, "the law does not let this request be extended, or not any more"
     ),

@@ -168,7 +168,7 @@ class PrivacyServiceServicer(object):
         verified it. Role: approver.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-        APPROVAL_BY_ANOTHER), ABORTED (REQUEST_CHANGED).
+        APPROVAL_BY_ANOTHER, APPROVAL_OVER_GRPC), ABORTED (REQUEST_CHANGED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

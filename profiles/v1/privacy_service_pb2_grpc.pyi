@@ -76,7 +76,7 @@ class PrivacyServiceStub:
     verified it. Role: approver.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-    APPROVAL_BY_ANOTHER), ABORTED (REQUEST_CHANGED).
+    APPROVAL_BY_ANOTHER, APPROVAL_OVER_GRPC), ABORTED (REQUEST_CHANGED).
     """
     Run: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.RunRequest, _privacy_service_pb2.RunResponse]
     """Carries a request out; again after a failure, it goes on where it was; done
@@ -169,7 +169,7 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     verified it. Role: approver.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-    APPROVAL_BY_ANOTHER), ABORTED (REQUEST_CHANGED).
+    APPROVAL_BY_ANOTHER, APPROVAL_OVER_GRPC), ABORTED (REQUEST_CHANGED).
     """
     Run: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.RunRequest, _privacy_service_pb2.RunResponse]  # type: ignore[assignment]
     """Carries a request out; again after a failure, it goes on where it was; done
@@ -295,7 +295,7 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         verified it. Role: approver.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-        APPROVAL_BY_ANOTHER), ABORTED (REQUEST_CHANGED).
+        APPROVAL_BY_ANOTHER, APPROVAL_OVER_GRPC), ABORTED (REQUEST_CHANGED).
         """
 
     @_abc_1.abstractmethod

@@ -21,6 +21,7 @@ WRONG: dict[str, Any] = {
         "zone": "Mars/Olympus",
         "holidays": ["tomorrow"],
         "package_days": 0,
+        "approve_over": "telephone",
         "controller": 3,
         "source": "web",
         "colour": "red",
@@ -40,6 +41,7 @@ def test_every_mistake_is_told_at_once_with_its_key() -> None:
         "privacy.zone",
         "privacy.holidays",
         "privacy.package_days",
+        "privacy.approve_over",
         "privacy.controller",
         "privacy.source",
         "privacy.colour",
@@ -54,6 +56,32 @@ def test_every_mistake_is_told_at_once_with_its_key() -> None:
     }
     assert verify({"privacy": [], "staff": []}) == ["privacy: must be a table"]
     assert verify({"staff": []}) == ["staff: must be tables, for example [staff.a17]"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "sound"),
+    [
+        ({"dpo": {"signed": "login:dpo", "may": ["approves requests"], "staff": ["dpo"]}}, True),
+        ({"dpo": {"certificate": "dpo", "may": ["*"], "staff": ["dpo"]}}, True),
+        ({"dpo": {"certificate": "dpo", "may": ["approves requests"], "staff": ["*"]}}, True),
+        ({"dpo": {"certificate": "dpo", "may": ["approves requests"], "staff": ["desk"]}}, False),
+        ({"dpo": {"certificate": "dpo", "may": ["reads requests"], "staff": ["dpo"]}}, False),
+        ({"local": {"may": ["*"], "staff": ["*"]}}, False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_whoever_must_approve_over_grpc_can(caller: object, sound: bool) -> None:
+    """A policy by which nobody could approve anything any more is refused."""
+    document = {
+        "privacy": {"approve_over": "grpc"},
+        "sources": {"staff": {"may_decide": True}},
+        "staff": {"desk": {"roles": ["agent"]}, "dpo": {"roles": ["approver"]}},
+        "callers": caller,
+    }
+    told = [problem.partition(":")[0] for problem in verify(document)]
+    assert told == ([] if sound else ["privacy.approve_over"])
+    assert parse(document).approve_over == "grpc"
 
 
 def test_what_ships_is_sound_and_says_what_is_the_default() -> None:
