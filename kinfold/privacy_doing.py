@@ -160,6 +160,11 @@ class Carrier:
         """See `Doing`."""
         return self._parts.tokens.signal(self._parts.privacy.source, signal_id)
 
+    def counts(self, said: Said, signal: int) -> bool:
+        """See `Doing`."""
+        evidence = self._evidence(said)
+        return evidence is not None and any(kept.signal == signal for kept in evidence.facts)
+
     def set_apart(
         self, said: Said, purpose: str, *, in_force: bool, signal_id: str, at_us: int
     ) -> Refused | None:

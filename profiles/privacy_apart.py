@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from identity.refused import Refused
 from profiles.access import Grant
 from profiles.audit import Event, Kind
@@ -10,7 +12,11 @@ from profiles.privacy_desk import AGENT, Doing
 from profiles.privacy_messages import hold_problem
 from profiles.request_book import RequestBook
 from profiles.request_store import Hold
+from profiles.serve.errors import refuse
 from profiles.v1 import privacy_service_pb2 as pb
+
+_NEVER_SENT: Final = ("PROFILE_NOT_FOUND", "SUBJECT_UNNAMEABLE")
+"""Why a decision was not made at all: its id stays free."""
 
 
 class ApartDesk:
@@ -50,22 +56,31 @@ class ApartDesk:
         if isinstance(said, Refused):
             return said
         purpose = asked.purpose or LEGAL_HOLD
-        if not in_force and purpose not in doing.apart(said):
+        is_in_force = purpose in doing.apart(said)
+        if not in_force and not is_in_force:
             return ""
         whom = (said.kind, said.value or said.person)
         hold_id = asked.hold_id or book.means.random(16).hex()
-        signal = doing.signal_of(hold_id)
+        step = "hold" if in_force else "release"
+        signal_id = f"{step}-{hold_id}"
+        signal = doing.signal_of(signal_id)
         # Kept first, with its time: done again after a failure, it is the same signal.
         made = Hold(signal, purpose, book.means.now_us(), by, asked.reason.strip(), whom)
         book.requests.hold(made)
         kept = book.requests.holds((signal,))[signal]
+        # A second content under one signal's id could take the place of the first.
+        is_other = (kept.purpose, kept.whom) != (purpose, whom)
+        if is_other or (is_in_force != in_force and doing.counts(said, signal)):
+            return refuse("HOLD_ID_TAKEN", "hold_id")
         refused = doing.set_apart(
-            said, purpose, in_force=in_force, signal_id=hold_id, at_us=kept.since_us
+            said, purpose, in_force=in_force, signal_id=signal_id, at_us=kept.since_us
         )
         if refused is not None:
+            if refused.reason in _NEVER_SENT and kept.since_us == made.since_us:
+                book.requests.forget_holds((signal,))
             return refused
-        what = {"step": "hold" if in_force else "release", "purpose": purpose, "staff": by}
+        what = {"step": step, "purpose": purpose, "staff": by}
         about = (*book.about(said), f"hold:{hold_id}")
-        event = Event(Kind.REQUEST, f"hold:{hold_id}", kept.since_us, "agent", about, what)
+        event = Event(Kind.REQUEST, f"{step}:{hold_id}", kept.since_us, "agent", about, what)
         book.means.log.append([event])
         return hold_id

@@ -60,6 +60,9 @@ class Doing(Protocol):
     def signal_of(self, signal_id: str) -> int:
         """What names a signal of staff's source in the graph."""
 
+    def counts(self, said: Said, signal: int) -> bool:
+        """Whether a decision of this signal is among what is held of somebody."""
+
     def set_apart(
         self, said: Said, purpose: str, *, in_force: bool, signal_id: str, at_us: int
     ) -> Refused | None:

@@ -115,6 +115,9 @@ REASONS: Mapping[str, Reason] = {
     "LEGAL_HOLD": Reason(
         FAILED_PRECONDITION, "a legal hold stands over this person: nothing of them can be erased"
     ),
+    "HOLD_ID_TAKEN": Reason(
+        ALREADY_EXISTS, "this id stands for another hold or release, or one that has ended since"
+    ),
     "SPLIT_FIRST": Reason(
         FAILED_PRECONDITION, "this may be two people merged: split them, or say that they are one"
     ),

@@ -93,7 +93,8 @@ class PrivacyServiceStub:
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
     PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-    FAILED_PRECONDITION (SUBJECT_UNNAMEABLE), UNAVAILABLE (SIGNALS_UNAVAILABLE).
+    ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
+    UNAVAILABLE (SIGNALS_UNAVAILABLE).
     """
     Release: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.ReleaseRequest, _privacy_service_pb2.ReleaseResponse]
     """Ends what Hold, or a request for restriction, put in force. Nothing in force: a
@@ -186,7 +187,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
     PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-    FAILED_PRECONDITION (SUBJECT_UNNAMEABLE), UNAVAILABLE (SIGNALS_UNAVAILABLE).
+    ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
+    UNAVAILABLE (SIGNALS_UNAVAILABLE).
     """
     Release: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.ReleaseRequest, _privacy_service_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Ends what Hold, or a request for restriction, put in force. Nothing in force: a
@@ -324,7 +326,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
         PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-        FAILED_PRECONDITION (SUBJECT_UNNAMEABLE), UNAVAILABLE (SIGNALS_UNAVAILABLE).
+        ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
+        UNAVAILABLE (SIGNALS_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod

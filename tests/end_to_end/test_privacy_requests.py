@@ -343,6 +343,39 @@ def test_two_people_merged_are_to_be_split_first(line: AskingLine) -> None:
     assert not line.is_served("login:eve")
 
 
+def test_an_id_of_a_hold_stands_for_it_alone(line: AskingLine) -> None:
+    """Used again for somebody else, for something else or after its end, it changes nothing."""
+
+    def apart() -> list[str]:
+        told = line.does("consent", "show", ANN, "--json").json["set_apart"]
+        return [str(one["purpose"]) for one in told]
+
+    hold = ("privacy", "hold", ANN, "--reason", "court order 12/26", "--hold-id", "h-1")
+    line.fails("PROFILE_NOT_FOUND", "privacy", "hold", "login:typo", *hold[3:])
+    line.does(*hold)
+    line.does(*hold)
+    for wrong in (
+        ("hold", ANN, "--restriction"),
+        ("hold", BOB),
+        ("hold", EMAIL),
+        ("release", ANN, "--restriction"),
+    ):
+        ran = line.run("privacy", *wrong, "--reason", "another", "--hold-id", "h-1")
+        assert "(HOLD_ID_TAKEN)" in ran.err or "nothing changed" in ran.out, wrong
+        assert apart() == ["legal_hold"]
+        assert line.is_served(BOB)
+    release = ("privacy", "release", ANN, "--reason", "the case is closed", "--hold-id", "h-1")
+    line.does(*release)
+    assert apart() == []
+    line.fails("HOLD_ID_TAKEN", *hold)
+    assert apart() == []
+    line.does(*hold[:-1], "h-2")
+    line.fails("HOLD_ID_TAKEN", *release)
+    assert apart() == ["legal_hold"]
+    logged = [one["what"].get("step") for one in line.does("audit", "show", "--json").json_lines]
+    assert [step for step in logged if step] == ["hold", "release", "hold"]
+
+
 def test_a_mistake_is_told_with_its_way_out(line: AskingLine) -> None:
     """Nobody of staff, unknown requests, fields that cannot be."""
     assert "home.staff: say who of staff acts" in line.run("privacy", "due", "--staff", "").err
