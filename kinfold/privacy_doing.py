@@ -245,12 +245,14 @@ def _plan_erasure(plan: pb.PlanResponse, scope: Scope | None) -> None:
 
 def _sentences(request: Request, plan: pb.PlanResponse) -> list[str]:
     """The plan in words; nothing for what it does not touch."""
+    withdrawn = [purpose for purpose in plan.purposes if purpose != RESTRICTION]
     said = [
         f"removes {_counted(plan.removed)} and all that they alone hold" if plan.removed else "",
         f"keeps {_counted(plan.kept)}: others hold on to them" if plan.kept else "",
         f"touches {len(plan.others)} others, whose evidence names what goes" if plan.others else "",
         "this may be two people merged: split them first" if plan.split_first else "",
-        f"withdraws {', '.join(plan.purposes)}" if plan.purposes else "",
+        f"withdraws {', '.join(withdrawn)}" if withdrawn else "",
+        "sets the person apart: served to no one" if RESTRICTION in plan.purposes else "",
         f"tells {', '.join(plan.recipients)}, who were handed exports" if plan.recipients else "",
         f"says {', '.join(name for name, _ in request.said.values)} anew"
         if request.said.values

@@ -16,8 +16,17 @@ from kinfold.privacy import open_book
 from kinfold.privacy_places import open_erasing, open_ledger
 from kinfold.rotating import begin
 from kinfold.settings import Settings
-from kinfold.wiring import Policies, now_us, open_store, open_view, owner_name
-from profiles.read_view import ReadView
+from kinfold.wiring import (
+    Policies,
+    now_us,
+    open_policies,
+    open_store,
+    open_vault,
+    open_view,
+    owner_name,
+)
+from profiles.read_view import PROFILE, ReadView
+from profiles.sealing import epoch_of
 from profiles.vault import KeyVault
 
 _AT_ONCE = 10_000
@@ -49,7 +58,8 @@ def apply_ledger(
     1. Raise the fences that the graph lacks, and sweep what they keep out. Views
        begin anew then, with a rotation where they follow a topic.
     2. Go on with erasures that were cut short.
-    3. Clear the view if it still shows somebody erased: it is filled anew.
+    3. Resolve and publish what that changed, and clear the view if it still shows
+       somebody erased, or profiles whose key is destroyed: it is filled anew.
     4. Forget what requests from before an erasure say of who was erased.
 
     Keys that came back with a vault are destroyed as soon as it is opened.
@@ -62,6 +72,8 @@ def apply_ledger(
         RequestsError, AuditError, FeedError: do not go on without.
     """
     renamed = _rename(vault, store)
+    if view is not None and _is_unreadable(view, vault):
+        view.clear()
     with closing(open_ledger(settings, vault)) as ledger:
         wanted = ledger.fences()
         erasures = ledger.erasures()
@@ -86,9 +98,10 @@ def apply_ledger(
     if cut:
         with open_erasing(settings, policies, vault, store, settle_up=settle_up) as erasing:
             erasing.finish_all()
-    if view is not None and settle_up is not None and _shows_erased(view, store, wanted):
+    if view is not None and settle_up is not None:
         # What waits to be published may be all that it lacks; filling it anew takes far longer.
-        settle_up()
+        if lacking or _shows_erased(view, store, wanted):
+            settle_up()
         if _shows_erased(view, store, wanted):
             view.clear()
     return Restored(len(lacking), len(cut))
@@ -134,6 +147,12 @@ def _start_anew(vault: KeyVault, view: ReadView | None) -> None:
         begin(vault, now_us())
 
 
+def _is_unreadable(view: ReadView, vault: KeyVault) -> bool:
+    """Whether a view is from before a rotation: each has a file of its own, under one epoch."""
+    sealed = next((one.sealed for _, one in view.everything() if one.state == PROFILE), None)
+    return sealed is not None and epoch_of(sealed) not in vault.epochs()
+
+
 def _shows_erased(view: ReadView, store: GraphStore, wanted: Mapping[NodeKey, int]) -> bool:
     """Whether a view leads from an erased node to somebody, as the graph does not."""
     shown = {key: person for key in wanted if (person := view.person_of(key)) is not None}
@@ -162,3 +181,9 @@ def brought_up(
         if view is None and not settings.pulsar.url:
             view = stack.enter_context(closing(open_view(settings)))
         return apply_ledger(settings, policies, vault, store, view)
+
+
+def bring_up(settings: Settings) -> None:
+    """As `brought_up`, for whoever opens the home only afterwards. Raises: as there."""
+    with closing(open_vault(settings)) as vault:
+        brought_up(settings, open_policies(settings), vault)

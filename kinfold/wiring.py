@@ -32,7 +32,7 @@ from profiles import purposes as purpose_policy
 from profiles.access import Access
 from profiles.attributes import Survivorship
 from profiles.build import Builder, Payloads, ProfilePolicy
-from profiles.deletions import destroy_again
+from profiles.deletions import LEDGER, destroy_again
 from profiles.lookup import Lookup
 from profiles.people_quota import PeopleQuotas
 from profiles.privacy_policy import PrivacyPolicy
@@ -166,7 +166,7 @@ def _root_key(settings: Settings, keys: Path) -> Path | RootKey:
 
 def ledger_path(settings: Settings) -> Path:
     """Where this home's deletion ledger is."""
-    return made_home(settings) / "deletions.sqlite3"
+    return made_home(settings) / LEDGER
 
 
 def open_store(settings: Settings, *, patience_s: float = 30.0) -> GraphStore:

@@ -26,6 +26,8 @@ from identity.engines.sqlite.transaction import transaction
 from identity.model import NodeKey
 from profiles.vault import KeyVault
 
+LEDGER = "deletions.sqlite3"
+"""Its name in a home folder."""
 _BUSY_S = 10.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS erasure (
@@ -71,6 +73,17 @@ def destroy_again(path: Path, vault: KeyVault) -> int:
             vault.new_epoch()
         vault.destroy_epoch(epoch)
     return len(back)
+
+
+def has_entries(path: Path) -> bool:
+    """Whether there is a ledger with anything that what was put back from a backup could lack.
+
+    Raises: LedgerError.
+    """
+    if not path.exists():
+        return False
+    with closing(DeletionLedger(path, lambda key, _: key, 1)) as ledger:
+        return bool(ledger.erasures() or ledger.destroyed_epochs())
 
 
 class Erasure(NamedTuple):

@@ -151,7 +151,8 @@ class RequestBook:
             return any(at_us <= until_us.get(name, -1) for name in self.about(said))
 
         forgot = 0
-        for one in self.requests.all(frozenset(State) - OPEN, limit=_EVERYTHING):
+        ended = frozenset(State) - OPEN
+        for one in self.requests.all(ended, limit=_EVERYTHING, if_readable=True):
             if one.id != but and is_of_them(one.said, one.received_us):
                 self.requests.destroy(one.id)
                 forgot += not isinstance(self.moved(one, Step.FORGET, by), Refused)

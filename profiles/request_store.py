@@ -81,15 +81,24 @@ class RequestStore(Protocol):
         """Keep a request as it stands after a step; `version` is one more than what is kept."""
 
     def all(
-        self, states: Collection[State] = (), due_by: date | None = None, limit: int = 1_000
+        self,
+        states: Collection[State] = (),
+        due_by: date | None = None,
+        limit: int = 1_000,
+        *,
+        if_readable: bool = False,
     ) -> list[Request]:
-        """Requests in these states (none: all) due on a day or before, soonest due first."""
+        """Requests in these states (none: all) due on a day or before, soonest due first.
+
+        `if_readable` leaves out those whose key was destroyed, as after a store was
+        put back from before a rotation; else they raise RequestsDamaged.
+        """
 
     def hold(self, hold: Hold) -> None:
         """Keep why somebody is set apart; again: a no-op."""
 
     def holds(self, signals: Collection[int] | None = None) -> dict[int, Hold]:
-        """What is kept on these decisions; None: on all."""
+        """What is kept on these decisions; None: on all. What lost its key is left out."""
 
     def forget_holds(self, signals: Collection[int]) -> None:
         """Remove what is kept on these decisions."""

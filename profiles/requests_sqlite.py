@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -113,7 +113,12 @@ class SqliteRequests:
             self._note(events)
 
     def all(
-        self, states: Collection[State] = (), due_by: date | None = None, limit: int = 1_000
+        self,
+        states: Collection[State] = (),
+        due_by: date | None = None,
+        limit: int = 1_000,
+        *,
+        if_readable: bool = False,
     ) -> list[Request]:
         """See `RequestStore`."""
         wanted = [state.value for state in (states or State)]
@@ -123,7 +128,11 @@ class SqliteRequests:
                 " AND (?2 IS NULL OR due <= ?2) ORDER BY due, id LIMIT ?3",
                 (orjson.dumps(wanted).decode(), due_by and due_by.isoformat(), limit),
             ).fetchall()
-        return [self._opened(*row) for row in rows]
+        found = []
+        for row in rows:
+            with suppress(*[_Lost] if if_readable else []):
+                found.append(self._opened(*row))
+        return found
 
     def hold(self, hold: Hold) -> None:
         """See `RequestStore`."""
@@ -145,10 +154,10 @@ class SqliteRequests:
             ).fetchall()
         found = {}
         for signal, sealed in rows:
-            number, purpose, since_us, by, reason, (kind, value) = self._open(
-                "hold:", signal, sealed
-            )
-            found[signal] = Hold(number, purpose, since_us, by, reason, (kind, value))
+            with suppress(_Lost):
+                number, purpose, since_us, by, reason, whom = self._open("hold:", signal, sealed)
+                kind, value = whom
+                found[signal] = Hold(number, purpose, since_us, by, reason, (kind, value))
         return found
 
     def forget_holds(self, signals: Collection[int]) -> None:
@@ -236,8 +245,17 @@ class SqliteRequests:
         self._sealer.look()
         try:
             return msgpack.unpackb(self._sealer.open(sealed, f"{what}{name}".encode()))
-        except (KeyDestroyed, Unreadable):
+        except KeyDestroyed:
+            raise _Lost(
+                "what was said in a request cannot be opened any more: its key is destroyed;"
+                " put back a store of requests from after the last rotation"
+            ) from None
+        except Unreadable:
             raise RequestsDamaged("what was said in a request cannot be opened any more") from None
+
+
+class _Lost(RequestsDamaged):
+    """Its key is destroyed: what was put back is from before a rotation."""
 
 
 def _packed(request: Request) -> list[Any]:

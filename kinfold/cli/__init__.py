@@ -12,11 +12,12 @@ from typing import NoReturn
 
 from identity.store import StoreError
 from ingest.dead_letters import LettersError
+from kinfold.cli.options import settings_of
 from kinfold.cli.output import ASKED_WRONGLY, FAILED, fail
 from kinfold.model_errors import ModelsError
 from kinfold.settings import SettingsError
 from profiles.audit import AuditError
-from profiles.deletions import LedgerError
+from profiles.deletions import LEDGER, LedgerError, has_entries
 from profiles.feed import FeedError
 from profiles.read_view import ViewError
 from profiles.request_store import RequestsError
@@ -47,6 +48,15 @@ VERBS = {
     "doctor": "kinfold.cli.doctor",
 }
 
+BRINGS_UP = frozenset({
+    "get", "explain", "lineage", "model", "review", "consent", "privacy", "stats", "export",
+    "report", "expire", "keys",
+})  # fmt: skip
+"""Verbs before which what was put back from a backup is brought up to the deletion ledger.
+
+Of the others `ingest`, `run`, `serve` and `dead-letters` do so with what they open, `demo`
+and `evaluate` have homes of their own, and `generate`, `audit` and `doctor` read nobody's data.
+"""
 
 FAILURES = (
     AuditError, StoreError, VaultError, ViewError, LettersError, LedgerError, FeedError,
@@ -72,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return ASKED_WRONGLY
     try:
+        if args.verb in BRINGS_UP and getattr(args, "local", True):
+            _bring_up(args)
         return int(args.run(args))
     except SettingsError as error:
         for problem in error.problems[:-1]:
@@ -89,6 +101,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(
             f"cannot use {error.filename or 'a file'}: {error.strerror}", "is the disk full?"
         )
+
+
+def _bring_up(args: argparse.Namespace) -> None:
+    # Here, not above: a home in which nobody was erased need not wait until it is loaded.
+    settings = settings_of(args)
+    if has_entries(settings.home_dir / LEDGER):
+        from kinfold.restoring import bring_up  # noqa: PLC0415
+
+        bring_up(settings)
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack, closing
+from datetime import date, timedelta
 from typing import cast
 
 import grpc
@@ -25,6 +26,7 @@ _EXAMPLES = """  kinfold get email:ann@example.org --for personalisation
   kinfold get login:ann --for marketing --local      (no server running)
 """
 _TIMEOUT_S = 5.0
+_FIRST_DAY = date(1970, 1, 1)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -127,5 +129,14 @@ def _show(answer: GetProfileResponse, as_json: bool) -> int:
 
 def _line(value: object) -> str:
     if isinstance(value, dict):
-        return "  ".join(f"{key} {_line(part)}" for key, part in value.items())
+        return "  ".join(f"{key} {_read(key, part)}" for key, part in value.items())
     return str(value)
+
+
+def _read(name: str, value: object) -> str:
+    """A value as people read it: a day is a date, not a number of days."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and name.endswith("_day"):
+        return (_FIRST_DAY + timedelta(days=value)).isoformat()
+    return _line(value)

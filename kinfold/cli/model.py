@@ -229,4 +229,7 @@ def _in_force(args: argparse.Namespace, kind: str, before: str | None, now: str 
         print_json({"kind": kind, "before": before, "active": now})
         return OK
     print(f"in force for {kind}: {now or 'no model'} (before: {before or 'no model'})")
+    print(
+        "people follow within seconds where kinfold runs or serves, else at the next kinfold ingest"
+    )
     return OK

@@ -109,11 +109,21 @@ def _keep(args: argparse.Namespace, desk: Desk, made: Made) -> int:
         f"{made.model.records:,} records: {found['people']:,} people, {found['link']:,} pairs"
         f" to link, {found['review']:,} to review"
     )
+    print(_expected(made))
     for name, figure in made.card["calibration"].items():
         if isinstance(figure, float):
             print(f"{name.replace('_', ' ')} {figure}")
     _print_next(pin)
     return OK
+
+
+def _expected(made: Made) -> str:
+    """Precision and recall of linked pairs as the card has them, by the model's own estimate."""
+    link = made.model.link
+    told = next(one for one in made.card["at_thresholds"] if one["probability"] == link)
+    return (
+        f"expected of pairs linked: precision {told['precision']:.4f}, recall {told['recall']:.4f}"
+    )
 
 
 def _print_next(pin: str) -> None:

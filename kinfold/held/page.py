@@ -26,6 +26,13 @@ _KEPT_BY_NAME: Final = {
     "attribute": "The attribute {} of records",
     "purpose": "Whatever is used for {}",
 }
+_RULES: Final = {
+    "only_value": "nothing else was said",
+    "most_trusted": "of several, from the most trusted source",
+    "most_recent": "of several, the latest",
+    "most_frequent": "of several, the most frequent",
+    "order_of_values": "of several alike, the first in order",
+}
 
 
 class _Part(NamedTuple):
@@ -68,7 +75,8 @@ def page(found: Mapping[str, Any]) -> str:
         f'<header><h1>What is held about you</h1><p class="lead">Held{controller} on '
         f"{_text(_short(found['made_at']))} UTC, in answer to request {_text(request['id'])}, "
         f"received {_text(request['received'])}. Everything is here: what it says, who said so, "
-        "what it may be used for, and who was given it.</p>"
+        "what it may be used for, and who was given it. Purposes in italics would be served "
+        "only if you allowed them.</p>"
         f'<nav aria-label="Parts"><ul>{menu}</ul></nav></header>'
         f"<main>{missing}{body}</main><footer>{_RIGHTS}</footer></body></html>\n"
     )
@@ -76,8 +84,7 @@ def page(found: Mapping[str, Any]) -> str:
 
 _RIGHTS: Final = (
     "<p>You may have what is wrong corrected, have all of it erased, have its use restricted, "
-    "object to it, withdraw each consent at any time, and complain to a supervisory authority. "
-    "Purposes in italics would be served only if you allowed them.</p>"
+    "object to it, withdraw each consent at any time, and complain to a supervisory authority.</p>"
 )
 
 
@@ -96,7 +103,7 @@ def _parts(found: Mapping[str, Any]) -> Iterable[_Part]:
 
 
 def _identifiers(held: Sequence[Mapping[str, Any]]) -> _Part:
-    rows = [[_text(one["kind"]), _named(one), _use(one)] for one in held]
+    rows = [[_words(one["kind"]), _named(one), _use(one)] for one in held]
     told = "How you are recognised. Where no value is kept there is a code made of it, which cannot be turned back."  # noqa: E501  a sentence
     table = _table(("Kind", "Value", "May be used for"), rows)
     return _Part("identifiers", "Identifiers", told, len(rows), table)
@@ -112,7 +119,7 @@ def _attributes(held: Sequence[Mapping[str, Any]]) -> _Part:
 def _whence(one: Mapping[str, Any]) -> str:
     whom = _text(one["source"] or "seen in use")
     others = f", {one['other_values']} other values lost" if one["other_values"] else ""
-    rule = _text(str(one["rule"]).replace("_", " "))
+    rule = _RULES.get(one["rule"], _words(str(one["rule"])))
     return f'{whom}<span class="use">{_text(_short(one["observed_at"]))}; {rule}{others}</span>'
 
 
@@ -150,7 +157,8 @@ def _consents(held: Mapping[str, Any]) -> _Part:
     body = apart + _table(("Purpose", "Allowed", "Why"), now) + "<h3>Every decision</h3>"
     body += _table(("Purpose", "Said", "Since", "By", "Counts"), past)
     told = "What your data may be used for now, and everything that was ever decided on it."
-    return _Part("consents", "What you allow", told, len(past), body)
+    allowed = sum(one["granted"] for one in held["now"])
+    return _Part("consents", "What you allow", told, allowed, body)
 
 
 def _proof(one: Mapping[str, Any]) -> str:
@@ -286,11 +294,13 @@ def _recipients(held: Mapping[str, Any]) -> _Part:
             _text(one["what"]),
             _text(one["purpose"]),
             _text(_short(one["at"])),
-            _text(_short(one["to_be_deleted_by"])),
+            _text(one["to_be_deleted_by"][:10]),
         ]
         for one in held["exports"]
     ]
-    systems = [[_text(one["system"]), _text(", ".join(one["purposes"]))] for one in held["systems"]]
+    systems = [
+        [_text(one["system"]), ", ".join(map(_words, one["purposes"]))] for one in held["systems"]
+    ]
     body = "<h3>Handed out in files</h3>"
     body += _table(("To", "What", "For", "When", "To be deleted by"), handed)
     body += "<h3>Systems that may look you up, as far as you allow</h3>"
@@ -307,7 +317,7 @@ def _retention(held: Sequence[Mapping[str, Any]], sources: Sequence[str]) -> _Pa
         ]
         for one in held
     ]
-    told = f"It came from: {_text(', '.join(sources)) or 'nobody'}."
+    told = f"How long each part is kept. All came from: {_text(', '.join(sources)) or 'nobody'}."
     return _Part("retention", "How long", told, len(rows), _table(("What", "How long"), rows))
 
 
@@ -357,7 +367,7 @@ def _use(one: Mapping[str, Any]) -> str:
 
 
 def _named(one: Mapping[str, str], with_kind: bool = False) -> str:
-    kind = f"{_text(one['kind'])} " if with_kind else ""
+    kind = f"{_words(one['kind'])} " if with_kind else ""
     if one["value"]:
         return kind + _text(one["value"])
     return f'{kind}<span class="token">{_text(one["token"])}</span>'

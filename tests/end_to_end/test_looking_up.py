@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def test_get_by_anything_that_names_a_person(taken: Used) -> None:
     assert has["login"] in values
     words = taken.line.does("get", "--local", f"login:{has['login']}", "--for", "service").out
     assert words.startswith(f"person {by_login['person_id']}, version ")
+    first = date(1970, 1, 1) + timedelta(by_login["profile"]["networks"][0]["first_day"])
+    assert f"first_day {first}" in words, "people read dates, programs days"
 
 
 def test_get_gives_what_was_asked_for_and_may_be_given(taken: Used) -> None:
@@ -192,6 +195,24 @@ def test_what_is_taken_in_while_serving_is_served(line: CommandLine) -> None:
             for f in line.does("doctor", "--serve-listen", address, "--json").json_lines
         }
         assert found["server"]["words"] == f"{address} answers and is ready"
+
+
+def test_erased_by_another_process_while_serving(taken: Used, tmp_path: Path) -> None:
+    """The server goes on between the steps of an erasure, hides who asked, and still keeps up."""
+    shutil.copytree(taken.line.folder / ".kinfold", tmp_path / ".kinfold")
+    line = CommandLine(tmp_path)
+    logins = [row["value"] for row in taken.truth if row["kind"] == "login"][:3]
+    with line.serving() as address:
+        for number, value in enumerate(logins):
+            asked = (f"r-{number}", "--staff", "desk")
+            line.does("privacy", "submit", *asked, "--kind", "erasure", "--of", f"login:{value}",
+                      "--level", "authenticated")  # fmt: skip
+            line.does("privacy", "approve", f"r-{number}", "--staff", "dpo")
+            line.does("privacy", "run", *asked, "--as-one")
+            gone = line.fails(1, "get", f"login:{value}", "--serve-listen", address)
+            assert "PROFILE_NOT_FOUND" in gone.err
+        line.does("ingest", "-", given=as_lines(login(1, ("login", "new"))))
+        line.does("get", "login:new", "--for", "service", "--serve-listen", address)
 
 
 def test_explain_says_why(taken: Used) -> None:

@@ -93,7 +93,7 @@ def here(
         (1, ["dead-letters", "--show", "none"], "no such letter"),
         (2, ["expire", "--kind", "nose", "--before", "2026-01-01"], "invalid choice"),
         (2, ["expire", "--kind", "link", "--before", "soon"], "not a date"),
-        (2, ["expire", "--kind", "link"], "go together"),
+        (2, ["expire", "--kind", "link"], "goes with either"),
         (2, ["serve", "--serve-listen", "0.0.0.0:0"], "serve."),
         (2, ["run"], "pulsar.url"),
         (2, ["generate", "--people", "-1", "--out", "x"], "people"),
