@@ -26,7 +26,7 @@ _EXAMPLES = """  kinfold audit show --last 20
   kinfold audit verify                        (prints size and root: keep them elsewhere)
   kinfold audit verify --since 4711:9f86d0…   (begins with what it was then)
   kinfold audit prove 17 > proof.json
-  kinfold audit verify --proof proof.json
+  kinfold audit verify --proof proof.json     (or a receipt: kinfold privacy receipt r-18 --json)
 """
 _SINCE = re.compile(r"(\d{1,15}):([0-9a-f]{64})")
 
@@ -46,7 +46,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--of", metavar="KIND:VALUE", help="show: only about this identifier")
     parser.add_argument("--last", type=int, metavar="N", help="show: only the last so many")
     parser.add_argument("--since", metavar="SIZE:ROOT", help="verify: it begins with what was kept")
-    parser.add_argument("--proof", metavar="FILE", help="verify: this proof, against this log")
+    parser.add_argument(
+        "--proof", metavar="FILE", help="verify: this proof, or receipt, is of this log"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
 
@@ -96,12 +98,13 @@ def _show(settings: Settings, log: AuditLog, key: bytes, args: argparse.Namespac
 def _line(entry: dict[str, Any]) -> str:
     at = datetime.fromtimestamp(entry["at_us"] / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     what = ", ".join(
-        f"{name.removeprefix('purpose:')} {_word(said)}"
+        f"{name.removeprefix('purpose:')} {_word(said)[:8] if name == 'staff' else _word(said)}"
         for name, said in entry["what"].items()
         if not name.endswith("_us")
     )
     about = ", ".join(one[:8] for one in entry["about"])
-    return f"{entry['index']:8}  {at}  {entry['kind']:10}  by {entry['by']}  {what}  about {about}"
+    of = f"  about {about}" if about else ""
+    return f"{entry['index']:8}  {at}  {entry['kind']:10}  by {entry['by']}  {what}{of}"
 
 
 def _word(said: object) -> str:
@@ -110,7 +113,7 @@ def _word(said: object) -> str:
 
 def _verify(log: AuditLog, args: argparse.Namespace) -> int:
     since = _since(args.since) if args.since else None
-    proof = _read(args.proof) if args.proof else None
+    proofs = _read(args.proof) if args.proof else []
     damaged = log.damaged_at()
     if damaged is not None:
         return fail(
@@ -125,13 +128,18 @@ def _verify(log: AuditLog, args: argparse.Namespace) -> int:
                 "entries were taken out or changed; put it back from its backup",
                 FAILED,
             )
-    if proof is not None and not _holds(log, proof):
+    if not all(_holds(log, proof) for proof in proofs):
         return fail("the proof does not hold", "was it made from this log?", FAILED)
     told = {"size": head.size, "root": head.root.hex(), "sound": True}
     if args.json:
         print_json(told)
     else:
-        print(f"sound: {head.size:,} entries\nkeep elsewhere: {head.size}:{head.root.hex()}")
+        print(f"sound: {head.size:,} entries")
+        if since is not None:
+            print(f"begins with the {since.size:,} entries of then")
+        for proof in proofs:
+            print(f"has the proof's entry {proof['index']:,}, word for word")
+        print(f"keep elsewhere: {head.size}:{head.root.hex()}")
     return OK
 
 
@@ -142,18 +150,32 @@ def _since(text: str) -> Head:
     return Head(int(match[1]), bytes.fromhex(match[2]))
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> list[dict[str, Any]]:
+    """The proof in a file, or those of a receipt."""
     try:
         found = orjson.loads(Path(path).read_bytes())
-        sound = {"index": int, "size": int, "root": str, "entry": str, "path": list}
-        if isinstance(found, dict) and all(
-            isinstance(found.get(name), kind) for name, kind in sound.items()
-        ):
-            bytes.fromhex("".join([found["root"], *found["path"]]))
-            return found
-    except (orjson.JSONDecodeError, TypeError, ValueError):
-        pass
-    raise SettingsError([f"--proof: {path} is not a proof that `kinfold audit prove` printed"])
+        proofs = [_proof(one) for one in found.get("entries", [found])]
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        proofs = []
+    if not proofs:
+        words = "neither a proof of `kinfold audit prove` nor a receipt of `privacy receipt`"
+        raise SettingsError([f"--proof: {path} is {words}, as JSON"])
+    return proofs
+
+
+def _proof(said: dict[str, Any]) -> dict[str, Any]:
+    """One proof; a receipt has its numbers as text, and leaves out a path of nothing."""
+    path = [str(step) for step in said.get("path", [])]
+    bytes.fromhex("".join([said["root"], *path]))
+    if not isinstance(said["entry"], str):
+        raise TypeError
+    return {
+        "index": int(said.get("index", 0)),
+        "size": int(said["size"]),
+        "root": said["root"],
+        "entry": said["entry"],
+        "path": path,
+    }
 
 
 def _holds(log: AuditLog, proof: dict[str, Any]) -> bool:

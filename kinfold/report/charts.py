@@ -436,6 +436,9 @@ def _weeks(rows: pl.DataFrame, on: Canvas) -> Chart:
 def _spread(rows: pl.DataFrame, on: Canvas) -> Chart:
     """A line from the middle to the most, with a point for each quantile."""
     y, above, step_px = _name_axis(rows, "group", on)
+    if y["axis"] is not None:
+        # A point at nothing would else cover the end of its name.
+        y = {**y, "axis": {**y["axis"], "offset": 8}}
     axis = {"tickCount": 5, "tickMinStep": 1, "format": ",d", "title": None}
     x = {"field": "value", "type": "quantitative", "axis": axis}
     down = {"yOffset": 9} if on.room.narrow else {}

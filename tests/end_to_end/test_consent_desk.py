@@ -75,7 +75,8 @@ def test_decisions_are_in_the_audit_log_and_proved(tmp_path: Path) -> None:
     head = line.does("audit", "verify", "--json").json
     since = f"{head['size']}:{head['root']}"
     line.does("consent", "record", "login:ann", "--purpose", "sale", "--grant", *DESK)
-    line.does("audit", "verify", "--since", since, "--proof", "proof.json")
+    told = line.does("audit", "verify", "--since", since, "--proof", "proof.json").out
+    assert "begins with the 2 entries of then\nhas the proof's entry 0, word for word\n" in told
     (tmp_path / ".kinfold" / "audit.sqlite3").unlink()
     line.does("consent", "record", "login:ann", "--purpose", "sale", "--grant", *DESK)
     line.fails(1, "audit", "verify", "--since", since)

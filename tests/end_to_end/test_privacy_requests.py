@@ -251,7 +251,11 @@ def test_an_erasure_takes_two_people_and_leaves_a_receipt(line: AskingLine) -> N
     assert line.is_served(BOB)
     package = line.folder / "r-1.kinfold"
     line.fails("PACKAGE_CLOSED", "privacy", "open", "r-1", package, "--key", "A", "--out", "x")
-    _proved(line, line.does("privacy", "receipt", "r-2", "--json").json["entries"])
+    receipt = line.does("privacy", "receipt", "r-2", "--json")
+    _proved(line, receipt.json["entries"])
+    (line.folder / "receipt.json").write_text(receipt.out)
+    verified = line.does("audit", "verify", "--proof", line.folder / "receipt.json").out
+    assert verified.count(", word for word\n") == len(receipt.json["entries"])
     assert unclaimed(line.folder / "home") == []
     line.take({**login(9, ("login", "ann")), "eventTime": _now()})
     assert line.is_served(ANN)
