@@ -84,6 +84,13 @@ class Carrier:
         plan.sentences.extend(_sentences(request, plan))
         return plan
 
+    def problem(self, said: Said) -> Refused | None:
+        """See `Doing`. Of somebody named by id it is told when the request is run."""
+        values = dict(said.values)
+        if not values or not said.kind:
+            return None
+        return self._parts.signals.problem((said.kind, said.value), values)
+
     def obstacle(self, request: Request, *, as_one: bool) -> Refused | None:
         """See `Doing`."""
         if request.kind is not RequestKind.ERASURE:

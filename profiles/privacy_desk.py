@@ -48,6 +48,9 @@ class Doing(Protocol):
     def plan(self, request: Request) -> pb.PlanResponse | Refused:
         """What running it would do."""
 
+    def problem(self, said: Said) -> Refused | None:
+        """Why what is said to be right cannot be: better told when it is taken in than when run."""
+
     def obstacle(self, request: Request, *, as_one: bool) -> Refused | None:
         """Why it cannot be run just now."""
 
@@ -86,7 +89,6 @@ class PrivacyDesk:
         self, doing: Doing, asked: pb.SubmitRequest, grant: Grant
     ) -> pb.SubmitResponse | Refused:
         """Take a request in."""
-        del doing
         book = self._book
         by = book.acts(grant, asked.staff, AGENT)
         if isinstance(by, Refused):
@@ -102,7 +104,11 @@ class PrivacyDesk:
         received_us = asked.received_at.ToMicroseconds() if given else now_us
         if not 0 <= received_us <= now_us:
             return refuse("REQUEST_INVALID", "received_at")
-        made = self._made(asked, said_of(asked, subject), received_us, by)
+        said = said_of(asked, subject)
+        wrong = doing.problem(said)
+        if wrong is not None:
+            return wrong
+        made = self._made(asked, said, received_us, by)
         known = book.requests.get(made.id) is not None
         kept = book.take_in(made, by)
         # What was forgotten after an erasure cannot be compared any more: it is that one.

@@ -103,6 +103,8 @@ def problem_of(request: pb.SubmitRequest) -> Refused | None:
         "words": len(request.words) <= MOST_CHARS,
         "contact": len(request.contact) <= MOST_CHARS,
         "corrections": corrects == (request.kind == RequestKind.CORRECTION.value)
+        and all(name.strip() for name in request.corrections)
+        and all(one.source and one.signal_id for one in request.retractions)
         and len(request.corrections) + len(request.retractions) <= MOST_VALUES,
         "suppress": not request.suppress or request.kind == RequestKind.ERASURE.value,
     }

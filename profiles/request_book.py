@@ -78,7 +78,7 @@ class RequestBook:
     def subject(self, subject: Subject) -> Said | Refused:
         """Whom a subject names, if it can name anybody."""
         said = subject_of(subject)
-        if isinstance(said, Said) and said.kind and self._name(said) is None:
+        if isinstance(said, Said) and not said.person and self._name(said) is None:
             return refuse("IDENTIFIER_INVALID", "subject.identifier")
         return said
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -65,12 +67,34 @@ FAILURES = (
 """What any verb may meet that is nobody's mistake; the words hold no value and no driver's text."""
 
 
+_OF_FILES = {
+    errno.ENOENT: "is the path right?",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "is the path right?",
+    errno.EACCES: "may you read and write it?",
+    errno.EPERM: "may you read and write it?",
+}
+"""What to look at when a file cannot be used."""
+_TYPED = re.compile(r"(invalid \w+(?: value)?): ('[^']*'|\"[^\"]*\")")
+
+
 class Parser(argparse.ArgumentParser):
     """Tells what is wrong with a command the way every verb tells it."""
 
     def error(self, message: str) -> NoReturn:
         """Print the error and the way out; ends the process."""
-        raise SystemExit(fail(message, f"{self.prog} --help", ASKED_WRONGLY))
+        raise SystemExit(fail(_without_values(message), f"{self.prog} --help", ASKED_WRONGLY))
+
+
+def _without_values(message: str) -> str:
+    """As argparse says it, but for what was typed: it may be about somebody."""
+    head, unrecognized, words = message.partition("unrecognized arguments: ")
+    if unrecognized:
+        flags = [word.partition("=")[0] for word in words.split() if word.startswith("--")]
+        count = len(words.split()) - len(flags)
+        told = flags + [f"{count} words without a flag; put quotes around words"] * (count > 0)
+        return head + unrecognized + ", ".join(told)
+    return _TYPED.sub(r"\1", message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,9 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        return fail(
-            f"cannot use {error.filename or 'a file'}: {error.strerror}", "is the disk full?"
-        )
+        words = f"cannot use {error.filename or 'a file'}: {error.strerror}"
+        return fail(words, _OF_FILES.get(error.errno or 0, "is the disk full?"))
 
 
 def _bring_up(args: argparse.Namespace) -> None:

@@ -56,12 +56,32 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show, verify or prove. 0: done, and the log is sound; 1: it is not; 2: asked wrongly."""
     settings = settings_of(args)
+    problems = _problems(args)
+    if problems:
+        raise SettingsError(problems)
     with closing(open_vault(settings)) as vault:
         key = vault.audit_key()
         with closing(open_audit(settings, vault)) as log:
             if args.act == "show":
                 return _show(settings, log, key, args)
             return _verify(log, args) if args.act == "verify" else _prove(log, args)
+
+
+def _problems(args: argparse.Namespace) -> list[str]:
+    """What does not go with the act: heeded by nobody, it would seem to have been looked at."""
+    acts = {
+        "INDEX": ("prove", args.index), "--kind": ("show", args.kind), "--of": ("show", args.of),
+        "--last": ("show", args.last), "--since": ("verify", args.since),
+        "--proof": ("verify", args.proof),
+    }  # fmt: skip
+    problems = [
+        f"{flag}: only with {act}"
+        for flag, (act, given) in acts.items()
+        if given is not None and act != args.act
+    ]
+    if args.last is not None and args.last < 1:
+        problems.append("--last: name 1 or more")
+    return problems
 
 
 def _tokens_of(settings: Settings, key: bytes, named: str) -> set[str]:
@@ -155,6 +175,8 @@ def _read(path: str) -> list[dict[str, Any]]:
     try:
         found = orjson.loads(Path(path).read_bytes())
         proofs = [_proof(one) for one in found.get("entries", [found])]
+    except OSError as error:
+        raise SettingsError([f"--proof: cannot read {path}: {error.strerror}"]) from None
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
         proofs = []
     if not proofs:
@@ -194,7 +216,8 @@ def _holds(log: AuditLog, proof: dict[str, Any]) -> bool:
 def _prove(log: AuditLog, args: argparse.Namespace) -> int:
     size = log.head().size
     if args.index is None or not 0 <= args.index < size:
-        raise SettingsError([f"INDEX: name an entry from 0 to {size - 1}; audit show lists them"])
+        known = f"from 0 to {size - 1}; audit show lists them" if size else "when there is one"
+        raise SettingsError([f"INDEX: name an entry {known}"])
     proof = log.inclusion(args.index)
     print_json(
         {

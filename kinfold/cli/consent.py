@@ -12,7 +12,8 @@ from google.protobuf.json_format import MessageToDict
 from identity.refused import Refused
 from ingest.times import rfc3339_us
 from kinfold.cli.options import Subparsers, settings_of, verb
-from kinfold.cli.output import ASKED_WRONGLY, FAILED, OK, fail, print_json
+from kinfold.cli.output import OK, print_json
+from kinfold.cli.refusals import refused
 from kinfold.consents import open_answers, open_recorder
 from kinfold.feeds import settle
 from kinfold.settings import SettingsError
@@ -24,7 +25,6 @@ from kinfold.wiring import (
     open_vault,
 )
 from profiles.access import unlimited
-from profiles.serve.errors import INVALID_ARGUMENT, proto_of
 from profiles.v1 import consent_service_pb2 as pb
 from profiles.v1.profile_service_pb2 import Subject
 
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    _refuse_flags_of_record(args)
     settings = settings_of(args)
     policies = open_policies(settings)
     grant = unlimited(policies.purposes).callers[0].grant
@@ -85,7 +86,7 @@ def _show(args: argparse.Namespace) -> int:
         held = answers.get(store, pb.GetConsentRequest(subject=subject), grant)
         told = answers.history(store, pb.ListConsentDecisionsRequest(subject=subject), grant)
     if isinstance(held, Refused):
-        return _refused(held)
+        return refused(held)
     assert not isinstance(told, Refused), "both are asked about the same person"
     if args.json:
         found = _as_json(held)
@@ -101,6 +102,18 @@ def _show(args: argparse.Namespace) -> int:
     return OK
 
 
+def _refuse_flags_of_record(args: argparse.Namespace) -> None:
+    """Whoever gives them to `show` may believe that something was recorded."""
+    given = {
+        "--purpose": args.purpose, "--grant": args.grant, "--withdraw": args.withdraw,
+        "--source": args.source, "--text-version": args.text_version, "--place": args.place,
+        "--at": args.at, "--signal-id": args.signal_id,
+    }  # fmt: skip
+    problems = [f"{flag}: only with record; show changes nothing" for flag in given if given[flag]]
+    if problems:
+        raise SettingsError(problems)
+
+
 def _record(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     request = _request(args)
@@ -112,7 +125,7 @@ def _record(args: argparse.Namespace) -> int:
         answers = open_answers(settings, policies, vault)
         recorded = open_recorder(settings, policies, vault, answers, store).record(request)
         if isinstance(recorded, Refused):
-            return _refused(recorded)
+            return refused(recorded)
         if not settings.pulsar.url:
             settle(settings, policies, vault, store)
     if args.json:
@@ -130,7 +143,7 @@ def _request(args: argparse.Namespace) -> pb.RecordConsentRequest:
     Raises:
         SettingsError: with everything that is missing, by flag.
     """
-    problems = []
+    problems = ["--history: only with show"] if args.history else []
     if ":" not in args.subject:
         problems.append("subject: name an identifier as KIND:VALUE; decisions bind no person id")
     if not args.purpose:
@@ -164,12 +177,6 @@ def _identifier(named: str) -> tuple[str, str]:
         name, _, value = value.partition(":")
         kind = f"{kind}:{name}"
     return kind, value
-
-
-def _refused(refused: Refused) -> int:
-    told = proto_of(refused).message
-    code = ASKED_WRONGLY if refused.code == INVALID_ARGUMENT else FAILED
-    return fail(told, "docs/errors.md explains each reason", code)
 
 
 def _as_json(message: Any) -> dict[str, Any]:

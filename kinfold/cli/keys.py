@@ -13,7 +13,7 @@ from kinfold.cli.output import OK, print_json, progress
 from kinfold.feeds import open_feed
 from kinfold.keys import STAGE, chain_of
 from kinfold.rotating import BEGAN_US, DONE, MADE_US, ROTATED_US, Stage, begin, is_under_way
-from kinfold.settings import Settings
+from kinfold.settings import Settings, SettingsError
 from kinfold.upkeep import Upkeep
 from kinfold.upkeeping import open_upkeep
 from kinfold.wiring import now_us, open_policies, open_store, open_vault
@@ -54,6 +54,8 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show or rotate. 0: shown, or rotated to the end."""
     settings = settings_of(args)
+    if args.tokens and args.act == "show":
+        raise SettingsError(["--tokens: only with rotate; show changes nothing"])
     with closing(open_vault(settings)) as vault:
         if args.act == "rotate":
             _rotate(settings, vault, tokens=args.tokens, quiet=args.json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ from google.protobuf.message import Message
 from identity.refused import Refused
 from identity.store import GraphStore
 from ingest.times import rfc3339_us
+from kinfold.cli import privacy_packages as packages
 from kinfold.cli import privacy_telling as telling
 from kinfold.cli.options import Subparsers, add_settings, settings_of
-from kinfold.cli.output import ASKED_WRONGLY, FAILED, OK, fail, print_json
+from kinfold.cli.output import OK, fail, print_json
+from kinfold.cli.refusals import refused
 from kinfold.feeds import settle
 from kinfold.privacy import open_book, open_carrier
 from kinfold.privacy_places import open_erasing
@@ -27,13 +28,13 @@ from profiles.access import LOCAL, Grant
 from profiles.deadlines import RequestKind
 from profiles.privacy_policy import LEVELS, Role
 from profiles.requests import State
-from profiles.serve.errors import INVALID_ARGUMENT, proto_of
 from profiles.serve.privacy_service import methods
 from profiles.v1 import privacy_service_pb2 as pb
 from profiles.v1.profile_service_pb2 import Subject
 
 _GRANT: Final = Grant(LOCAL, 0, 0, None, staff=None)
 _DAY_US: Final = 86_400_000_000
+_MOST_DAYS: Final = 3_650
 _EXAMPLES: Final = """  export KINFOLD_HOME_STAFF=desk              (an id of [staff.ID])
   kinfold privacy submit r-17 --kind access --of email:ann@example.org --level authenticated
   kinfold privacy due --within 7
@@ -140,7 +141,7 @@ def _add_lists(acts: Subparsers) -> None:
     states = [state.value for state in State]
     listed.add_argument("--state", action="append", default=[], choices=states, help="only these")
     due = _act(acts, "due", "what must be answered when, soonest first", _due)
-    due.add_argument("--within", type=int, default=0, metavar="DAYS", help="only in so many days")
+    due.add_argument("--within", type=int, metavar="DAYS", help="only in so many days")
 
 
 def _add_holds(acts: Subparsers) -> None:
@@ -197,12 +198,7 @@ def _guarded(work: object) -> Callable[[argparse.Namespace], int]:
 
 
 def _submit(args: argparse.Namespace, desk: _Desk) -> int:
-    problems = [
-        f"--correct: write NAME=VALUE, not {one.partition('=')[0]}"
-        for one in args.correct
-        if "=" not in one
-    ]
-    problems += ["--retract: write SOURCE:ID" for one in args.retract if ":" not in one]
+    problems = _correction_problems(args)
     received_us = rfc3339_us(args.received) if args.received else None
     if args.received and received_us is None:
         problems.append("--received: write RFC 3339, for example 2026-03-01T12:00:00Z")
@@ -225,6 +221,19 @@ def _submit(args: argparse.Namespace, desk: _Desk) -> int:
         asked.received_at.FromMicroseconds(received_us)
     found = desk.answer("Submit", asked)
     return _told(args, found, telling.submitted)
+
+
+def _correction_problems(args: argparse.Namespace) -> list[str]:
+    """What is wrong with corrections, without a word of what they say."""
+    problems = []
+    names = [one.partition("=")[0].strip() for one in args.correct if "=" in one]
+    if len(names) < len(args.correct) or not all(names):
+        problems.append("--correct: write NAME=VALUE, for example given_name=Anna")
+    if len(set(names)) < len(names):
+        problems.append("--correct: name each attribute once")
+    if not all(all(one.partition(":")[::2]) for one in args.retract):
+        problems.append("--retract: write SOURCE:ID, the source and the id of the wrong signal")
+    return problems
 
 
 def _show(args: argparse.Namespace, desk: _Desk) -> int:
@@ -270,6 +279,8 @@ def _list(args: argparse.Namespace, desk: _Desk) -> int:
 
 
 def _due(args: argparse.Namespace, desk: _Desk) -> int:
+    if args.within is not None and not 1 <= args.within <= _MOST_DAYS:
+        raise SettingsError([f"--within: name 1 to {_MOST_DAYS:,} days"])
     today = desk.policies.privacy.day(now_us())
     by = desk.policies.privacy.day(now_us() + args.within * _DAY_US) if args.within else None
     asked = pb.ListRequest(
@@ -318,51 +329,11 @@ def _receipt(args: argparse.Namespace, desk: _Desk) -> int:
 
 
 def _export(args: argparse.Namespace, desk: _Desk) -> int:
-    if args.out.exists():
-        return fail(f"{args.out} is there already", "name a new place", ASKED_WRONGLY)
-    asked = pb.ExportRequest(request_id=args.request, staff=desk.settings.home.staff)
-    found = desk.answer("Export", asked)
-    if isinstance(found, Refused):
-        return _refused(found)
-    _write(args.out, found.package)
-    expires = telling.moment(found.expires_at)
-    if args.json:
-        print_json({"package": str(args.out), "key": found.key, "expires": expires})
-        return OK
-    print(f"{args.out}\nkey: {found.key}\nkept nowhere else: hand it over by another way")
-    print(f"opens until {expires} UTC, with kinfold privacy open")
-    return OK
+    return packages.export(args, desk.settings.home.staff, desk.answer)
 
 
 def _open(args: argparse.Namespace, desk: _Desk) -> int:
-    if args.out.exists():
-        return fail(f"{args.out} is there already", "name a new folder", ASKED_WRONGLY)
-    asked = pb.OpenRequest(
-        request_id=args.request,
-        package=args.package.read_bytes(),
-        key=args.key,
-        staff=desk.settings.home.staff,
-    )
-    found = desk.answer("Open", asked)
-    if isinstance(found, Refused):
-        return _refused(found)
-    args.out.mkdir(mode=0o700)
-    written = []
-    for name, body in (("report.json", found.json), ("report.html", found.html)):
-        if body:
-            _write(args.out / name, body)
-            written.append(str(args.out / name))
-    if args.json:
-        print_json({"files": written})
-    else:
-        print("\n".join(written))
-    return OK
-
-
-def _write(path: Path, body: bytes) -> None:
-    """A new file that nobody else may read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(body)
+    return packages.open_package(args, desk.settings.home.staff, desk.answer)
 
 
 def _subject(named: str) -> Subject:
@@ -384,15 +355,9 @@ def _signal(named: str) -> pb.SignalRef:
 
 def _told(args: argparse.Namespace, found: Any, tell: Callable[[Any], None]) -> int:
     if isinstance(found, Refused):
-        return _refused(found)
+        return refused(found)
     if args.json:
         print_json(telling.as_json(found))
     else:
         tell(found)
     return OK
-
-
-def _refused(refused: Refused) -> int:
-    told = proto_of(refused).message
-    code = ASKED_WRONGLY if refused.code == INVALID_ARGUMENT else FAILED
-    return fail(told, "docs/errors.md explains each reason", code)

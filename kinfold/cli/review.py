@@ -21,6 +21,7 @@ from ingest.staff_signals import StaffSignals
 from ingest.v1.signal_pb2 import Identifier, LinkEnd, SignalName
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, Advance, fail, print_json, progress
+from kinfold.cli.refusals import refused
 from kinfold.comparing import record_comparer
 from kinfold.consents import open_put
 from kinfold.feeds import settle
@@ -38,7 +39,6 @@ from kinfold.wiring import (
     open_tokens,
     open_vault,
 )
-from profiles.serve.errors import proto_of
 
 _EXAMPLES = """  kinfold review list --limit 5
   kinfold review decide record:3q…Zw record:9x…Qg --not-same
@@ -163,12 +163,12 @@ def run_decide(args: argparse.Namespace) -> int:
                 return fail(f"the {place} end is not known", "has its signal been ingested?")
         intake = open_intake(settings, policies, vault)
         put = open_put(settings, vault, store, intake)
-        refused = StaffSignals(args.source, intake, put, now_us).decide(
+        wrong = StaffSignals(args.source, intake, put, now_us).decide(
             _link_end(args.left), _link_end(args.right),
             f"review-{secrets.token_hex(16)}", now_us(), same=args.same,
         )  # fmt: skip
-        if refused is not None:
-            return fail(proto_of(refused).message, "docs/errors.md explains each reason")
+        if wrong is not None:
+            return refused(wrong)
         if settings.pulsar.url:
             print("decided; it counts when consumers have read it from the topic")
             return OK

@@ -117,7 +117,8 @@ class PrivacyServiceServicer(object):
         kind needs. Role: agent.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-        PERSON_ID_INVALID, IDENTIFIER_INVALID), ALREADY_EXISTS (REQUEST_ID_TAKEN).
+        PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
+        (REQUEST_ID_TAKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class PrivacyServiceStub:
     kind needs. Role: agent.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-    PERSON_ID_INVALID, IDENTIFIER_INVALID), ALREADY_EXISTS (REQUEST_ID_TAKEN).
+    PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
+    (REQUEST_ID_TAKEN).
     """
     Get: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.GetRequest, _privacy_service_pb2.GetResponse]
     """Answers a request as it stands, with every step. Role: any.
@@ -139,7 +140,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     kind needs. Role: agent.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-    PERSON_ID_INVALID, IDENTIFIER_INVALID), ALREADY_EXISTS (REQUEST_ID_TAKEN).
+    PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
+    (REQUEST_ID_TAKEN).
     """
     Get: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.GetRequest, _privacy_service_pb2.GetResponse]  # type: ignore[assignment]
     """Answers a request as it stands, with every step. Role: any.
@@ -236,7 +238,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         kind needs. Role: agent.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-        PERSON_ID_INVALID, IDENTIFIER_INVALID), ALREADY_EXISTS (REQUEST_ID_TAKEN).
+        PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
+        (REQUEST_ID_TAKEN).
         """
 
     @_abc_1.abstractmethod

@@ -89,7 +89,7 @@ def here(
         (2, ["audit", "verify", "--since", "soon"], "--since: write SIZE:ROOT"),
         (1, ["audit", "verify", "--since", "9:" + 64 * "0"], "does not begin with what it was"),
         (2, ["audit", "verify", "--proof", "bad.toml"], "--proof: bad.toml is neither"),
-        (1, ["audit", "verify", "--proof", "none.json"], "cannot use none.json"),
+        (2, ["audit", "verify", "--proof", "none.json"], "--proof: cannot read none.json"),
         (1, ["dead-letters", "--show", "none"], "no such letter"),
         (2, ["expire", "--kind", "nose", "--before", "2026-01-01"], "invalid choice"),
         (2, ["expire", "--kind", "link", "--before", "soon"], "not a date"),

@@ -154,8 +154,14 @@ def test_a_correction_outranks_what_was_wrong(line: AskingLine) -> None:
 
 
 def test_a_wrong_correction_is_refused_and_changes_nothing(line: AskingLine) -> None:
-    """What no record could say is told when it is run; the request stays to be withdrawn."""
-    line.submit("r-1", "correction", EMAIL, "--correct", "birth_date=soon")
+    """What no record could say is told when it is taken in; of somebody named by id when it is
+    run, and the request stays to be withdrawn.
+    """
+    wrong = ("--kind", "correction", "--correct", "birth_date=soon", *LEVEL, "--of")
+    line.fails("CORRECTION_INVALID", "privacy", "submit", "r-1", *wrong, EMAIL)
+    line.fails("REQUEST_UNKNOWN", "privacy", "show", "r-1")
+    ann = line.does("consent", "show", ANN, "--json").json["person_id"]
+    line.does("privacy", "submit", "r-1", *wrong, ann)
     line.fails("CORRECTION_INVALID", "privacy", "run", "r-1")
     assert line.does("privacy", "show", "r-1", "--json").json["request"]["state"] == "verified"
     line.does("privacy", "withdraw", "r-1")
