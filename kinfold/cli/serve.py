@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from ingest.consumer import stopping_on_signals
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import OK, fail, warn
+from kinfold.collecting import collect_less_often
 from kinfold.feeds import keep_fresh
 from kinfold.keys import KeyWatch
 from kinfold.restoring import brought_up
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"listening on {host}:{port}; building the read view", flush=True)
         stack.enter_context(stopping_on_signals(stop))
         stack.enter_context(keep_fresh(settings, policies, vault, view, watch=watch, ended=stop))
+        # A pass over everything would hold up every lookup for as long as it takes.
+        collect_less_often()
         server.set_ready(True)
         print(f"ready: {view.people_count():,} ids known; Ctrl-C stops", flush=True)
         stop.wait()
