@@ -8,9 +8,10 @@ from itertools import count
 from identity.matching.devices.linking import link
 from identity.matching.devices.training import train as train_devices
 from kinfold.cli.model_desk import Desk, source_of, today
-from kinfold.cli.output import OK, print_json, progress
+from kinfold.cli.output import OK, print_json, progress, warn
 from kinfold.evaluate.devices_reading import read_devices
 from kinfold.evaluate.reading import NotEvaluable
+from kinfold.modelling.card import doubts
 from kinfold.modelling.devices import device_card
 from kinfold.modelling.resolving import resolve
 from kinfold.modelling.training import (
@@ -100,6 +101,10 @@ def calibrate(args: argparse.Namespace, desk: Desk) -> int:
 
 def _keep(args: argparse.Namespace, desk: Desk, made: Made) -> int:
     pin = desk.models.save(RECORDS, made.model, made.card)
+    for doubt in doubts(made.model):
+        warn(
+            doubt, "look at kinfold model show and kinfold model compare before it is put in force"
+        )
     if args.json:
         print_json({"model": pin, "card": made.card})
         return OK
