@@ -7,6 +7,7 @@ the count it read, so whatever a consumer committed meanwhile is resolved again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from identity.lineage import Assignment, assign
@@ -17,6 +18,9 @@ from identity.neighbourhood import Neighbourhood, gather
 from identity.policy import IdentityPolicy, is_account
 from identity.resolve import apart_of, partition
 from identity.store import GraphStore, Lease, Matching, Resolution, StoreError
+
+_CLOCKS_APART_US = 60_000_000
+"""By how much the clocks of who resolves and of who erases may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Resolver:
         updated = self.index.update(mark.key for mark in marks) if self.index.model else NOTHING
         changed = _concerning_identity(marks) | updated.touched
         area = gather(self._store, self._policy, changed, self.index)
-        assignment = self._cluster(area, now_us)
+        removed = {mark.key for mark in marks if mark.changed & Changed.REMOVED}
+        assignment = self._cluster(area, now_us, removed)
         self._publish_marked(area, assignment, marks)
         resolution = Resolution(
             people=assignment.people,
@@ -128,31 +133,55 @@ class Resolver:
     def _write(self, lease: Lease, matching: Matching) -> None:
         self._store.commit_resolution(lease, Resolution({}, {}, [], [], [], matching))
 
-    def _cluster(self, area: Neighbourhood, now_us: int) -> Assignment:
+    def _cluster(
+        self, area: Neighbourhood, now_us: int, removed: AbstractSet[NodeKey]
+    ) -> Assignment:
         links = area.links(self._policy)
         apart, scored = apart_of(area.decisions), area.scored(self.index)
         blocks = partition(area.views, links, apart, self._policy, scored)
         blocks.sort(key=min)
-        erased = self._erased(area)
+        erased = self._erased(area, removed)
         return assign(blocks, area.held, self._policy, self._new_id, now_us, erased)
 
-    def _erased(self, area: Neighbourhood) -> set[PersonId]:
-        """People of whom fenced nodes are gone and no account is left: their ids end here.
+    def _erased(self, area: Neighbourhood, removed: AbstractSet[NodeKey]) -> set[PersonId]:
+        """People of whom evidence of fenced nodes was swept and no account is left but what was
+        theirs: their ids end here.
 
         What is left of them, for example a household's phone, may go to others,
-        and they must not be found by an erased person's id.
+        and they must not be found by an erased person's id. Nor must they
+        themselves when they are back already while they are swept.
         """
         views = area.views
         gone = {key for members in area.held.values() for key in members if key not in views}
-        fenced = self._store.fences(gone).keys() if gone else frozenset()
-        if not fenced:
+        swept = self._store.fences(gone | removed) if gone or removed else {}
+        if not swept:
             return set()
+        suspects = {
+            person: members
+            for person, members in area.held.items()
+            if not swept.keys().isdisjoint(members)
+        }
+        fences = self._store.fences(key for members in suspects.values() for key in members)
         return {
             person
-            for person, members in area.held.items()
-            if not fenced.isdisjoint(members)
-            and not any(key in views and is_account(key, self._policy) for key in members)
+            for person, members in suspects.items()
+            if self._is_from_before(person, [fences[key] for key in members if key in swept])
+            and not any(
+                key in views and key not in fences and is_account(key, self._policy)
+                for key in members
+            )
         }
+
+    def _is_from_before(self, person: PersonId, fences_us: Sequence[int]) -> bool:
+        """Whether an id was given out before a fence was raised: who came back since has another,
+        which lasts like any.
+        """
+        given_us = [
+            entry.at_us
+            for entry in self._store.lineage(person)
+            if entry.person == person and entry.change is LineageChange.CREATED
+        ]
+        return min(given_us, default=0) <= max(fences_us) + _CLOCKS_APART_US
 
     def _publish_marked(
         self, area: Neighbourhood, assignment: Assignment, marks: Sequence[Mark]

@@ -29,7 +29,7 @@ from profiles.v1.profile_service_pb2 import (
     SubjectIdentifier,
 )
 from tests.support.rights import EVERYTHING
-from tests.support.served import Make, Served, decided, signal, viewed
+from tests.support.served import NOW_US, Make, Served, decided, signal, viewed
 
 LOGIN, EMAIL, COOKIE = ("login", "ann"), ("email", "ann@posteo.net"), ("cookie", "c-1")
 BOB, CYD, NOBODY = ("login", "bob"), ("login", "cyd"), ("login", "nobody")
@@ -135,12 +135,14 @@ class ApartPromises:
     def served(self, make: Make) -> Served:
         """Ann is known by login, e-mail and cookie, Bob and Cyd by a login alone."""
         made = make()
+        made.now_us = AFTER_US
         made.take(
             signal(LOGIN, EMAIL, **viewed("sport")),
             signal(LOGIN, COOKIE),
             signal(BOB, **viewed("music")),
             signal(CYD),
         )
+        made.now_us = NOW_US
         return made
 
     @pytest.mark.parametrize("reserved", ["restriction", "legal_hold"])
@@ -209,6 +211,33 @@ class ApartPromises:
         served.take(later)
         assert told.by(LOGIN) == told.by(COOKIE) == EVERY
         assert served.person(*LOGIN) != ann
+
+    @pytest.mark.parametrize("with_all", [False, True], ids=["by a login", "by all they had"])
+    @pytest.mark.parametrize("swept", [False, True], ids=["before the sweep", "after it"])
+    def test_who_returns_while_being_erased_is_somebody_new(
+        self, served: Served, *, swept: bool, with_all: bool
+    ) -> None:
+        """Nothing leads from before to after, whenever they come back and by whatever they had."""
+        ann = served.person(*LOGIN)
+        everything = (LOGIN, EMAIL, COOKIE)
+        alone = [self.key(served, one) for one in everything]
+        served.store.fence(dict.fromkeys(alone, AFTER_US))
+        if swept:
+            served.store.sweep(alone)
+        back = signal(*(everything if with_all else (LOGIN, TABLET)))
+        served.take({**back, "event_time": "2026-03-02T12:00:00Z"})
+        served.store.sweep(alone)
+        served.settle()
+        assert served.store.current(ann) is None
+        after = served.person(*LOGIN)
+        assert ann not in {entry.person for entry in served.store.lineage(after)}
+        assert found(served, LOGIN, BOB) == [True, True]
+        assert Told(served).by(LOGIN) == EVERY
+        gone = {"source": "crm", "signal_id": "back", "event_time": "2026-03-03T00:00:00Z"}
+        more = signal(LOGIN, ("device", "phone"))
+        served.take({**more, "event_time": "2026-03-02T13:00:00Z"})
+        served.take({**gone, "retracted": {"signal_id": more["signal_id"]}})
+        assert served.person(*LOGIN) == after
 
     def assert_untold(self, told: Told, ann: str | None) -> None:
         """Nothing is told of Ann, and all of Bob."""
