@@ -331,10 +331,12 @@ class Builder:
 
 
 def _consents(sections: _Sections, holds: Mapping[str, consent.ConsentDecision]) -> None:
-    if not holds:
+    """What was decided of the policy's purposes; that staff set somebody apart is no profile."""
+    told = {purpose: made for purpose, made in holds.items() if purpose not in consent.RESERVED}
+    if not told:
         return
     part = sections.part("consents")
-    for purpose, decision in holds.items():
+    for purpose, decision in told.items():
         made = part.consents.add()
         made.purpose = purpose
         made.granted = not decision.withdrawn

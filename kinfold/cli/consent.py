@@ -25,6 +25,7 @@ from kinfold.wiring import (
     open_vault,
 )
 from profiles.access import unlimited
+from profiles.consent import RESERVED
 from profiles.v1 import consent_service_pb2 as pb
 from profiles.v1.profile_service_pb2 import Subject
 
@@ -199,6 +200,8 @@ def _print(held: pb.GetConsentResponse) -> None:
 def _entry(entry: pb.ConsentEntry) -> str:
     since = _moment(entry)
     said = "granted" if entry.granted else "withdrawn"
+    if entry.purpose in RESERVED:
+        said = "ended" if entry.granted else "put in force"
     proof = ", ".join(
         words
         for words in (

@@ -7,6 +7,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+from profiles.consent import RESERVED
+
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _BASES: Final = {
     "none": "nothing checked",
@@ -26,6 +28,7 @@ _KEPT_BY_NAME: Final = {
     "attribute": "The attribute {} of records",
     "purpose": "Whatever is used for {}",
 }
+_APART: Final = {True: "ended", False: "put in force"}
 _RULES: Final = {
     "only_value": "nothing else was said",
     "most_trusted": "of several, from the most trusted source",
@@ -142,7 +145,7 @@ def _consents(held: Mapping[str, Any]) -> _Part:
     past = [
         [
             _words(one["purpose"]),
-            _yes(one["granted"]),
+            _APART[one["granted"]] if one["purpose"] in RESERVED else _yes(one["granted"]),
             _text(_short(one["since"])),
             _text(one["source"]) + f'<span class="use">{_text(_proof(one))}</span>',
             _text(one["standing"]),

@@ -205,6 +205,11 @@ def test_a_restriction_serves_to_no_one_until_it_is_released(line: AskingLine) -
     ended = ("privacy", "release", EMAIL, "--restriction", "--reason", "told them, it is over")
     assert line.does(*ended).out.startswith("restriction ended")
     assert line.does(*ended).out == "no restriction was in force; nothing changed\n"
+    history = line.does("consent", "show", ANN, "--history").out
+    assert "  restriction ended " in history
+    assert "  restriction put in force " in history
+    served = line.does("get", "--local", ANN, "--for", "service", "--json")
+    assert "restriction" not in served.out, "an engine is not told that there was one"
     assert line.is_served(EMAIL)
 
 
