@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
+from identity.engines.sqlite.private_file import make_private
 from identity.engines.sqlite.transaction import transaction
 from identity.engines.sqlite.waiting import patiently
 from ingest.dead_letters import (
@@ -42,6 +43,7 @@ class FileLetters:
     def __init__(self, path: Path) -> None:
         with _told():
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path)
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             patiently(self._db, self._set_up, _BUSY_S)
 

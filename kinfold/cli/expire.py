@@ -95,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
     if not told:
         print("nothing has expired yet; give --due, or --kind or --identifier and --before")
     elif outcome.moved or outcome.cut:
-        print("people are resolved anew by the next `kinfold ingest` or a running `kinfold run`")
+        print(
+            "people are resolved anew by a running `kinfold run` or `serve`, or the next `ingest`"
+        )
     return OK
 
 

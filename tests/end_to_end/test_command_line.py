@@ -238,6 +238,8 @@ def test_the_doctor_is_content_before_and_after(line: CommandLine) -> None:
     line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"))))
     home = line.folder / ".kinfold"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    kept = {file.name: stat.S_IMODE(file.stat().st_mode) for file in home.glob("*.sqlite3*")}
+    assert set(kept.values()) == {0o600}, kept
     after = {found["part"]: found for found in line.does("doctor", "--json").json_lines}
     for part in ("home", "policy", "keys", "graph", "letters", "view"):
         assert after[part]["state"] == "ok", after[part]
