@@ -180,7 +180,7 @@ class _Groups:
 
 def set_apart(evidence: PersonEvidence) -> dict[str, ConsentDecision]:
     """What sets a person apart now, by reserved purpose; {}: nothing does."""
-    told = [kept for kept in evidence.facts if _is_reserved(kept)]
+    told = [kept for kept in evidence.facts if is_reserved(kept)]
     if not told:
         return {}
     members = {node.key for node in evidence.nodes}
@@ -194,7 +194,7 @@ def is_apart(evidence: PersonEvidence) -> bool:
     return bool(set_apart(evidence))
 
 
-def _is_reserved(kept: KeptFact) -> bool:
+def is_reserved(kept: KeptFact) -> bool:
     """Whether a decision may be on a reserved purpose, by its bytes: few people have any."""
     payload = kept.fact.payload
     return kept.fact.kind is EvidenceKind.CONSENT and any(

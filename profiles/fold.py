@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from identity.model import DAY_US, ActivityDay, EvidenceKind, LinkDay, NodeKey, PersonEvidence
+from profiles.consent import is_reserved
 
 Daily = list[tuple[int, int]]
 """(day, count), in no order; a day may come more than once."""
@@ -77,6 +78,9 @@ def fold(evidence: PersonEvidence) -> Folded:
     for low, high, sightings in evidence.links:
         _fold_link(folded, low, high, sightings)
     for kept in evidence.facts:
+        # That staff set somebody apart, or no longer, is nothing that they did.
+        if is_reserved(kept):
+            continue
         if kept.fact.kind is not EvidenceKind.DECISION:
             folded.seen.widen(kept.event_us, kept.event_us)
         if kept.fact.kind in _COUNTED_FACTS:

@@ -122,6 +122,19 @@ def test_order_of_evidence_makes_no_difference(sealer: Sealer, seed: int) -> Non
     assert builder.fold(evidence) == builder.fold(shuffled(evidence, seed))
 
 
+def test_staff_who_set_somebody_apart_leave_no_trace(sealer: Sealer) -> None:
+    """A hold that was lifted is no visit: presence and its times are as if it had never been."""
+    known = sample(sealer)
+    told = (
+        consent((DAY + at) * DAY_US, (key("login", "ada"),), legal_hold=lifted)
+        for at, lifted in ((7, False), (9, True))
+    )
+    builder = new_builder(sealer)
+    held = builder.fold(replace(known, facts=(*known.facts, *told)))
+    before = builder.fold(known)
+    assert held == before
+
+
 CUTOFFS = st.dictionaries(
     st.sampled_from([PURPOSE + one.name for one in profile_policy().purposes.purposes]),
     st.integers(DAY - 1, DAY + 4),
