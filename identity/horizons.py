@@ -95,6 +95,19 @@ def pairs(contribution: Contribution, horizons: Horizons) -> Iterable[tuple[Node
                 yield (left, right) if left < right else (right, left)
 
 
+def living(contribution: Contribution, horizons: Horizons) -> frozenset[NodeKey]:
+    """The nodes of which a contribution gives evidence that is on or after its horizon."""
+    day, fact = contribution.day, contribution.fact
+    if day >= max(horizons.values(), default=day):
+        return frozenset(node.key for node in contribution.nodes)
+    found = {holder for holder, _ in contribution.activity if is_active(holder, day, horizons)}
+    if fact is not None and day >= horizons.get(fact.kind, day):
+        found.update(fact.subjects)
+    for pair in pairs(contribution, horizons):
+        found.update(pair)
+    return frozenset(found)
+
+
 def parts_of(contribution: Contribution) -> set[tuple[EvidenceKind, frozenset[str]]]:
     """Everything in a contribution that expires on its own: its kind, its identifiers' kinds."""
     parts: set[tuple[EvidenceKind, frozenset[str]]] = set()

@@ -68,7 +68,8 @@ SIGNALS: Schema = {
 }
 """Signals that count: earliest and latest publication, and the kind of their live fact or 0."""
 NAMED: Schema = {"signal": pl.Int64, "place": pl.UInt8, "node": pl.Int64}
-"""The nodes of each signal, by falling priority from 0; some may not be among `nodes` any more."""
+"""The nodes of each signal, by falling priority from 0; those of which its evidence has expired
+are left out, and some may not be among `nodes` any more."""
 CONSENTS: Schema = {
     "signal": pl.Int64,
     "digest": pl.Binary,

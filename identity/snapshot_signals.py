@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from identity.evidence import Known
-from identity.horizons import Horizons, alive
+from identity.horizons import Horizons, living
 from identity.model import EvidenceKind, NodeKey
 from identity.snapshot import CONSENTS, NAMED, SIGNALS, SignalsPart, framed_rows
 
@@ -24,18 +24,19 @@ class SignalRows:
     def add(self, known: Known) -> None:
         """Take in a signal, if it counts."""
         live, numbers = known.live, self._numbers
-        if live is None or not alive(live, self._horizons):
+        if live is None:
             return
-        fact = live.fact
-        kind = 0 if fact is None else live_kind(fact.kind, live.day, self._horizons)
+        fact, there = live.fact, living(live, self._horizons)
+        kind = 0 if fact is None else _live_kind(fact.kind, live.day, self._horizons)
+        if not there and not kind:
+            return
         said = (live.event_us, live.published_us)
         self._signals.append(
             (live.signal, live.source, int(live.assurance), *said, known.seen[0].latest_us, kind)
         )
+        named = [node.key for node in live.nodes if node.key in there]
         self._named += [
-            (live.signal, place, numbers[node.key])
-            for place, node in enumerate(live.nodes)
-            if node.key in numbers
+            (live.signal, place, numbers[key]) for place, key in enumerate(named) if key in numbers
         ]
         if fact is not None and kind == EvidenceKind.CONSENT:
             self._consents += [
@@ -53,6 +54,6 @@ class SignalRows:
         )
 
 
-def live_kind(kind: int, day: int, horizons: Mapping[Any, int]) -> int:
+def _live_kind(kind: int, day: int, horizons: Mapping[Any, int]) -> int:
     """The kind of a fact of a day, 0 when it has expired. `EvidenceKind` is its number."""
     return int(kind) if day >= horizons.get(kind, day) else 0

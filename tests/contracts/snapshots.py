@@ -151,6 +151,21 @@ class SnapshotsContract:
 
         holds()
 
+    def test_what_expired_names_nobody(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
+        """A signal names the nodes of which its evidence lives, also when others bring one back."""
+        with engine.fresh() as store:
+            consumer = Consumer(store)
+            consumer.take(contribution(1, "login:a", "device:a", "record:a"))
+            store.move_horizon(EvidenceKind.RECORD, FIRST_DAY + 1)
+            settle_everybody(store)
+            first = taken(open_snapshots)
+            consumer.take(contribution(2, "login:a", "record:a", day=FIRST_DAY + 1))
+        second = taken(open_snapshots)
+        assert [key for *_, key in first["named"]] == [ANN, PHONE]
+        assert [(s, key) for s, _, key in second["named"]] == [
+            (1, ANN), (1, PHONE), (2, ANN), (2, node("record:a").key),
+        ]  # fmt: skip
+
     def test_figures_are_the_same(self, engine: Engine, open_snapshots: OpenSnapshots) -> None:
         """Every figure counted from a snapshot is the one that the reference engine's gives."""
 

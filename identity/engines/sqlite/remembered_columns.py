@@ -10,15 +10,13 @@ import msgpack
 import numpy as np
 import polars as pl
 
-from identity.engines.known_bytes import unpack_known
 from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.names import Names, Nodes
-from identity.engines.sqlite.remembered import _WHOLE
-from identity.evidence import Known
-from identity.horizons import Horizons
+from identity.engines.sqlite.remembered import _WHOLE, Remembered
+from identity.horizons import NO_DAY, Horizons
 from identity.model import DAY_US, EvidenceKind
 from identity.snapshot import CONSENTS, NAMED, SIGNALS, SignalsPart, framed_rows
-from identity.snapshot_signals import SignalRows, live_kind
+from identity.snapshot_signals import SignalRows
 
 _DIGEST, _EVENT, _DELAY, _SPREAD, _SOURCE, _ASSURANCE, _NODES, _, _FACT = range(9)
 Short = tuple[int, int, Any]
@@ -31,11 +29,17 @@ class SignalColumns:
     def __init__(self, database: Database, names: Names, horizons: Horizons) -> None:
         self._nodes = Nodes(database)
         self._names = names
+        self._remembered = Remembered(database, self._nodes, names)
         self._horizons = horizons
+        self._newest = max(horizons.values(), default=NO_DAY)
 
     def decode(self, rows: Sequence[tuple[int, int, bytes]]) -> SignalsPart:
-        """The signals among the rows that count."""
-        short = [row for row in rows if row[2][:1] != _WHOLE]
+        """The signals among the rows that count.
+
+        Those that nothing can have expired of are most, and never leave columns.
+        """
+        newest = self._newest
+        short = [row for row in rows if row[0] >= newest and row[2][:1] != _WHOLE]
         reader = msgpack.Unpacker(use_list=False)
         reader.feed(b"".join([body for _, _, body in short]))
         told = self._short(
@@ -43,7 +47,8 @@ class SignalColumns:
         )
         if len(short) == len(rows):
             return told
-        rest = self._whole([unpack_known(body[1:]) for *_, body in rows if body[:1] == _WHOLE])
+        others = [row for row in rows if row[0] < newest or row[2][:1] == _WHOLE]
+        rest = self._each(others)
         return SignalsPart(*(pl.concat(pair) for pair in zip(told, rest, strict=True)))
 
     def _short(self, rows: list[Short]) -> SignalsPart:
@@ -62,7 +67,7 @@ class SignalColumns:
                 "event_us": event_us,
                 "published_us": published_us,
                 "latest_us": published_us + spread_us,
-                "fact": [self._live_fact(day, body[_FACT]) for day, _, body in rows],
+                "fact": [0 if body[_FACT] is None else body[_FACT][0] for *_, body in rows],
             },
             schema=SIGNALS,
         )
@@ -79,13 +84,10 @@ class SignalColumns:
         )
         return SignalsPart(signals, named, framed_rows(CONSENTS, list(self._consents(rows))))
 
-    def _live_fact(self, day: int, fact: Any) -> int:
-        return 0 if fact is None else live_kind(fact[0], day, self._horizons)
-
     def _consents(self, rows: Iterable[Short]) -> Iterable[tuple[Any, ...]]:
         for day, signal, body in rows:
             fact = body[_FACT]
-            if fact is None or self._live_fact(day, fact) != EvidenceKind.CONSENT:
+            if fact is None or fact[0] != EvidenceKind.CONSENT:
                 continue
             event_us = day * DAY_US + body[_EVENT]
             source = self._names.texts[body[_SOURCE]]
@@ -93,10 +95,11 @@ class SignalColumns:
             for node in dict.fromkeys(fact[1]):
                 yield (*said, node)
 
-    def _whole(self, rows: Sequence[Known]) -> SignalsPart:
-        """Signals of which more is known than one content that counts: few."""
-        keys = {node.key for known in rows if known.live for node in known.live.nodes}
+    def _each(self, rows: Sequence[tuple[int, int, bytes]]) -> SignalsPart:
+        """Signals of which parts may have expired, or of which more is known than one content."""
+        signals = [known for _, known in self._remembered.decode(rows)]
+        keys = {node.key for known in signals if known.live for node in known.live.nodes}
         told = SignalRows(self._nodes.ids(keys) if keys else {}, self._horizons)
-        for known in rows:
+        for known in signals:
             told.add(known)
         return told.part()
