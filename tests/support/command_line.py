@@ -90,20 +90,29 @@ class CommandLine:
 
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[str]:
-        """Within the block it serves, and is ready; gives its address. It must stop with 0."""
+        """Within the block it serves, and is ready; gives its address. It must stop with 0.
+
+        One that does not stop says where each of its threads is.
+        """
         command = self._command("serve", "--serve-listen", "127.0.0.1:0", *arguments)
         with (self.folder / "serve.log").open("ab") as log:
             server = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=self._environment(),
+                env={**self._environment(), "PYTHONFAULTHANDLER": "1"},
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
         try:
             yield self._ready(server)
             server.send_signal(signal.SIGTERM)
-            assert server.wait(STOP_TIMEOUT_S) == 0
+            try:
+                code = server.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                server.send_signal(signal.SIGABRT)
+                server.wait(STOP_TIMEOUT_S)
+                code = -signal.SIGABRT
+            assert code == 0, (self.folder / "serve.log").read_text()
         finally:
             server.kill()
             server.wait()
