@@ -237,6 +237,7 @@ def test_kill_9_at_any_step_ends_like_an_undisturbed_run(tmp_path: Path) -> None
         # However fast the machine is, a worker that is to be killed leaves something to the next.
         with subprocess.Popen([*command, "5"], stdout=subprocess.PIPE, cwd=ROOT) as worker:
             assert worker.stdout is not None
+            batch_s = 0.0
             for _ in range(drawn.randrange(1, 5)):
                 began_s = time.monotonic()
                 assert worker.stdout.readline()
