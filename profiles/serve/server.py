@@ -44,7 +44,8 @@ class ProfileServer:
 
     A server is started once. Until `set_ready`, lookups are refused with
     NOT_READY and health says NOT_SERVING; a server made with ``ready=True`` is
-    ready from the start. `options` must have been verified.
+    ready from the start. `options` must have been verified. Quotas go by
+    `steady_s`, a clock that never goes back.
 
     Errors: `CannotServe` from `start`; `OSError` when a certificate cannot be read.
     """
@@ -57,12 +58,13 @@ class ProfileServer:
         *,
         access: Access,
         clock_us: Callable[[], int] = _now_us,
+        steady_s: Callable[[], float] = time.monotonic,
         ready: bool = False,
     ) -> None:
         assert not options.verify(), options.verify()
         self._options = options
         self._gate = Gate(is_open=ready)
-        quotas = Quotas(access, time.monotonic)
+        quotas = Quotas(access, steady_s)
         self._profiles = ProfileService(lookups, clock_us, self._gate, options, access, quotas)
         self._identity = (
             None if identity is None else IdentityService(identity, options, access, quotas)
