@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
-from typing import Self
 
 import grpc
 import pytest
 
 from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
+from tests.support.beside import beside
 from tests.support.command_line import CommandLine, as_lines, login
 
 PEOPLE = 300
@@ -24,44 +24,35 @@ def signals(first: int, people: range) -> bytes:
 
 
 class Asking:
-    """Asks for one person after the other, by identifier and by id, until it is left."""
+    """Asks for one person after the other, by identifier and by id, until it is told to stop."""
 
     def __init__(self, address: str) -> None:
         self.asked = 0
         self.wrong: list[str] = []
         self._address = address
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+        self._ids: dict[int, str] = {}
 
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-        self._stop.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        ids: dict[int, str] = {}
+    def ask(self, stop: threading.Event) -> None:
+        """Ask until `stop` is set."""
         with grpc.insecure_channel(self._address) as channel:
             stub = ProfileServiceStub(channel)
-            while not self._stop.is_set():
-                number = self.asked % PEOPLE
+            while not stop.is_set():
+                self._ask_for(stub, self.asked % PEOPLE)
                 self.asked += 1
-                named = SubjectIdentifier(kind="login", value=f"user.{number}")
-                subjects = [Subject(identifier=named)]
-                if number in ids:
-                    subjects.append(Subject(person_id=ids[number]))
-                for subject in subjects:
-                    found = self._found(stub, subject)
-                    if ids.setdefault(number, found) != found:
-                        self.wrong.append(f"user.{number} is somebody else")
+
+    def _ask_for(self, stub: ProfileServiceStub, number: int) -> None:
+        named = SubjectIdentifier(kind="login", value=f"user.{number}")
+        subjects = [Subject(identifier=named)]
+        if number in self._ids:
+            subjects.append(Subject(person_id=self._ids[number]))
+        for subject in subjects:
+            found = self._found(stub, subject)
+            if self._ids.setdefault(number, found) != found:
+                self.wrong.append(f"user.{number} is somebody else")
 
     def _found(self, stub: ProfileServiceStub, subject: Subject) -> str:
         try:
-            return stub.GetProfile(GetProfileRequest(subject=subject), timeout=10).person_id
+            return stub.GetProfile(GetProfileRequest(subject=subject), timeout=60).person_id
         except grpc.RpcError as error:
             self.wrong.append(str(error))
             return ""
@@ -74,9 +65,16 @@ def test_rotating_while_serving(tmp_path: Path, what: tuple[str, ...]) -> None:
     line.does("ingest", "-", given=signals(0, range(PEOPLE)))
     before = line.does("keys", "show", "--json").json
     assert (before["epoch"], before["token_keys"], before["rotating"]) == (1, 1, "no")
-    with line.serving() as address, Asking(address) as asking:
-        told = line.does("keys", "rotate", *what, "--json").json
-    assert asking.asked > PEOPLE
+    with line.serving() as address:
+        asking = Asking(address)
+        with beside(asking.ask) as wait_until:
+            wait_until(lambda: asking.asked >= PEOPLE)
+            before_it = asking.asked
+            told = line.does("keys", "rotate", *what, "--json").json
+            after_it = asking.asked
+            # One may be on its way: everybody was asked for anew once one more is answered.
+            wait_until(lambda: asking.asked > after_it + PEOPLE)
+    assert after_it > before_it
     assert asking.wrong == []
     assert (told["epoch"], told["older_epochs"], told["rotating"]) == (2, 0, "no")
     assert told["token_keys"] == 1 + len(what)
