@@ -1,15 +1,17 @@
 """A seeded stream of colliding evidence, and a program that commits it until it is killed.
 
-    python -m tests.support.evidence_stream PATH SEED SIZE
+    python -m tests.support.evidence_stream PATH SEED SIZE [UNTIL]
 
-says `ready` once it owns its partition, then commits from the checkpoint on.
+commits from the checkpoint on, and before each commit says how many it has
+taken. Once that is UNTIL or more it waits to be killed.
 """
 
 from __future__ import annotations
 
 import random
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from identity.engines.sqlite import SqliteGraphStore
@@ -69,13 +71,18 @@ def horizons_at(taken: int) -> Iterator[tuple[EvidenceKind, int]]:
         yield MOVED_KINDS[moves % len(MOVED_KINDS)], FIRST_DAY + min(moves // 3, 3)
 
 
-def drain(store: GraphStore, seed: int, size: int) -> None:
-    """Commit the rest of the stream; every batch's size follows from its position."""
+def drain(
+    store: GraphStore, seed: int, size: int, before: Callable[[int], None] = lambda _: None
+) -> None:
+    """Commit the rest of the stream; every batch's size follows from its position.
+
+    `before` hears before each commit how many were taken.
+    """
     consumer = Consumer(store)
     signals = stream(seed, size)
     taken = int(consumer.at.position or b"0")
-    print("ready", flush=True)
     while taken < size:
+        before(taken)
         step = random.Random(taken).choice((1, 3, 10))
         step = min(step, size - taken, HORIZON_EVERY - taken % HORIZON_EVERY)
         consumer.take(*signals[taken : taken + step])
@@ -92,7 +99,14 @@ def drain(store: GraphStore, seed: int, size: int) -> None:
 def main() -> None:
     """Drain a stream into a file."""
     store = SqliteGraphStore(Path(sys.argv[1]))
-    drain(store, int(sys.argv[2]), int(sys.argv[3]))
+    seed, size, until = [*map(int, sys.argv[2:]), sys.maxsize][:3]
+
+    def tell(taken: int) -> None:
+        print(taken, flush=True)
+        while taken >= until:
+            signal.pause()
+
+    drain(store, seed, size, tell)
     store.close()
 
 
