@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 
 from identity.refused import Refused
+from profiles.serve.callers import Callers
 from profiles.serve.calls import Context
 from profiles.serve.guard import Guard
 from tests.support.certificates import Authority
@@ -47,8 +48,8 @@ def measure() -> dict[str, float]:
     """CPU microseconds per call, by how the caller is known."""
     authority = Authority("load test")
     access = access_to_all()
-    clear = Guard(access, METHOD, secured=False)
-    closed = Guard(access, METHOD, secured=True)
+    clear = Guard(Callers(access, secured=False), METHOD)
+    closed = Guard(Callers(access, secured=True), METHOD)
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = authority.issue_to(Path(folder), "kinfold")
         pair = (key.read_bytes(), certificate.read_bytes())

@@ -32,6 +32,7 @@ from profiles.people_quota import PeopleQuotas
 from profiles.purposes import PurposePolicy
 from profiles.read_view import HEAD, ReadView
 from profiles.sealing import Sealer
+from profiles.serve.callers import Callers
 from profiles.serve.calls import Context
 from profiles.serve.guard import Guard
 from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject
@@ -53,7 +54,7 @@ class _Open(Lookup):
 
     def _answer(self, found: Any, plan: Any, fresh: Any, min_version: int, grant: Any) -> bytes:  # noqa: ARG002  as the method that it stands for
         person, value, asked = found
-        _, _, _, _, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
+        *_, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
         reply_at = HEAD.size + layout_size
         sealed_at = reply_at + reply_size
         sealed = value[sealed_at : sealed_at + sealed_size]
@@ -124,7 +125,7 @@ def _bare(lookup: Lookup, policy: PurposePolicy) -> Way:
 def _enforced(make: Callable[[PeopleQuotas], Lookup], access: Access) -> Way:
     people = PeopleQuotas(access, os.urandom(32), lambda: time.time_ns() // 1_000)
     lookup = make(people)
-    guard = Guard(access, METHOD, secured=True)
+    guard = Guard(Callers(access, secured=True), METHOD)
 
     def way(request: bytes, context: Context) -> bytes | Refused:
         grant = guard(context)

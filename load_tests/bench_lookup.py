@@ -30,10 +30,10 @@ from profiles.feed_local import LocalFeed
 from profiles.lookup import Lookup
 from profiles.read_view import ReadView
 from profiles.sealing import Sealer
+from profiles.serve.callers import Callers
 from profiles.serve.calls import Gate
 from profiles.serve.options import ServeOptions
 from profiles.serve.profile_service import ProfileService
-from profiles.serve.quota import Quotas
 from profiles.v1.feed_pb2 import FeedRecord
 from profiles.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest, Subject
 from profiles.vault_memory import MemoryVault
@@ -130,8 +130,7 @@ def measure(people: int) -> Figures:
             lambda: time.time_ns() // 1_000,
             Gate(is_open=True),
             ServeOptions(),
-            access,
-            Quotas(access, time.monotonic),
+            Callers(access, secured=False),
         )
         get = partial(service.get, grant=access.callers[0].grant)
         batch = partial(service.batch, grant=access.callers[0].grant)

@@ -48,7 +48,11 @@ METHODS: Final[Mapping[str, str]] = {
 be served."""
 _HOLDS: Final = METHODS["profiles.v1.PrivacyService/Hold"]
 RIGHTS: Final = tuple(dict.fromkeys(METHODS.values()))
-_QUOTAS: Final[Mapping[str, int | None]] = {"per_second": None, "people_per_day": 1_000_000}
+_QUOTAS: Final[Mapping[str, int | None]] = {
+    "per_second": None,
+    "people_per_day": 1_000_000,
+    "streams": None,
+}
 """Quotas, with the most that each may be: who a caller was told of is kept in memory for a day."""
 _DIGEST = re.compile("[0-9a-f]{64}")
 _WAYS: Final = ("certificate", "token_sha256", "signed")
@@ -93,6 +97,7 @@ class Caller:
     - `may`: rights of `RIGHTS`, each for all its methods.
     - `per_second`: most calls, each lookup of a batch or a stream counting as
       one, that a replica answers in a second; 0: any number.
+    - `streams`: most streams it holds open at one replica; 0: half of the replica's.
     """
 
     name: str
@@ -102,6 +107,7 @@ class Caller:
     token_sha256: str = ""
     per_second: int = 0
     signed: str = ""
+    streams: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +262,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
         body.get("token_sha256", ""),
         body.get("per_second", 0),
         body.get("signed", ""),
+        body.get("streams", 0),
     )
 
 

@@ -148,7 +148,7 @@ REASONS: Mapping[str, Reason] = {
         DEADLINE_EXCEEDED, "the call's deadline had passed before its work was begun"
     ),
     "TOO_MANY_STREAMS": Reason(
-        RESOURCE_EXHAUSTED, "the replica has as many open streams as it serves", 1_000
+        RESOURCE_EXHAUSTED, "the replica, or this caller, has as many open streams as it may", 1_000
     ),
     "QUOTA_EXHAUSTED": Reason(
         RESOURCE_EXHAUSTED, "the caller has asked for as much as the policy lets it", 1_000

@@ -23,16 +23,16 @@ from identity.v1.identity_service_pb2 import (
     GetLineageRequest,
     ResolveIdentityRequest,
 )
-from profiles.access import Access, Grant
+from profiles.access import Grant
 from profiles.consent_answers import ConsentAnswers, Recorder
 from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.privacy_desk import Doing
+from profiles.serve.callers import Callers
 from profiles.serve.calls import Context, Gate, Unary, Work, unary
 from profiles.serve.errors import NOT_FOUND, refuse
 from profiles.serve.guard import Guard
 from profiles.serve.options import ServeOptions
 from profiles.serve.privacy_service import PRIVACY, Answer, PrivacySource, asked_kind
-from profiles.serve.quota import Quotas
 from profiles.v1.consent_service_pb2 import DESCRIPTOR as CONSENT_DESCRIPTOR
 from profiles.v1.consent_service_pb2 import (
     GetConsentRequest,
@@ -89,12 +89,9 @@ class IdentityService:
     They need no read view, so they answer while lookups are not ready yet.
     """
 
-    def __init__(
-        self, source: IdentitySource, options: ServeOptions, access: Access, quotas: Quotas
-    ) -> None:
+    def __init__(self, source: IdentitySource, options: ServeOptions, callers: Callers) -> None:
         self._source = source
-        self._quotas = quotas
-        self._access = access
+        self._callers = callers
         self._options = options
         self._pool = ThreadPoolExecutor(options.identity_threads, "identity")
         self._mine = local()
@@ -159,12 +156,7 @@ class IdentityService:
         """ExportStats: the whole answer is made as one work, then sent piece by piece."""
         release = self._source.figures
         assert release is not None, "only called where figures are served"
-        guard = Guard(
-            self._access,
-            f"{SERVICE}/ExportStats",
-            secured=self._options.tls is not None,
-            quotas=self._quotas,
-        )
+        guard = Guard(self._callers, f"{SERVICE}/ExportStats")
 
         def call(request: bytes, context: Context) -> Iterator[bytes]:
             pieces: list[bytes] = []
@@ -191,9 +183,7 @@ class IdentityService:
         self._pool.shutdown()
 
     def _method(self, name: str, work: Work) -> Unary:
-        guard = Guard(
-            self._access, name, secured=self._options.tls is not None, quotas=self._quotas
-        )
+        guard = Guard(self._callers, name)
         method = unary(work, guard, self._gate, self._options.max_answer_bytes)
 
         def call(request: bytes, context: Context) -> bytes:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
 from typing import Protocol
 
 import grpc
 
 from identity.refused import Refused
-from profiles.access import Access, Grant
-from profiles.serve.calls import Context, Gate, Judge, abort, outcome_of, unary
+from profiles.access import Grant
+from profiles.serve.callers import Callers
+from profiles.serve.calls import Context, Gate, abort, outcome_of, unary
 from profiles.serve.errors import refuse
-from profiles.serve.guard import Guard
+from profiles.serve.guard import UNKNOWN, Guard
 from profiles.serve.options import MAX_BATCH, ServeOptions
-from profiles.serve.quota import Quotas
+from profiles.serve.quota import Slots
 from profiles.serve.wire import batch_answer, stream_answer
 from profiles.v1.profile_service_pb2 import (
     DESCRIPTOR,
@@ -56,16 +56,15 @@ class ProfileService:
         clock_us: Callable[[], int],
         gate: Gate,
         options: ServeOptions,
-        access: Access,
-        quotas: Quotas,
+        callers: Callers,
     ) -> None:
         self._lookups = lookups
         self._clock_us = clock_us
         self._gate = gate
         self._options = options
-        self._access = access
-        self._quotas = quotas
-        self._slots = BoundedSemaphore(options.streams)
+        self._callers = callers
+        self._quotas = callers.quotas
+        self._slots = Slots(callers.access, options.streams)
 
     def handlers(self, streams: ThreadPoolExecutor) -> grpc.GenericRpcHandler[bytes, bytes]:
         """The methods as gRPC takes them; streams run on threads of their own, so that they
@@ -92,9 +91,7 @@ class ProfileService:
         )
 
     def _guard(self, method: str) -> Guard:
-        secured = self._options.tls is not None
-        name = f"{SERVICE}/{method}"
-        return Guard(self._access, name, secured=secured, quotas=self._quotas)
+        return Guard(self._callers, f"{SERVICE}/{method}")
 
     def get(self, request: bytes, grant: Grant) -> bytes | Refused:
         """GetProfile, from serialized request to serialized answer."""
@@ -117,17 +114,21 @@ class ProfileService:
         parsed = StreamProfilesRequest.FromString(request)
         return self._lookups.get(parsed.lookup, self._clock_us(), grant)
 
-    def _stream(self, requests: Iterator[bytes], context: Context, judge: Judge) -> Iterator[bytes]:
-        grant = judge(context)
+    def _stream(self, requests: Iterator[bytes], context: Context, guard: Guard) -> Iterator[bytes]:
+        """Lookups until the caller ends it, or is known no more: a token may expire meanwhile."""
+        grant = guard(context)
         if isinstance(grant, Refused):
             abort(context, grant)
-        if not self._slots.acquire(blocking=False):
+        is_known = guard.lasting(context)
+        if not self._slots.take(grant.caller):
             abort(context, _TOO_MANY_STREAMS)
         try:
             for request in requests:
+                if not is_known():
+                    abort(context, UNKNOWN)
                 open_now = self._gate.is_open
                 yield stream_answer(
                     outcome_of(self.streamed, request, grant) if open_now else _NOT_READY
                 )
         finally:
-            self._slots.release()
+            self._slots.give_back(grant.caller)

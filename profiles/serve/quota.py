@@ -2,7 +2,7 @@
 
 A bucket per caller (token bucket): it holds a second's worth, fills evenly, and
 what finds it empty is refused. Counted per replica: N replicas let N times as
-much through.
+much through. And how many streams each may hold open at once.
 """
 
 from __future__ import annotations
@@ -53,3 +53,32 @@ class Quotas:
         if bucket is not None:
             with bucket.lock:
                 bucket.left -= lookups
+
+
+class Slots:
+    """Places for open streams: so many in all, and so many of each caller. Threads share it.
+
+    A caller whose `streams` the policy does not say may hold half of all, so
+    that none keeps all others out.
+    """
+
+    def __init__(self, access: Access, most: int) -> None:
+        half = max(most // 2, 1)
+        self._left = {one.name: one.streams or half for one in access.callers}
+        self._left_of_all = most
+        self._lock = Lock()
+
+    def take(self, caller: str) -> bool:
+        """Whether a caller may open one more; if so it holds a place until it gives it back."""
+        with self._lock:
+            if not self._left_of_all or not self._left[caller]:
+                return False
+            self._left_of_all -= 1
+            self._left[caller] -= 1
+            return True
+
+    def give_back(self, caller: str) -> None:
+        """A stream has ended."""
+        with self._lock:
+            self._left_of_all += 1
+            self._left[caller] += 1

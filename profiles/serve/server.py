@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from profiles.access import Access
 from profiles.serve import profile_service
+from profiles.serve.callers import Callers
 from profiles.serve.calls import Gate
 from profiles.serve.identity_service import IdentityService, IdentitySource
 from profiles.serve.options import ServeOptions
@@ -64,11 +65,14 @@ class ProfileServer:
         assert not options.verify(), options.verify()
         self._options = options
         self._gate = Gate(is_open=ready)
-        quotas = Quotas(access, steady_s)
-        self._profiles = ProfileService(lookups, clock_us, self._gate, options, access, quotas)
-        self._identity = (
-            None if identity is None else IdentityService(identity, options, access, quotas)
+        callers = Callers(
+            access,
+            secured=options.tls is not None,
+            quotas=Quotas(access, steady_s),
+            now_s=lambda: clock_us() / 1_000_000,
         )
+        self._profiles = ProfileService(lookups, clock_us, self._gate, options, callers)
+        self._identity = None if identity is None else IdentityService(identity, options, callers)
         self._health = health.HealthServicer()
         self._lookup_threads = ThreadPoolExecutor(options.threads, "lookup")
         # Two more than there may be streams: one too many is refused on a thread as well.

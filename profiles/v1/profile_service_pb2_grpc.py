@@ -82,7 +82,9 @@ class ProfileServiceServicer(object):
         """Answers lookups over one stream, in the order asked; each answer carries a
         status, so that one failure does not end the stream.
 
-        Errors: those of the stream itself only; a lookup's own are in its answer.
+        Errors: those of the stream itself only, RESOURCE_EXHAUSTED
+        (TOO_MANY_STREAMS), UNAUTHENTICATED (CALLER_UNKNOWN) at the first lookup
+        after the caller's token has expired; a lookup's own are in its answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,9 @@ class ProfileServiceStub:
     """Answers lookups over one stream, in the order asked; each answer carries a
     status, so that one failure does not end the stream.
 
-    Errors: those of the stream itself only; a lookup's own are in its answer.
+    Errors: those of the stream itself only, RESOURCE_EXHAUSTED
+    (TOO_MANY_STREAMS), UNAUTHENTICATED (CALLER_UNKNOWN) at the first lookup
+    after the caller's token has expired; a lookup's own are in its answer.
     """
 
 @_typing.type_check_only
@@ -77,7 +79,9 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     """Answers lookups over one stream, in the order asked; each answer carries a
     status, so that one failure does not end the stream.
 
-    Errors: those of the stream itself only; a lookup's own are in its answer.
+    Errors: those of the stream itself only, RESOURCE_EXHAUSTED
+    (TOO_MANY_STREAMS), UNAUTHENTICATED (CALLER_UNKNOWN) at the first lookup
+    after the caller's token has expired; a lookup's own are in its answer.
     """
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -118,7 +122,9 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers lookups over one stream, in the order asked; each answer carries a
         status, so that one failure does not end the stream.
 
-        Errors: those of the stream itself only; a lookup's own are in its answer.
+        Errors: those of the stream itself only, RESOURCE_EXHAUSTED
+        (TOO_MANY_STREAMS), UNAUTHENTICATED (CALLER_UNKNOWN) at the first lookup
+        after the caller's token has expired; a lookup's own are in its answer.
         """
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from identity.engines.memory import MemoryGraphStore
 from identity.refused import Refused
 from identity.serve import IdentityAnswers
-from profiles.access import Grant
+from profiles.access import Access, Grant, parse
 from profiles.consent import is_apart
 from profiles.lookup import Lookup
 from profiles.serve.identity_service import IdentitySource
@@ -33,8 +34,9 @@ from profiles.v1.profile_service_pb2 import (
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
 from tests.support.certificates import Authority
 from tests.support.grpc_calls import serving, told
-from tests.support.rights import ACCESS, BEARER, CERTIFIED
+from tests.support.rights import ACCESS, BEARER, CERTIFIED, EVERYTHING
 from tests.support.served import Served, signal
+from tests.support.signed_tokens import NOW_S, document, signed
 
 OPTIONS = ServeOptions(address="127.0.0.1:0")
 REQUEST = GetProfileRequest(
@@ -160,7 +162,10 @@ def test_sizes_are_limited_both_ways(served: Served) -> None:
 
 def test_one_stream_too_many_is_refused_and_takes_no_lookups_thread(served: Served) -> None:
     """Open streams hold neither lookups nor each other up; when one ends, another may begin."""
-    with serving(_server(served, replace(OPTIONS, threads=1, streams=2))) as channel:
+    (local, *_) = ACCESS.callers
+    access = Access((replace(local, streams=2),))
+    options = replace(OPTIONS, threads=1, streams=2)
+    with serving(ProfileServer(options, served.lookup, access=access, ready=True)) as channel:
         stub = ProfileServiceStub(channel)
         ends = [threading.Event() for _ in range(2)]
 
@@ -182,6 +187,62 @@ def test_one_stream_too_many_is_refused_and_takes_no_lookups_thread(served: Serv
             assert list(stream) == []
         (answer,) = stub.StreamProfiles(iter(once))
         assert answer.result.code == 0
+
+
+def test_one_callers_streams_leave_room_for_others(served: Served) -> None:
+    """Half of the replica's are the most that a caller holds whose number policy does not say."""
+    with serving(_server(served, replace(OPTIONS, streams=2))) as channel:
+        stub = ProfileServiceStub(channel)
+        end = threading.Event()
+
+        def asking() -> Iterator[StreamProfilesRequest]:
+            yield StreamProfilesRequest(lookup=REQUEST)
+            assert end.wait(SOON_S)
+
+        held = iter(stub.StreamProfiles(asking()))
+        assert next(held).result.code == 0
+        once = [StreamProfilesRequest(lookup=REQUEST)]
+        refused = told(lambda: list(stub.StreamProfiles(iter(once))))
+        assert refused.reason == "TOO_MANY_STREAMS"
+        (answer,) = stub.StreamProfiles(iter(once), metadata=BEARER)
+        assert answer.result.code == 0
+        end.set()
+        assert list(held) == []
+
+
+def test_a_stream_ends_with_the_token_it_was_begun_with(served: Served) -> None:
+    """Answered up to the expiry, refused like any call from then on; the quota counts once."""
+    access = parse(document(), served.purposes)
+    (engine,) = access.callers
+    grant = EVERYTHING._replace(caller=engine.name)
+    access = Access((replace(engine, per_second=3, grant=grant),), access.issuers)
+    server = ProfileServer(
+        OPTIONS,
+        served.lookup,
+        access=access,
+        clock_us=served.clock_us,
+        steady_s=lambda: 0.0,
+        ready=True,
+    )
+    shown = (("authorization", f"Bearer {signed(exp=NOW_S + 60)}"),)
+    with serving(server) as channel:
+        stub = ProfileServiceStub(channel)
+
+        asks = queue.SimpleQueue[StreamProfilesRequest | None]()
+        answers = iter(stub.StreamProfiles(iter(asks.get, None), metadata=shown))
+        for later_us in (0, 59_999_999):
+            served.now_us += later_us
+            asks.put(StreamProfilesRequest(lookup=REQUEST))
+            assert next(answers).result.reason == ""
+        served.now_us += 1
+        asks.put(StreamProfilesRequest(lookup=REQUEST))
+        refused = told(lambda: next(answers))
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.UNAUTHENTICATED,
+            "CALLER_UNKNOWN",
+        )
+        assert told(lambda: stub.GetProfile(REQUEST, metadata=shown)) == refused
+        asks.put(None)
 
 
 def test_more_calls_than_allowed_are_refused(served: Served) -> None:

@@ -15,9 +15,10 @@ from google.protobuf.descriptor import FileDescriptor
 from identity.refused import Refused
 from profiles.access import LOCAL, METHODS, RIGHTS, Access, parse, reachable, unlimited, verify
 from profiles.purposes import FIELDS
+from profiles.serve.callers import Callers
 from profiles.serve.errors import refuse
 from profiles.serve.guard import Guard
-from profiles.serve.quota import Quotas
+from profiles.serve.quota import Quotas, Slots
 from tests.support.profile_parts import POLICY, profile_policy
 from tests.support.rights import BEARER, TOKEN, access_to_all
 
@@ -62,7 +63,7 @@ def test_every_method_has_an_access_rule() -> None:
 def test_a_method_without_a_rule_cannot_be_served() -> None:
     """Making its guard fails, so that no server with it starts."""
     with pytest.raises(AssertionError, match="no access rule"):
-        Guard(Access(), "profiles.v1.ProfileService/DropAll", secured=False)
+        Guard(Callers(Access(), secured=False), "profiles.v1.ProfileService/DropAll")
 
 
 def document(text: str) -> dict[str, Any]:
@@ -148,7 +149,8 @@ class Call:
 
 def judged(access: Access, method: str, call: Call, *, secured: bool = True) -> str:
     """Who was let in, or the reason why not."""
-    found = Guard(access, method, secured=secured)(call)  # type: ignore[arg-type]  # all it asks for
+    guard = Guard(Callers(access, secured=secured), method)
+    found = guard(call)  # type: ignore[arg-type]  # all it asks for
     return found.reason if isinstance(found, Refused) else found.caller
 
 
@@ -218,11 +220,30 @@ def test_a_call_beyond_the_quota_is_refused() -> None:
     """By the guard, with when to ask again."""
     (local,) = unlimited(PURPOSES).callers
     access = Access((replace(local, per_second=2),))
-    guard = Guard(access, GET, secured=False, quotas=Quotas(access, lambda: 0.0))
+    quotas = Quotas(access, lambda: 0.0)
+    guard = Guard(Callers(access, secured=False, quotas=quotas), GET)
     told = [guard(Call()) for _ in range(3)]  # type: ignore[arg-type]  # all it asks for
     assert told == [local.grant, local.grant, refuse("QUOTA_EXHAUSTED")]
     wrong = {LOCAL: {"per_second": 0}}
     assert verify({"callers": wrong})[0].startswith("callers.local.per_second: ")
+
+
+def test_no_caller_holds_every_stream() -> None:
+    """Half of all unless the policy says how many; what is given back may be taken again."""
+    (local,) = unlimited(PURPOSES).callers
+    access = Access((local, replace(local, name="b", streams=3), replace(local, name="c")))
+    slots = Slots(access, 5)
+    assert [slots.take(LOCAL) for _ in range(3)] == [True, True, False]
+    assert [slots.take("b") for _ in range(4)] == [True, True, True, False]
+    assert not slots.take("c")
+    slots.give_back("b")
+    assert not slots.take(LOCAL)
+    assert [slots.take("c") for _ in range(2)] == [True, False]
+    assert Slots(access, 1).take("c")
+    (problem,) = verify({"callers": {LOCAL: {"streams": 0}}})
+    assert problem.startswith("callers.local.streams: ")
+    told = parse({"callers": {LOCAL: {"streams": 7}}}, PURPOSES)
+    assert told.callers[0].streams == 7
 
 
 @pytest.mark.parametrize(

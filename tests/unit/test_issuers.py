@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import json
-import tomllib
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from identity.refused import Refused
 from profiles import access, issuers
 from profiles.access import Grant
+from profiles.serve import callers as serve_callers
+from profiles.serve.callers import Callers
 from profiles.serve.guard import Guard
-from tests.support.profile_parts import POLICY, profile_policy
+from tests.support.profile_parts import profile_policy
+from tests.support.signed_tokens import CLAIMS, ED, NOW_S, OTHER, RSA, document, signed
 
-NOW_S = 1_790_000_000.0
 GET = "profiles.v1.ProfileService/GetProfile"
-CLAIMS: dict[str, Any] = {
-    "iss": "https://login.example.org",
-    "aud": "kinfold",
-    "sub": "engine-1",
-    "exp": NOW_S + 600,
-}
-ED, OTHER = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
-RSA = rsa.generate_private_key(65_537, 2_048)
-
-
-def pem(key: Any) -> str:
-    """The public half of a key."""
-    return str(
-        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    )
-
-
-def document(algorithm: str = "EdDSA", *keys: Any) -> dict[str, Any]:
-    """A policy with one issuer and a caller that it signs for."""
-    text = f"""
-[issuers.login]
-issuer = "https://login.example.org"
-audience = "kinfold"
-algorithm = "{algorithm}"
-keys = {json.dumps([pem(key) for key in keys or (ED,)])}
-[callers.engine]
-signed = "login:engine-1"
-may = ["reads profiles"]
-"""
-    return {"purposes": POLICY["purposes"], **tomllib.loads(text)}
 
 
 @dataclass
@@ -76,20 +47,19 @@ class Clock:
 
 def guard(told: dict[str, Any], clock: Clock) -> Guard:
     """What guards GetProfile of a server over TLS."""
+    return Guard(callers(told, clock), GET)
+
+
+def callers(told: dict[str, Any], clock: Clock) -> Callers:
+    """Who calls a server over TLS."""
     found = access.parse(told, profile_policy().purposes)
-    return Guard(found, GET, secured=True, now_s=clock)
+    return Callers(found, secured=True, now_s=clock)
 
 
 def caller(told: dict[str, Any], token: str) -> str:
     """Who calls with this token, or why nobody does."""
     found = guard(told, Clock())(Calling(token))  # type: ignore[arg-type]  # all it asks for
     return found.reason if isinstance(found, Refused) else found.caller
-
-
-def signed(key: Any = ED, algorithm: str = "EdDSA", **change: Any) -> str:
-    """A token with these claims; None leaves one out."""
-    claims = {name: of for name, of in {**CLAIMS, **change}.items() if of is not None}
-    return jwt.encode(claims, key, algorithm)
 
 
 def test_a_token_stands_for_its_caller() -> None:
@@ -173,6 +143,45 @@ def test_a_token_expires_while_it_is_in_use() -> None:
     assert isinstance(judge(calling), Grant)
     clock.now_s = NOW_S + 600
     assert isinstance(judge(calling), Refused)
+
+
+def test_no_token_rests_and_nobody_takes_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All methods share what is remembered, digests of tokens of callers alone: no rubbish, however
+    much of it comes, and nothing for ever.
+    """
+    monkeypatch.setattr(serve_callers, "MOST_KEPT", 3)
+    clock = Clock()
+    known = callers(document(), clock)
+    get, batch = Guard(known, GET), Guard(known, "profiles.v1.ProfileService/BatchGetProfiles")
+    token = signed()
+    for judge in (get, batch, get):
+        assert isinstance(judge(Calling(token)), Grant)  # type: ignore[arg-type]
+    assert known.kept == 1
+    rubbish = ("x", "a.b.c", token[:-4] + "AAAA", signed(OTHER), signed(sub="engine-2"), "")
+    for one in (*rubbish, *(f"{number}.b.c" for number in range(10))):
+        assert isinstance(get(Calling(one)), Refused)  # type: ignore[arg-type]
+    assert known.kept == 1
+    assert not any(token in str(found) for found in _reachable(known))
+    for number in range(20):
+        clock.now_s += 1
+        fresh = signed(exp=clock.now_s + 2.5, jti=str(number))
+        assert isinstance(get(Calling(fresh)), Grant)  # type: ignore[arg-type]
+        assert known.kept <= 3
+    clock.now_s = NOW_S + 600
+    assert isinstance(get(Calling(token)), Refused)  # type: ignore[arg-type]
+
+
+def _reachable(root: object) -> list[object]:
+    """Every text and every run of bytes that an object holds on to."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType):
+            continue
+        seen[id(one)] = one
+        waiting += gc.get_referents(one)
+    return [one for one in seen.values() if isinstance(one, str | bytes)]
 
 
 def test_every_mistake_is_told_at_once_with_its_key() -> None:
