@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 
 import orjson
 
@@ -16,8 +17,9 @@ from identity.v1.identity_service_pb2 import (
     ReleasedFigure,
 )
 from ingest.dead_letters import LettersUnavailable
-from kinfold.register import RegisterError
+from kinfold.register import RegisterError, is_recipient
 from kinfold.settings import Settings
+from kinfold.wiring import now_us
 from profiles.deletions import LedgerError
 from profiles.serve.errors import refuse
 
@@ -35,6 +37,11 @@ def export_stats(
 
     if unknown(request.figures):
         return refuse("FIGURE_UNKNOWN", "figures")
+    if request.recipient and not is_recipient(request.recipient):
+        return refuse("EXPORT_INVALID", "recipient")
+    expires_us = _expires_us(request)
+    if expires_us is None:
+        return refuse("EXPORT_INVALID", "expires_at")
 
     def pieces(release: Release) -> Iterator[ExportStatsResponse]:
         yield ExportStatsResponse(manifest_json=orjson.dumps(release.manifest).decode())
@@ -48,7 +55,7 @@ def export_stats(
         return released(
             settings,
             recipient=request.recipient,
-            expires_us=request.expires_at.ToMicroseconds(),
+            expires_us=expires_us,
             place="gRPC",
             only=tuple(request.figures),
         )
@@ -59,3 +66,14 @@ def export_stats(
             return pieces(alone.submit(work).result())
     except (RegisterError, LedgerError, LettersUnavailable) as failure:
         raise StoreUnavailable("figures cannot be handed out just now") from failure
+
+
+def _expires_us(request: ExportStatsRequest) -> int | None:
+    """When the recipient must have deleted it, 0 for never; None: no moment that is to come."""
+    if not request.HasField("expires_at"):
+        return 0
+    try:
+        expires_us = int(request.expires_at.ToDatetime(UTC).timestamp()) * 1_000_000
+    except (ValueError, OverflowError):
+        return None
+    return expires_us if expires_us > now_us() else None

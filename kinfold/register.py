@@ -8,15 +8,17 @@ erasure finds whose profiles were exported where.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from identity.engines.sqlite.private_file import make_private
 from identity.model import PersonId
 from kinfold.statistics.cells import Cell, Held
 
+RECIPIENT_CHARS = 200
 _BUSY_S = 60.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS held (
@@ -48,9 +50,17 @@ CREATE TABLE IF NOT EXISTS exported (
 CREATE TABLE IF NOT EXISTS exported_person (
     person TEXT NOT NULL,
     export INTEGER NOT NULL REFERENCES exported (id),
+    row_id TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (person, export)
 ) STRICT, WITHOUT ROWID;
 """
+_ROWS = "ALTER TABLE exported_person ADD COLUMN row_id TEXT NOT NULL DEFAULT ''"
+"""Registers were made without."""
+
+
+def is_recipient(name: str) -> bool:
+    """Whether a recipient can be told by this name: one line of text."""
+    return bool(name.strip()) and len(name) <= RECIPIENT_CHARS and name.isprintable()
 
 
 class RegisterError(Exception):
@@ -59,7 +69,11 @@ class RegisterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One export. `expires_us`: when the recipient must have deleted it; 0: no date was set."""
+    """One export. `expires_us`: when the recipient must have deleted it; 0: no date was set.
+
+    `row_id`: what the person asked about is called in it; "" where nobody was
+    asked about, or it has no rows of people.
+    """
 
     what: str
     at_us: int
@@ -68,6 +82,7 @@ class Exported:
     expires_us: int
     place: str
     people: int
+    row_id: str = ""
 
 
 class Register:
@@ -86,6 +101,9 @@ class Register:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._db.executescript(_SCHEMA)
+            columns = self._db.execute("PRAGMA table_info(exported_person)").fetchall()
+            if "row_id" not in {name for _, name, *_ in columns}:
+                self._db.execute(_ROWS)
 
     def close(self) -> None:
         """Release the file."""
@@ -130,8 +148,8 @@ class Register:
                 [(figure, minimum, *cell, *numbers) for cell, numbers in sorted(cells.items())],
             )
 
-    def note(self, export: Exported, people: Iterable[PersonId] = ()) -> int:
-        """Write an export down, with whom it holds; its number."""
+    def note(self, export: Exported, people: Mapping[PersonId, str] = MappingProxyType({})) -> int:
+        """Write an export down, with whom it holds and what their rows are called; its number."""
         with _told():
             cursor = self._db.execute(
                 "INSERT INTO exported (what, at_us, recipient, purpose, expires_us, place, people)"
@@ -149,19 +167,24 @@ class Register:
             number = cursor.lastrowid
             assert number is not None
             self._db.executemany(
-                "INSERT INTO exported_person VALUES (?, ?)", ((one, number) for one in people)
+                "INSERT INTO exported_person (person, export, row_id) VALUES (?, ?, ?)",
+                ((person, number, row_id) for person, row_id in people.items()),
             )
         if self._tell is not None:
             self._tell(number, export)
         return number
 
     def exports(self, person: PersonId | None = None) -> list[Exported]:
-        """All exports, or those that hold a person, oldest first."""
-        with _told():
+        """All exports, or those that hold a person, oldest first.
+
+        Waits for one that is being made, which may hold them, too.
+        """
+        with self.writing(), _told():
             rows = self._db.execute(
-                "SELECT what, at_us, recipient, purpose, expires_us, place, people FROM exported"
-                " WHERE ?1 IS NULL"
-                " OR id IN (SELECT export FROM exported_person WHERE person = ?1) ORDER BY id",
+                "SELECT what, at_us, recipient, purpose, expires_us, place, people,"
+                " coalesce(row_id, '')"
+                " FROM exported LEFT JOIN exported_person ON export = id AND person = ?1"
+                " WHERE ?1 IS NULL OR person = ?1 ORDER BY id",
                 (person,),
             ).fetchall()
         return [Exported(*row) for row in rows]

@@ -105,7 +105,7 @@ class IdentityServiceServicer(object):
         enters that in the register: first the manifest, then a message per figure
         in the order of the manifest.
 
-        Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+        Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN, EXPORT_INVALID), DEADLINE_EXCEEDED,
         UNAVAILABLE (STORE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -63,7 +63,7 @@ class IdentityServiceStub:
     enters that in the register: first the manifest, then a message per figure
     in the order of the manifest.
 
-    Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+    Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN, EXPORT_INVALID), DEADLINE_EXCEEDED,
     UNAVAILABLE (STORE_UNAVAILABLE).
     """
 
@@ -102,7 +102,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     enters that in the register: first the manifest, then a message per figure
     in the order of the manifest.
 
-    Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+    Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN, EXPORT_INVALID), DEADLINE_EXCEEDED,
     UNAVAILABLE (STORE_UNAVAILABLE).
     """
 
@@ -162,7 +162,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         enters that in the register: first the manifest, then a message per figure
         in the order of the manifest.
 
-        Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN), DEADLINE_EXCEEDED,
+        Errors: INVALID_ARGUMENT (FIGURE_UNKNOWN, EXPORT_INVALID), DEADLINE_EXCEEDED,
         UNAVAILABLE (STORE_UNAVAILABLE).
         """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,12 @@ from kinfold.cli.options import Subparsers, add_settings, settings_of
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
 from kinfold.collecting import collect_less_often
 from kinfold.feeds import keep_fresh
-from kinfold.register import Exported, RegisterError
+from kinfold.register import RECIPIENT_CHARS, Exported, RegisterError, is_recipient
 from kinfold.releasing import open_register, open_snapshots, released
 from kinfold.settings import Settings
 from kinfold.statistics import profiles
 from kinfold.statistics.exporting import STEPS, unknown
-from kinfold.statistics.writing import FORMATS, GRAPH_FORMATS, write_graph, write_release
+from kinfold.statistics.writing import FORMATS, GRAPH_FORMATS, placed, write_graph, write_release
 from kinfold.wiring import now_us, open_lookup, open_policies, open_vault, open_view
 
 _EXAMPLES = """examples:
@@ -58,7 +59,8 @@ def _kind(
     )  # fmt: skip
     parser.add_argument(out, type=Path, required=True, metavar=metavar, help="where to; made")
     must = name != "stats"
-    parser.add_argument("--recipient", required=must, default="", metavar="WHO", help="who gets it")
+    parser.add_argument("--recipient", type=recipient, required=must, metavar="WHO",
+                        help="who gets it")  # fmt: skip
     parser.add_argument("--expires", type=until, required=must, default=0, metavar="DATE",
                         help="the day by which the recipient must have deleted it")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
@@ -68,11 +70,23 @@ def _kind(
 
 
 def until(text: str) -> int:
-    """The day that `--expires` names, in microseconds."""
+    """The moment that `--expires` names, in microseconds: a day begins in UTC."""
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000
-    except ValueError:
+        named = datetime.fromisoformat(text)
+        moment = named if named.tzinfo else named.replace(tzinfo=UTC)
+        expires_us = int(moment.timestamp()) * 1_000_000
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("not a date like 2027-01-31") from None
+    if expires_us <= now_us():
+        raise argparse.ArgumentTypeError("has passed; name the day by which it must be deleted")
+    return expires_us
+
+
+def recipient(text: str) -> str:
+    """Who gets it, as it stands in the register and is told by erasures."""
+    if is_recipient(text):
+        return text
+    raise argparse.ArgumentTypeError(f"a name on one line, of at most {RECIPIENT_CHARS} characters")
 
 
 def _guarded(work: object) -> object:
@@ -98,7 +112,7 @@ def _stats(args: argparse.Namespace, settings: Settings) -> int:
         steps = iter(range(1, STEPS + 1))
         release = released(
             settings,
-            recipient=args.recipient,
+            recipient=args.recipient or "",
             expires_us=args.expires,
             place=str(args.out),
             only=args.figure,
@@ -112,12 +126,14 @@ def _graph(args: argparse.Namespace, settings: Settings) -> int:
     with (
         closing(open_register(settings)) as register,
         closing(open_snapshots(settings)) as snapshots,
-        snapshots.take() as snapshot,
+        placed(args.out) as draft,
+        # Before the snapshot: an erasure that it does not know of must find this export.
         register.writing(),
+        snapshots.take() as snapshot,
     ):
         register.note(_exported(args, "graph", 0))
-        files = write_graph(snapshot, args.out, args.format)
-    return _told(args, files)
+        files = write_graph(snapshot, draft, args.format)
+    return _told(args, [args.out / file.name for file in files])
 
 
 def _profiles(args: argparse.Namespace, settings: Settings) -> int:
@@ -125,15 +141,25 @@ def _profiles(args: argparse.Namespace, settings: Settings) -> int:
     if args.purpose not in policies.purposes.by_name:
         known = ", ".join(policies.purposes.by_name)
         return fail(f"no purpose is called {args.purpose}", f"there are {known}", ASKED_WRONGLY)
+    if (
+        not policies.purposes.serves.get(profiles.CONSENTS, 0)
+        & policies.purposes.by_name[args.purpose].bit
+    ):
+        return fail(
+            f"nobody can be shown to have said yes to {args.purpose}",
+            f"name it under {profiles.CONSENTS} in the policy's [serves]",
+            ASKED_WRONGLY,
+        )
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
         view = stack.enter_context(closing(open_view(settings)))
         stack.enter_context(keep_fresh(settings, policies, vault, view))
         register = stack.enter_context(closing(open_register(settings)))
         lookup = open_lookup(settings, policies, vault, view)
-        found = profiles.rows(view, lookup, policies.purposes, args.purpose, now_us())
-        with register.writing():
-            people = profiles.write(found, args.out)
+        key = secrets.token_bytes(32)
+        found = profiles.rows(view, lookup, policies.purposes, args.purpose, now_us(), key)
+        with placed(args.out) as draft, register.writing():
+            people = profiles.write(found, draft)
             register.note(_exported(args, "profiles", len(people), args.purpose), people)
     return _told(args, [args.out], people=len(people))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kinfold.cli.export import until
+from kinfold.cli.export import recipient, until
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
 from kinfold.collecting import collect_less_often
@@ -35,7 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--chart-format", choices=CHART_FORMATS, default="svg", help="of those files; default svg"
     )
-    parser.add_argument("--recipient", default="", metavar="WHO", help="who gets it")
+    parser.add_argument("--recipient", type=recipient, metavar="WHO", help="who gets it")
     parser.add_argument("--expires", type=until, default=0, metavar="DATE",
                         help="the day by which the recipient must have deleted it")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
@@ -48,13 +48,15 @@ def run(args: argparse.Namespace) -> int:
     for place in (args.out, args.charts):
         if place is not None and place.exists():
             return fail(f"{place} is there already", "name a new place", ASKED_WRONGLY)
+    if args.charts is not None and args.charts.resolve() == args.out.resolve():
+        return fail("--charts and --out name one place", "name another for charts", ASKED_WRONGLY)
     collect_less_often()
     with progress("reading a snapshot", STEPS) as advance:
         steps = iter(range(1, STEPS + 1))
         try:
             release = released(
                 settings,
-                recipient=args.recipient,
+                recipient=args.recipient or "",
                 expires_us=args.expires,
                 place=str(args.out),
                 tell=lambda _: advance(next(steps)),

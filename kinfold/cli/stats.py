@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         except RegisterError as error:
             return fail(str(error), "nothing was told; try again")
     if args.json:
-        print_json({"manifest": release.manifest, "cells": release.table().to_dicts()})
+        told = {"manifest": release.manifest, "cells": release.table().to_dicts()}
+        print_json(told | {"largest_people": release.largest})
         return OK
     print("\n".join(lines(release)))
     return OK
@@ -70,7 +71,8 @@ def lines(release: Release) -> Iterator[str]:
         yield from _figure(each)
     if release.largest:
         yield ""
-        yield "Largest people, for review: " + ", ".join(release.largest[:3]) + " …"
+        yield "Largest people, for review here and not to be handed on:"
+        yield from (f"  {person}" for person in release.largest)
 
 
 def _figure(released: Released) -> Iterator[str]:

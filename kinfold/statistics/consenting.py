@@ -128,9 +128,9 @@ def standing(gathered: Gathered) -> pl.DataFrame:
     made = consents.select("person", "signal", "payload").unique().join(words, on="payload")
     several = made.filter(pl.len().over("person", "purpose") > 1)["person"].unique()
     once = made.filter(~pl.col("person").is_in(several.implode()))
-    return pl.concat(
-        [once.select("person", "purpose", "withdrawn", "place"), _several(gathered, several)]
-    )
+    consents = consents.filter(pl.col("person").is_in(several.implode()))
+    looked_into = holding(consents, gathered.nodes, gathered.links, gathered.decisions)
+    return pl.concat([once.select("person", "purpose", "withdrawn", "place"), looked_into])
 
 
 def _words(payload: bytes) -> list[tuple[str, bool, str]]:
@@ -140,15 +140,16 @@ def _words(payload: bytes) -> list[tuple[str, bool, str]]:
     return [(purpose, not granted, place) for purpose, granted in said["decisions"].items()]
 
 
-def _several(gathered: Gathered, people: pl.Series) -> pl.DataFrame:
-    """`standing` of people who decided more than once on something."""
-    wanted = people.implode()
-    by_person = (
-        gathered.consents.filter(pl.col("person").is_in(wanted))
-        .group_by("person")
-        .agg(pl.struct(*CONSENTS).alias("said"))
-    )
-    joins = _joins(gathered, people)
+def holding(
+    consents: pl.DataFrame, nodes: pl.DataFrame, links: pl.DataFrame, decisions: pl.DataFrame
+) -> pl.DataFrame:
+    """`standing` of whoever these consents are of, each looked into.
+
+    Columns as `Gathered` has them, of which are read: person and all of `CONSENTS`;
+    node, person; left, right, first_us; left, right, same, decided_us.
+    """
+    by_person = consents.group_by("person").agg(pl.struct(*CONSENTS).alias("said"))
+    joins = _joins(by_person["person"], nodes, links, decisions)
     rows = []
     for person, said in by_person.rows():
         made, places = _made(said)
@@ -196,17 +197,25 @@ def _name(node: int) -> NodeKey:
     return str(node)
 
 
-def _joins(gathered: Gathered, people: pl.Series) -> dict[int, list[Joined]]:
-    """When the nodes of these people were first joined."""
-    own = gathered.nodes.select("node", "person").filter(pl.col("person").is_in(people.implode()))
-    links = (
-        gathered.links.join(own, left_on="left", right_on="node")
+def _joins(
+    people: pl.Series, nodes: pl.DataFrame, links: pl.DataFrame, decisions: pl.DataFrame
+) -> dict[int, list[Joined]]:
+    """When the nodes of these people were first joined, by being seen together or by staff."""
+    own = nodes.select("node", "person").filter(pl.col("person").is_in(people.implode()))
+    joined = pl.concat(
+        [
+            links.select("left", "right", at_us="first_us"),
+            decisions.filter("same").select("left", "right", at_us="decided_us"),
+        ]
+    )
+    within = (
+        joined.join(own, left_on="left", right_on="node")
         .join(own, left_on="right", right_on="node", suffix="_right")
         .filter(pl.col("person") == pl.col("person_right"))
     )
     joins: dict[int, list[Joined]] = {}
-    for person, first_us, left, right in links.select("person", "first_us", "left", "right").rows():
-        joins.setdefault(person, []).append((first_us, _name(left), _name(right)))
+    for person, at_us, left, right in within.select("person", "at_us", "left", "right").rows():
+        joins.setdefault(person, []).append((at_us, _name(left), _name(right)))
     return joins
 
 

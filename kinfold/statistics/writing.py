@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import orjson
 import polars as pl
 
 from identity.snapshot import Snapshot
+from kinfold.statistics.apart import apart
 from kinfold.statistics.exporting import Release
 
 FORMATS = ("parquet", "csv", "json")
@@ -22,21 +25,28 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
 
 
 def write_release(release: Release, folder: Path, form: str) -> list[Path]:
-    """`figures` and `largest_people` in the form, and the manifest, last; the files written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tables = {
-        "figures": release.table(),
-        "largest_people": pl.DataFrame(
-            {"person_id": list(release.largest)}, schema={"person_id": pl.String}
-        ),
-    }
-    files = []
-    for name, frame in tables.items():
-        files.append(folder / f"{name}.{form}")
-        _WRITERS[form](frame, files[-1])
-    files.append(folder / MANIFEST)
-    files[-1].write_bytes(orjson.dumps(release.manifest, option=orjson.OPT_INDENT_2))
-    return files
+    """`figures` in the form, and the manifest; the files written.
+
+    The largest people are not among them: their ids are for whoever reviews them here.
+    """
+    with placed(folder) as draft:
+        draft.mkdir()
+        _WRITERS[form](release.table(), draft / f"figures.{form}")
+        (draft / MANIFEST).write_bytes(orjson.dumps(release.manifest, option=orjson.OPT_INDENT_2))
+    return [folder / f"figures.{form}", folder / MANIFEST]
+
+
+@contextmanager
+def placed(place: Path) -> Iterator[Path]:
+    """A path beside `place` to write at; once the body is done it is at `place`, with its parents.
+
+    Cut short, nothing is at `place`.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".kinfold-", dir=place.parent) as folder:
+        draft = Path(folder) / place.name
+        yield draft
+        draft.rename(place)
 
 
 def write_graph(snapshot: Snapshot, folder: Path, form: str) -> list[Path]:
@@ -44,15 +54,22 @@ def write_graph(snapshot: Snapshot, folder: Path, form: str) -> list[Path]:
 
     `graphml`: one file with a node per identifier, record and person, an edge
     per link and per membership. `parquet`: `links` (left, right) and
-    `members` (person_id, node).
+    `members` (person_id, node). Whoever is set apart is left out with all their nodes. The
+    folder is made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
     keys = _whole(snapshot.keys(), {"node": pl.Int64, "key": pl.String})
     ids = _whole(snapshot.ids(), {"person": pl.Int64, "id": pl.String})
+    nodes = pl.concat(
+        [frame.select("node", "person") for frame in snapshot.nodes()] or [_NO_MEMBERS]
+    ).drop_nulls()
+    hidden = nodes.filter(pl.col("person").is_in(apart(snapshot, nodes).implode()))
+    nodes, keys = (
+        nodes.join(hidden, on="person", how="anti"),
+        keys.join(hidden, on="node", how="anti"),
+    )
     members = (
-        pl.concat([frame.select("node", "person") for frame in snapshot.nodes()] or [_NO_MEMBERS])
-        .drop_nulls()
-        .join(keys, on="node")
+        nodes.join(keys, on="node")
         .join(ids, on="person")
         .select(person_id="id", node="key")
         .sort("person_id", "node")

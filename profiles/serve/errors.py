@@ -63,6 +63,7 @@ REASONS: Mapping[str, Reason] = {
     ),
     "MASK_INVALID": Reason(INVALID_ARGUMENT, "the mask may name whole top-level fields of Profile"),
     "PURPOSE_UNKNOWN": Reason(INVALID_ARGUMENT, "the policy does not have this purpose"),
+    "EXPORT_INVALID": Reason(INVALID_ARGUMENT, "not a name on one line, or not a moment to come"),
     "FIGURE_UNKNOWN": Reason(INVALID_ARGUMENT, "there is no figure of this id"),
     "BATCH_TOO_LARGE": Reason(INVALID_ARGUMENT, "a batch has at most 500 lookups"),
     "PROFILE_NOT_FOUND": Reason(NOT_FOUND, "there is no profile to be seen for this subject"),
@@ -113,7 +114,15 @@ REASONS: Mapping[str, Reason] = {
         FAILED_PRECONDITION, "the law does not let this request be extended, or not any more"
     ),
     "LEGAL_HOLD": Reason(
-        FAILED_PRECONDITION, "a legal hold stands over this person: nothing of them can be erased"
+        FAILED_PRECONDITION,
+        "a legal hold stands over this person, or over somebody whose evidence would go as well",
+    ),
+    "SIGNAL_NOT_THEIRS": Reason(
+        FAILED_PRECONDITION,
+        "no signal of this source and id that counts says anything of this person",
+    ),
+    "SIGNAL_OF_STAFF": Reason(
+        INVALID_ARGUMENT, "what staff decided is not retracted by a request: decide anew"
     ),
     "HOLD_ID_TAKEN": Reason(
         ALREADY_EXISTS, "this id stands for another hold or release, or one that has ended since"

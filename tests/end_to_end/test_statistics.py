@@ -82,9 +82,18 @@ def test_export_stats_as_files(line: CommandLine, form: str) -> None:
     assert len(manifest["policy"]) == 12
     assert manifest["snapshot"]["is_resolved"]
     assert {one["id"] for one in manifest["figures"]} == {spec.id for spec in SPECS}
-    largest = read(folder / f"largest_people.{form}")
-    assert largest.columns == ["person_id"]
-    assert largest["person_id"].str.len_chars().unique().to_list() == [26]
+    assert {path.name for path in folder.iterdir()} == {f"figures.{form}", "manifest.json"}
+
+
+def test_largest_people_are_for_review_only(line: CommandLine) -> None:
+    """`kinfold stats` lists ids of the largest people; they look up, and are in no figure."""
+    answer = line.does("stats", "--json").json
+    largest = answer.pop("largest_people")
+    assert 0 < len(largest) <= 20
+    told = line.does("stats", "--figure", "known").out
+    assert all(person in told for person in largest)
+    assert line.does("get", largest[0], "--local", "--json").json["person_id"] == largest[0]
+    assert largest[0] not in orjson.dumps(answer).decode()
 
 
 def test_nothing_personal_is_in_an_export(line: CommandLine, cohort: Any) -> None:
@@ -122,19 +131,24 @@ def exported(line: CommandLine) -> Iterator[tuple[Any, ...]]:
 
 
 def test_export_profiles_of_who_allows_it(line: CommandLine) -> None:
-    """Only who granted the purpose is in it, with what it covers and no token; and it is logged."""
+    """Only who said yes is in it, with what the purpose covers and no token; and it is logged."""
     line.does("export", "profiles", "--for", "analytics", "--out", "people.parquet", *TO)
     people = pl.read_parquet(line.folder / "people.parquet")
     assert people.height > 50
     assert people["identifiers"].null_count() == people.height
     assert "token" not in people.write_json()
-    for person in people["person_id"].head(3):
-        told = line.does("get", person, "--local", "--for", "analytics", "--json").json
-        assert told["person_id"] == person
+    granted = [
+        {said["purpose"]: said.get("granted") for said in orjson.loads(row)}
+        for row in people["consents"]
+    ]
+    assert all(said["analytics"] for said in granted)
     assert ("profiles", "lab", "analytics", people.height) in set(exported(line))
     with sqlite3.connect(line.folder / ".kinfold" / "register.sqlite3") as register:
-        listed = register.execute("SELECT person FROM exported_person").fetchall()
-    assert {person for (person,) in listed} == set(people["person_id"])
+        listed = dict(register.execute("SELECT row_id, person FROM exported_person").fetchall())
+    assert listed.keys() == set(people["row_id"])
+    for row, devices in people.select("row_id", "devices").drop_nulls().head(3).rows():
+        asked = ("get", listed[row], "--local", "--for", "analytics", "--json")
+        assert len(line.does(*asked).json["devices"]) == len(orjson.loads(devices))
     everybody = line.does("stats", "--figure", "people_by_kind", "--json").json["cells"]
     assert people.height < max(cell["value"] or 0 for cell in everybody)
 
@@ -145,6 +159,89 @@ def test_who_withholds_is_left_out(line: CommandLine) -> None:
     for row in pl.read_parquet(line.folder / "marketing.parquet").to_dicts():
         states = {one["purpose"]: one.get("granted") for one in orjson.loads(row["consents"])}
         assert states["marketing"] is True
+
+
+def test_exports_cannot_be_joined(line: CommandLine) -> None:
+    """No id of an exported profile is in another export of the same people, nor in the graph."""
+    for name in ("one", "other"):
+        line.does("export", "profiles", "--for", "analytics", "--out", f"{name}.parquet", *TO)
+    line.does("export", "graph", "--out", "joining", "--format", "parquet", *TO)
+    one, other = (pl.read_parquet(line.folder / f"{name}.parquet") for name in ("one", "other"))
+    assert one.height == other.height > 50
+    assert not set(one["row_id"]) & set(other["row_id"])
+    members = pl.read_parquet(line.folder / "joining" / "members.parquet")
+    known = set(members["person_id"]) | set(members["node"])
+    values = {value for row in one.rows() for value in row if value}
+    assert not [name for name in known if any(name in value for value in values)]
+
+
+def test_nothing_is_at_its_place_unregistered(line: CommandLine) -> None:
+    """Where the register cannot be written, no export is made, nor any part of one left."""
+    path = line.folder / ".kinfold" / "register.sqlite3"
+    with sqlite3.connect(path) as register:
+        register.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON exported BEGIN SELECT RAISE(FAIL, 'full'); END"
+        )
+    try:
+        before = sorted(line.folder.iterdir())
+        line.fails(1, "export", "profiles", "--for", "analytics", "--out", "unregistered", *TO)
+        line.fails(1, "export", "graph", "--out", "unregistered", *TO)
+        line.fails(1, "export", "stats", "--out", "unregistered", *TO)
+        line.fails(1, "report", "--out", "unregistered", *TO)
+        assert sorted(line.folder.iterdir()) == before
+    finally:
+        with sqlite3.connect(path) as register:
+            register.execute("DROP TRIGGER full")
+
+
+def test_export_graph_leaves_out_who_is_set_apart(line: CommandLine, tmp_path: Path) -> None:
+    """Whoever is under a legal hold or a restriction is in no graph, with none of their nodes."""
+    shutil.copytree(line.folder / ".kinfold", tmp_path / ".kinfold")
+    other = CommandLine(tmp_path, {"KINFOLD_HOME_STAFF": "desk"})
+    largest = other.does("stats", "--figure", "known", "--json").json["largest_people"]
+    other.does("export", "graph", "--out", "before", "--format", "parquet", *TO)
+    other.does("privacy", "hold", largest[0], "--reason", "court order")
+    other.does("privacy", "hold", largest[1], "--reason", "contested", "--restriction")
+    other.does("export", "graph", "--out", "after", "--format", "parquet", *TO)
+    before, after = (
+        pl.read_parquet(tmp_path / name / "members.parquet") for name in ("before", "after")
+    )
+    apart = pl.col("person_id").is_in(largest[:2])
+    assert after.sort("node").equals(before.filter(~apart).sort("node"))
+    nodes = set(before.filter(apart)["node"])
+    links = pl.read_parquet(tmp_path / "after" / "links.parquet")
+    assert len(nodes) > 2
+    assert not nodes & {*links["left"], *links["right"]}
+    other.does("privacy", "release", largest[0], "--reason", "closed")
+    other.does("export", "graph", "--out", "released", "--format", "parquet", *TO)
+    released = pl.read_parquet(tmp_path / "released" / "members.parquet")
+    assert set(before.filter(pl.col("person_id") == largest[0])["node"]) <= set(released["node"])
+
+
+def test_who_gets_it_until_when_is_said_so_that_it_can_be_told(line: CommandLine) -> None:
+    """A recipient is a name on one line, and the day by which it is deleted is still to come."""
+    for recipient, expires in (
+        ("", "2030-01-31"),
+        ("lab\nboard", "2030-01-31"),
+        ("l" * 201, "2030-01-31"),
+        ("lab", "1999-12-31"),
+        ("lab", "soon"),
+    ):
+        wrong = ("--recipient", recipient, "--expires", expires)
+        line.fails(2, "export", "graph", "--out", "wrong", *wrong)
+    line.fails(2, "export", "stats", "--out", "wrong", *wrong)
+    line.fails(2, "export", "profiles", "--for", "analytics", "--out", "wrong", *wrong)
+    line.fails(2, "report", "--out", "wrong", *wrong)
+    assert not (line.folder / "wrong").exists()
+
+
+def test_places_are_made(line: CommandLine) -> None:
+    """An export makes the folders above its place."""
+    line.does("export", "profiles", "--for", "analytics", "--out", "a/b/people.parquet", *TO)
+    line.does("export", "graph", "--out", "c/d/graph", *TO)
+    assert (line.folder / "a" / "b" / "people.parquet").is_file()
+    assert [path.name for path in (line.folder / "c" / "d").iterdir()] == ["graph"]
+    assert "--charts" in line.fails(2, "report", "--out", "e", "--charts", "e").err
 
 
 @pytest.mark.parametrize(
@@ -175,6 +272,15 @@ def test_export_stats_over_grpc(line: CommandLine) -> None:
         manifest, *figures = stub.ExportStats(request, timeout=60)
         with pytest.raises(grpc.RpcError) as refused:
             list(stub.ExportStats(ExportStatsRequest(figures=["ann"]), timeout=60))
+        wrong = [ExportStatsRequest(recipient="a\nb"), ExportStatsRequest(recipient="l" * 201)]
+        for seconds in (1, 0, -(2**40), 2**50):
+            wrong.append(ExportStatsRequest())
+            wrong[-1].expires_at.seconds = seconds
+        for each in wrong:
+            with pytest.raises(grpc.RpcError) as invalid:
+                list(stub.ExportStats(each, timeout=60))
+            assert invalid.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert "EXPORT_INVALID" in str(invalid.value.details())
     said = orjson.loads(manifest.manifest_json)
     assert (said["recipient"], said["expires_at"][:10]) == ("board", "2030-01-31")
     assert [each.figure.id for each in figures] == wanted
