@@ -220,6 +220,7 @@ def test_export_graph_leaves_out_who_is_set_apart(line: CommandLine, tmp_path: P
 
 def test_who_gets_it_until_when_is_said_so_that_it_can_be_told(line: CommandLine) -> None:
     """A recipient is a name on one line, and the day by which it is deleted is still to come."""
+    wrong: tuple[str, ...] = ()
     for recipient, expires in (
         ("", "2030-01-31"),
         ("lab\nboard", "2030-01-31"),
