@@ -8,13 +8,16 @@ and publisher TC.
 
 `decode` never raises, whatever it is given. A string that ends early, goes on
 too long, has a bit set where none may be, names a version or segment of the
-future, or contradicts itself is `Rejected`, whole.
+future, is of the global scope that there is no more, or contradicts itself is
+`Rejected`, whole. Vendors are kept as bits: what a string makes us build is
+bounded, whatever ranges it names.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -24,6 +27,7 @@ VERSION: Final = 2
 POLICY_VERSIONS: Final = range(2, 6)
 PURPOSES: Final = 24
 FEATURES: Final = 12
+MOST_VENDORS: Final = (1 << 16) - 1
 _DECISECOND_US = 100_000
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _CORE, _DISCLOSED, _ALLOWED, _PUBLISHER = range(4)
@@ -36,6 +40,22 @@ class Rejected(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Vendors:
+    """Numbers of vendors as bits, vendor 1 at bit 1: eight kilobytes at most, however many."""
+
+    bits: int = 0
+
+    def __contains__(self, vendor: int) -> bool:
+        return vendor > 0 and self.bits >> vendor & 1 == 1
+
+    def __iter__(self) -> Iterator[int]:
+        return (at for at in range(self.bits.bit_length()) if self.bits >> at & 1)
+
+    def __len__(self) -> int:
+        return self.bits.bit_count()
+
+
 class Restriction(NamedTuple):
     """What a publisher forbids some vendors: `kind` 0 a purpose, 1 its consent-free basis
     (legitimate interest), 2 consent as its basis.
@@ -43,7 +63,7 @@ class Restriction(NamedTuple):
 
     purpose: int
     kind: int
-    vendors: frozenset[int]
+    vendors: Vendors
 
 
 class PublisherTc(NamedTuple):
@@ -79,11 +99,11 @@ class ConsentString:
     purpose_interests: frozenset[int]
     purpose_one_untold: bool
     country: str
-    vendor_consents: frozenset[int]
-    vendor_interests: frozenset[int]
+    vendor_consents: Vendors
+    vendor_interests: Vendors
     restrictions: tuple[Restriction, ...]
-    disclosed: frozenset[int] | None = None
-    allowed: frozenset[int] | None = None
+    disclosed: Vendors | None = None
+    allowed: Vendors | None = None
     publisher: PublisherTc | None = None
 
 
@@ -153,30 +173,28 @@ class _Bits:
             return frozenset()
         return frozenset(size - at for at in range(field.bit_length()) if field >> at & 1)
 
-    def vendors(self) -> frozenset[int]:
+    def vendors(self) -> Vendors:
         """Vendors up to a greatest one, as a field of bits or as ranges."""
         greatest = self.number(16)
         if self.flag():
             return self.ranges(greatest)
-        return self.set_of(greatest)
+        field = self.number(greatest)
+        return Vendors(int(f"{field:0{greatest}b}"[::-1], 2) << 1 if field else 0)
 
-    def ranges(self, greatest: int) -> frozenset[int]:
+    def ranges(self, greatest: int) -> Vendors:
         """Vendors as single ones and ranges, none beyond the greatest, none twice."""
-        found: set[int] = set()
-        counted = 0
+        found = 0
         for _ in range(self.number(12)):
             several = self.flag()
             first = self.number(16)
             last = self.number(16) if several else first
             if not 0 < first <= last <= greatest:
                 raise _Wrong("a range of vendors that cannot be")
-            counted += last - first + 1
-            if counted > greatest:
+            own = (1 << last - first + 1) - 1 << first
+            if found & own:
                 raise _Wrong("a vendor twice")
-            found.update(range(first, last + 1))
-        if len(found) < counted:
-            raise _Wrong("a vendor twice")
-        return frozenset(found)
+            found |= own
+        return Vendors(found)
 
     def end(self) -> None:
         """Nothing may be left but the zeros that fill up the last byte, or the last three.
@@ -186,7 +204,7 @@ class _Bits:
         used = 6 * self._letters - self._left
         filled = -(-8 * -(-used // 8) // 6)
         if self._letters < filled:
-            raise _Wrong("ends too early")
+            raise _Wrong("ends within its last byte")
         if self._letters not in (filled, 4 * -(-used // 24)):
             raise _Wrong("goes on after its end")
         if self._value & (1 << self._left) - 1:
@@ -225,6 +243,10 @@ def _core(bits: _Bits) -> dict[str, object]:
         raise _Wrong("from a consent platform that cannot be")
     if found["policy"] not in POLICY_VERSIONS:
         raise _Wrong("under a policy version that is not known")
+    if not found["service_specific"]:
+        # "When a Vendor encounters a TC String with IsServiceSpecific=0 then it is considered
+        # invalid": nobody knows any more for which services such a string was given.
+        raise _Wrong("of the global scope, which holds no more")
     return found
 
 
@@ -236,7 +258,7 @@ def _restrictions(bits: _Bits) -> tuple[Restriction, ...]:
             raise _Wrong("a restriction that cannot be")
         if (purpose, kind) in found:
             raise _Wrong("a restriction twice")
-        found[purpose, kind] = Restriction(purpose, kind, bits.ranges((1 << 16) - 1))
+        found[purpose, kind] = Restriction(purpose, kind, bits.ranges(MOST_VENDORS))
     return tuple(found.values())
 
 

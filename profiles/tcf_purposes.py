@@ -6,8 +6,12 @@ from profiles.purposes import Purpose, PurposePolicy
 from profiles.tcf import ConsentString
 
 _FORBIDDEN, _NEEDS_CONSENT, _NEEDS_INTEREST = range(3)
-_MUST_DISCLOSE = 5
-"""From this policy version on a string lists the vendors that were shown."""
+_NEVER_BY_INTEREST = frozenset((1,))
+_BY_CONSENT_ALONE = frozenset((1, 3, 4, 5, 6))
+_BY_CONSENT_ALONE_FROM = 4
+"""Keeping things on a device always asks for consent; from this policy version on (2.2 of the
+framework) profiles and what is chosen by them do, too: whatever a string says of legitimate
+interest in those purposes, it is none."""
 
 
 def decided(policy: PurposePolicy, said: ConsentString) -> dict[str, bool]:
@@ -28,9 +32,15 @@ def _grants(vendor: int | None, purpose: Purpose, said: ConsentString) -> bool:
     by_consent = purpose.rule.needs_consent
     if not said.features.issuperset(purpose.tcf_features):
         return False
+    if not by_consent and not _by_consent_alone(said).isdisjoint(purpose.tcf):
+        return False
     if vendor is None:
         return _publisher_grants(purpose, said, by_consent=by_consent)
     return _vendor_grants(vendor, purpose, said, by_consent=by_consent)
+
+
+def _by_consent_alone(said: ConsentString) -> frozenset[int]:
+    return _BY_CONSENT_ALONE if said.policy >= _BY_CONSENT_ALONE_FROM else _NEVER_BY_INTEREST
 
 
 def _publisher_grants(purpose: Purpose, said: ConsentString, *, by_consent: bool) -> bool:
@@ -41,10 +51,9 @@ def _publisher_grants(purpose: Purpose, said: ConsentString, *, by_consent: bool
 
 
 def _vendor_grants(vendor: int, purpose: Purpose, said: ConsentString, *, by_consent: bool) -> bool:
-    if said.disclosed is None:
-        if said.policy >= _MUST_DISCLOSE:
-            return False
-    elif vendor not in said.disclosed:
+    # Whatever its policy version: without the list of vendors that were shown nobody knows whether
+    # we were, and a string must not grant more for having lost it.
+    if said.disclosed is None or vendor not in said.disclosed:
         return False
     if vendor not in (said.vendor_consents if by_consent else said.vendor_interests):
         return False

@@ -30,6 +30,7 @@ NODES = {LOGIN: "login:a", EMAIL: "email:a", COOKIE: "cookie:a"}
 JOINED = [(0, NODES[LOGIN], NODES[EMAIL]), (0, NODES[EMAIL], NODES[COOKIE])]
 """They were found to be one before anybody decided."""
 STRING = Said(publisher=(5, 6)).text()
+GLOBAL = Said(publisher=(5, 6), service_specific=False).text()
 
 
 def decision(at: str, *identifiers: tuple[str, str], **granted: bool) -> dict[str, Any]:
@@ -204,6 +205,18 @@ class ConsentPromises:
         assert not shows_interests(served)
         served.take(signal(LOGIN, consent_decided={"tcf_string": STRING}))
         assert shows_interests(served)
+
+    @pytest.mark.parametrize("text", [STRING[:-1], "D" + STRING[1:], GLOBAL])
+    def test_what_cannot_be_read_takes_nothing_away(self, served: Served, text: str) -> None:
+        """A yes stands until somebody withdraws it, and what was withdrawn is not revived."""
+        unread = signal(LOGIN, consent_decided={"tcf_string": text})
+        served.take(signal(LOGIN, consent_decided={"tcf_string": STRING}))
+        (refused,) = served.take_some({**unread, "event_time": "2026-03-02T13:00:00Z"})
+        assert refused.rule == "tcf"
+        assert shows_interests(served)
+        served.take(decision("14:00:00", LOGIN, personalisation=False))
+        assert served.take_some({**unread, "event_time": "2026-03-02T15:00:00Z"})
+        assert not shows_interests(served)
 
     def test_an_old_consent_string_overrides_no_later_withdrawal(self, served: Served) -> None:
         """A device goes on sending its string; what was withdrawn elsewhere stays withdrawn."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgpack
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from identity.model import Contribution
 from ingest.rejected import Rejected
@@ -57,8 +60,12 @@ def read(said: Said) -> ConsentString:
         (VENDOR, {"interests": ()}, {"counting"}),
         (VENDOR, {"features": ()}, {"place"}),
         (VENDOR, {"disclosed": (8,)}, {"ads", "counting", "place"}),
-        (VENDOR, {"disclosed": None}, set()),
+        # Without the list of vendors that were shown nobody knows whether we were, and a string
+        # that lost it must not grant more than the whole: under no policy version.
+        (VENDOR, {"disclosed": None}, {"ads", "counting", "place"}),
+        (VENDOR, {"disclosed": None, "policy": 2}, {"ads", "counting", "place"}),
         (VENDOR, {"disclosed": None, "policy": 5}, {"ads", "counting", "place"}),
+        (VENDOR, {"policy": 5}, set()),
         (VENDOR, {"restrictions": ((4, 0, (9,)),)}, {"ads"}),
         (VENDOR, {"restrictions": ((4, 2, (9,)),)}, {"ads"}),
         (VENDOR, {"restrictions": ((4, 1, (9,)),)}, set()),
@@ -76,6 +83,80 @@ def test_a_string_grants_what_it_says_to_us_and_nothing_else(
     """Every number, on its own basis, for us as vendor or publisher; what is left open is a no."""
     found = decided(policy, read(GRANTING.but(**change)))
     assert found == {name: name not in refused for name in ALL}
+
+
+def by_interest(number: int) -> PurposePolicy:
+    """One purpose of the framework, on legitimate interest, in both roles' terms."""
+    return PurposePolicy((Purpose("it", 1, "it", LAX, tcf=(number,)),))
+
+
+@pytest.mark.parametrize("vendor", [None, 9])
+@pytest.mark.parametrize(
+    ("policy", "allowed"),
+    [
+        (2, {2, *range(3, 12)}),
+        (3, {2, *range(3, 12)}),
+        (4, {2, *range(7, 12)}),
+        (5, {2, *range(7, 12)}),
+    ],
+)
+def test_legitimate_interest_counts_only_where_the_framework_has_it(
+    vendor: int | None, policy: int, allowed: set[int]
+) -> None:
+    """Never for keeping things on a device, and since policy 4 not for profiles and their use."""
+    everything = tuple(range(1, 12))
+    said = read(GRANTING.but(policy=policy, interests=everything, publisher_interests=everything))
+    counted = {
+        number
+        for number in everything
+        if decided(replace(by_interest(number), tcf_vendor=vendor), said)["it"]
+    }
+    assert counted == allowed
+
+
+def few(*numbers: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """Some of a few numbers, so that what matters meets."""
+    return st.sets(st.sampled_from(numbers)).map(lambda found: tuple(sorted(found)))
+
+
+cuttable = st.builds(
+    Said,
+    policy=st.integers(2, 5),
+    features=few(1),
+    purposes=few(3, 4),
+    interests=few(7),
+    vendors=few(8, 9),
+    vendor_interests=few(8, 9),
+    ranges=st.booleans(),
+    restrictions=st.dictionaries(
+        st.tuples(st.sampled_from([3, 4, 7]), st.integers(0, 2)), few(8, 9), max_size=2
+    ).map(lambda found: tuple((*key, whom) for key, whom in found.items())),
+    disclosed=st.none() | few(8, 9),
+    allowed=st.none() | few(8, 9),
+    publisher=st.none() | few(3, 4),
+    publisher_interests=few(7),
+)
+
+
+@given(cuttable)
+@example(GRANTING)
+@example(GRANTING.but(disclosed=(8,)))
+@example(GRANTING.but(disclosed=(8,), policy=2))
+@example(GRANTING.but(publisher=()))
+def test_a_string_cut_anywhere_grants_no_more_than_the_whole(said: Said) -> None:
+    """For us as the publisher and as a vendor, after each letter: the same, less, or nothing."""
+    text, whole = said.text(), read(said)
+    most = [granted_by(policy, whole) for policy in (PUBLISHER, VENDOR)]
+    for end in range(len(text)):
+        cut = decode(text[:end])
+        if isinstance(cut, ConsentString):
+            assert granted_by(PUBLISHER, cut) <= most[0], end
+            assert granted_by(VENDOR, cut) <= most[1], end
+
+
+def granted_by(policy: PurposePolicy, said: ConsentString) -> set[str]:
+    """The purposes that a string grants."""
+    return {name for name, is_granted in decided(policy, said).items() if is_granted}
 
 
 def test_purposes_without_numbers_are_left_alone() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import string
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from profiles.tcf import MAX_CHARS, ConsentString, PublisherTc, Rejected, Restriction, decode
+from profiles.tcf import MAX_CHARS, ConsentString, PublisherTc, Rejected, Vendors, decode
 from tests.support.tcf_encoding import DAY_DS, Said, entries, flags, number, packed
 
 LETTERS = string.ascii_letters + string.digits + "-_"
@@ -34,7 +35,6 @@ strings = st.builds(
     language=st.sampled_from(["EN", "DE", "ZA", "AZ"]),
     vendor_list=st.integers(0, 4095),
     policy=st.integers(2, 5),
-    service_specific=st.booleans(),
     own_texts=st.booleans(),
     features=numbers(12),
     purposes=numbers(24),
@@ -71,8 +71,8 @@ def test_what_was_written_is_read(said: Said, ranges: bool) -> None:
         said.vendor_list,
         said.policy,
     )
-    assert (found.service_specific, found.own_texts, found.purpose_one_untold) == (
-        said.service_specific,
+    assert found.service_specific
+    assert (found.own_texts, found.purpose_one_untold) == (
         said.own_texts,
         said.purpose_one_untold,
     )
@@ -80,13 +80,13 @@ def test_what_was_written_is_read(said: Said, ranges: bool) -> None:
     assert found.features == set(said.features)
     assert found.purpose_consents == set(said.purposes)
     assert found.purpose_interests == set(said.interests)
-    assert found.vendor_consents == set(said.vendors)
-    assert found.vendor_interests == set(said.vendor_interests)
-    assert found.restrictions == tuple(
-        Restriction(purpose, kind, frozenset(whom)) for purpose, kind, whom in said.restrictions
+    assert tuple(found.vendor_consents) == said.vendors
+    assert tuple(found.vendor_interests) == said.vendor_interests
+    assert said.restrictions == tuple(
+        (one.purpose, one.kind, tuple(one.vendors)) for one in found.restrictions
     )
-    assert found.disclosed == (None if said.disclosed is None else set(said.disclosed))
-    assert found.allowed == (None if said.allowed is None else set(said.allowed))
+    assert (None if found.disclosed is None else tuple(found.disclosed)) == said.disclosed
+    assert (None if found.allowed is None else tuple(found.allowed)) == said.allowed
     if said.publisher is None:
         assert found.publisher is None
     else:
@@ -117,14 +117,24 @@ def test_a_truncated_string_is_no_consent(ranges: bool) -> None:
         assert isinstance(found, ConsentString if end in whole else Rejected), end
 
 
-def test_a_string_cut_between_segments_grants_no_more_than_the_whole() -> None:
-    """What a lost segment said is unknown, and the segments that are left say what they said."""
+def test_a_segment_that_was_lost_is_unknown() -> None:
+    """The segments that are left say what they said, the lost ones nothing."""
     whole = decode(FULL.text())
     core = decode(FULL.text().partition(".")[0])
     assert isinstance(whole, ConsentString)
     assert isinstance(core, ConsentString)
     assert (core.disclosed, core.allowed, core.publisher) == (None, None, None)
     assert core.vendor_consents == whole.vendor_consents
+
+
+@given(numbers(65_535), st.integers(-70_000, 70_000))
+def test_vendors_are_who_was_named(named: tuple[int, ...], other: int) -> None:
+    """As bits they are what they are as a set, in and out, in order."""
+    found = Vendors(sum(1 << one for one in named))
+    assert tuple(found) == named
+    assert len(found) == len(named)
+    assert (other in found) is (other in named)
+    assert all(one in found and -one not in found for one in named)
 
 
 PUBLISHER = number(3, 3) + flags((1,), 24) + flags((), 24) + number(0, 6)
@@ -152,6 +162,11 @@ RANGE = number(9, 16) + "1"
         (Said(cmp_id=1).text(), "from a consent platform that cannot be"),
         (Said(policy=1).text(), "under a policy version that is not known"),
         (Said(policy=6).text(), "under a policy version that is not known"),
+        (Said(service_specific=False).text(), "of the global scope, which holds no more"),
+        (
+            FULL.but(service_specific=False, restrictions=(), publisher=None).text(),
+            "of the global scope, which holds no more",
+        ),
         (Said(language="E[").text(), "a letter beyond Z"),
         (Said(restrictions=((0, 1, (2,)),)).text(), "a restriction that cannot be"),
         (Said(restrictions=((25, 1, (2,)),)).text(), "a restriction that cannot be"),
@@ -220,10 +235,13 @@ def mutated(text: str, drawn: random.Random) -> str:
     return "".join(letters)
 
 
-def test_the_largest_lists_of_vendors_take_no_time() -> None:
-    """A string can claim all vendors there can be, and no more work than that."""
-    everybody = tuple(range(1, 65_536))
-    found = decode(Said(vendors=everybody, vendor_interests=everybody).text())
+EVERYBODY = tuple(range(1, 65_536))
+RESTRICTED = tuple((purpose, kind, EVERYBODY) for purpose in range(1, 25) for kind in range(3))
+
+
+def test_the_largest_lists_of_vendors_are_read() -> None:
+    """A string can claim all vendors there can be, and no vendor twice."""
+    found = decode(Said(vendors=EVERYBODY, vendor_interests=EVERYBODY).text())
     assert isinstance(found, ConsentString)
     assert len(found.vendor_consents) == 65_535
     greedy = number(65_535, 16) + "1" + number(4_095, 12)
@@ -231,3 +249,24 @@ def test_the_largest_lists_of_vendors_take_no_time() -> None:
     assert decode(f"{Said().text()}.{packed(number(1, 3) + greedy)}") == Rejected(
         "segment 2", "a vendor twice"
     )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said(restrictions=RESTRICTED),
+        Said(restrictions=RESTRICTED, disclosed=EVERYBODY, allowed=EVERYBODY, ranges=True),
+        Said(vendors=EVERYBODY, vendor_interests=EVERYBODY[::2]),
+    ],
+)
+def test_a_string_builds_no_more_than_is_bounded(said: Said) -> None:
+    """However many vendors its ranges name: 76 lists at most, of eight kilobytes each."""
+    text = said.text()
+    tracemalloc.start()
+    try:
+        found = decode(text)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(found, ConsentString)
+    assert most < 1 << 20

@@ -1,8 +1,15 @@
 // Speaks for the IAB's own library. Reads one JSON list of questions, writes one of answers.
-// {"write": FIELDS, "segments": [...]} encodes a consent string; {"read": TEXT} decodes one.
+// {"write": FIELDS, "segments": [...]} encodes a consent string;
+// {"read": TEXT, "restrictedAtMost": N} decodes one, unless more vendors than that are restricted.
 "use strict";
 
-const { TCModel, TCString, PurposeRestriction, SegmentEncoder } = require("@iabtcf/core");
+const {
+  TCModel,
+  TCString,
+  PurposeRestriction,
+  PurposeRestrictionVector,
+  SegmentEncoder,
+} = require("@iabtcf/core");
 const fs = require("fs");
 
 const VECTORS = [
@@ -32,7 +39,22 @@ const PLAIN = [
   "numCustomPurposes",
 ];
 
+const { add } = PurposeRestrictionVector.prototype;
+let left = 0;
+
+// The library keeps restricted vendors in a tree that grows one way: it needs hours for a few
+// ranges of all vendors there can be.
+PurposeRestrictionVector.prototype.add = function (vendor, restriction) {
+  if (left-- <= 0) throw new TooManyRestricted();
+  add.call(this, vendor, restriction);
+};
+
+class TooManyRestricted extends Error {
+  name = "TooManyRestricted";
+}
+
 function write({ write: fields, segments }) {
+  left = Infinity;
   const model = new TCModel();
   for (const name of PLAIN) model[name] = fields[name];
   for (const name of VECTORS) model[name].set(fields[name]);
@@ -47,7 +69,8 @@ function write({ write: fields, segments }) {
   return segments.map((segment) => SegmentEncoder.encode(model, segment)).join(".");
 }
 
-function read({ read: text }) {
+function read({ read: text, restrictedAtMost }) {
+  left = restrictedAtMost;
   const model = TCString.decode(text);
   const found = { created: model.created.getTime(), lastUpdated: model.lastUpdated.getTime() };
   found.version = model.version;
