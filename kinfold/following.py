@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 
 from kinfold.clusters import cluster_of
 from kinfold.settings import Settings
-from kinfold.wiring import view_root
+from kinfold.wiring import now_us, view_root
 from profiles.feed import FeedUnavailable
 from profiles.feed_pulsar import PulsarFeedReader
 from profiles.follower import Follower
@@ -55,7 +55,7 @@ class Following:
                 # A topic that the rotation has left may be gone: it is not asked for again.
                 yield from self._go_over(None, stop)
             with closing(self._reader(self._view.feed(), self._view)) as reader:
-                follower = Follower(reader, self._view)
+                follower = Follower(reader, self._view, _now_ms)
                 yield from self._follow(follower, stop)
 
     def _follow(self, follower: Follower, stop: threading.Event) -> Iterator[Came]:
@@ -76,7 +76,7 @@ class Following:
         staged = self._files.stage()
         staged.set_feed(number)
         with closing(self._reader(number, staged)) as reader:
-            follower = Follower(reader, staged)
+            follower = Follower(reader, staged, _now_ms)
             while not stop.is_set():
                 came = follower.step(POLL_MS)
                 if former is not None:
@@ -105,3 +105,7 @@ class Following:
         self._look_s = now_s + LOOK_S
         self._files.is_left()
         return True
+
+
+def _now_ms() -> int:
+    return now_us() // 1_000

@@ -117,6 +117,7 @@ class Builder:
             as_of_us=folding.as_of_us,
             aliases=folding.aliases,
             granted_purposes=folding.granted,
+            policy=self._policy.purposes.digest,
             layout=layout,
             sealed=self._sealer.seal(plaintext, context_of(evidence.person, layout)),
         )

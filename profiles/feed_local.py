@@ -26,7 +26,7 @@ class LocalFeed:
         now_ms = self._now_ms()
         groups = Groups().take([Delivered(record, b"", now_ms) for record in records])
         try:
-            self.view.apply(groups)
+            self.view.apply(groups, now_ms)
         except ViewError as error:
             raise FeedUnavailable(f"cannot publish to the read view: {error}") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from profiles.feed import FeedReader, Groups
 from profiles.read_view import ReadView
 
@@ -9,13 +11,15 @@ from profiles.read_view import ReadView
 class Follower:
     """Applies what a reader, opened at the view's position, brings to a view. One per view.
 
-    After kill -9 at any moment, a new follower goes on from where the view is:
-    position and records are written together.
+    `now_ms` is this replica's clock, milliseconds since 1970 UTC. After kill -9 at
+    any moment, a new follower goes on from where the view is: position and
+    records are written together.
     """
 
-    def __init__(self, reader: FeedReader, view: ReadView) -> None:
+    def __init__(self, reader: FeedReader, view: ReadView, now_ms: Callable[[], int]) -> None:
         self._reader = reader
         self._view = view
+        self._now_ms = now_ms
         self._groups = Groups()
 
     def step(self, timeout_ms: int) -> int:
@@ -27,7 +31,7 @@ class Follower:
         delivered = self._reader.poll(timeout_ms)
         groups = list(self._groups.take(delivered))
         if groups:
-            self._view.apply(groups)
+            self._view.apply(groups, self._now_ms())
         return len(delivered)
 
     def backlog(self) -> int | None:

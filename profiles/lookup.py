@@ -8,7 +8,9 @@ Who asks gets a section when the caller may see its field, and one of the
 purposes that the caller names, and may name, is among those it may serve and
 granted by the person. All else is withheld and only the
 field's name is told. When the feed has been silent for too long, no purpose
-that needs consent counts as granted. Whose keys are destroyed is not found.
+that needs consent counts as granted. What was built under another policy is
+withheld whole: there its bits meant something else. Whose keys are destroyed is
+not found.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from typing import Any, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 
-from identity.model import NodeKey
+from identity.model import NodeKey, PersonId
 from identity.refused import Refused
 from profiles.access import Grant
 from profiles.layout import Choice, choose, cut, shape_of
 from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.purposes import FIELDS, PurposePolicy
-from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, Opened, ReadView
+from profiles.read_view import HEAD, HEARD, MERGED, MS, PROFILE, Opened, ReadView, unpack
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.profile_service_pb2 import (
     BatchGetProfilesRequest,
@@ -59,6 +61,7 @@ _WITHHELD_KEPT = 4_096
 _CHOICES_KEPT = 16_384
 _ALL_FIELDS = sum(1 << number for number in FIELDS.values())
 _HEAD_BYTES = HEAD.size
+_unpack_head = HEAD.unpack_from
 _ID_CHARS = 26
 _PROFILE_TAG = b"\x0a"
 _BY_ID = b"\x0a\x1c\x0a\x1a"
@@ -133,6 +136,8 @@ class Lookup:
         self._max_silence_ms = max_silence_ms
         self._quotas = people
         self._always = ~policy.needs_consent
+        self._digest = policy.digest
+        self._warned = False
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan | Refused] = {}
         self._askings: dict[bytes, _Asking | None] = {}
         self._choices: dict[tuple[bytes, int, int, int], Choice] = {}
@@ -197,6 +202,20 @@ class Lookup:
                 self._outcome(txn, at, subject, plan, fresh, grant) for subject in request.subjects
             ]
 
+    def granted(self, person: PersonId, now_us: int) -> int:
+        """Bits of the purposes that count as granted by somebody, as an answer has them.
+
+        An id that stands for another person, or for nobody, grants nothing.
+        """
+        at = self._view.at
+        with at.begin() as txn:
+            value = txn.get(person.encode(), db=at.people)
+            if value is None or value[0] != PROFILE:
+                return 0
+            stored = unpack(value)
+            fresh = self._freshness(txn, at, now_us)
+            return stored.granted & fresh.grantable & self._meant(stored.policy)
+
     def forget(self) -> None:
         """Let go of every unwrapped data key; call it when an epoch's key was destroyed."""
         self._keys.forget()
@@ -251,7 +270,8 @@ class Lookup:
     def _freshness(self, txn: Any, at: Opened, now_us: int) -> _Freshness:
         heard = txn.get(HEARD, db=at.meta)
         heard_ms = 0 if heard is None else MS.unpack(heard)[0]
-        staleness_ms = max(now_us // 1_000 - heard_ms, 0)
+        # A time to come, by a clock that was set back since, is no news either.
+        staleness_ms = abs(now_us // 1_000 - heard_ms)
         fresh = self._fresh
         if staleness_ms != fresh.staleness_ms:
             answer = GetProfileResponse()
@@ -268,13 +288,15 @@ class Lookup:
         person, value, asked = found
         if grant.people_per_day and not self._counted().take(grant, person):
             return PEOPLE_EXHAUSTED
-        _, _, version, granted, layout_size, reply_size, sealed_size = HEAD.unpack_from(value)
+        _, _, version, granted, built, layout_size, reply_size, sealed_size = _unpack_head(value)
         if version < min_version:
             return VERSION_NOT_REACHED
         reply_at = _HEAD_BYTES + layout_size
         sealed_at = reply_at + reply_size
         layout = value[_HEAD_BYTES:reply_at]
         allowed = granted & plan.purposes & fresh.grantable & grant.purposes
+        if built != self._digest:
+            allowed &= self._meant(built)
         key = (shape_of(layout), plan.fields, grant.fields, allowed)
         runs, withheld = self._choices.get(key) or self._choose(key)
         profile = b""
@@ -294,6 +316,15 @@ class Lookup:
         size = _varint(len(profile))
         reply = value[reply_at:sealed_at]
         return b"".join((_PROFILE_TAG, size, profile, reply, fresh.told, told, asked))
+
+    def _meant(self, policy: int) -> int:
+        """Bits that mean here what they meant under the policy of a digest: all, or none."""
+        if policy == self._digest:
+            return -1
+        if not self._warned:
+            self._warned = True
+            _LOG.warning("profiles were built under another policy: withheld until built anew")
+        return 0
 
     def _choose(self, key: tuple[bytes, int, int, int]) -> Choice:
         if len(self._choices) >= _CHOICES_KEPT:

@@ -2,8 +2,8 @@
 
 Read from the policy's `[purposes.ID]`, `[serves]` and `[tcf]`, in which
 `profiles.purposes_verify.verify` must have found nothing. A purpose's bit is
-its place in order of appearance: append new purposes at the end, or publish
-all profiles anew.
+its place in order of appearance. What is stored by bits carries the digest of
+the policy that gave them their meaning (`PurposePolicy.digest`).
 
 A purpose has one rule of its own and may have laxer ones by place. The own
 rule is the strictest, because it holds wherever nobody knows where somebody
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Final
 
+from profiles.policy_digest import digest_of
 from profiles.v1.profile_pb2 import Profile
 
 FIELDS: Final[dict[str, int]] = {f.name: f.number for f in Profile.DESCRIPTOR.fields}
@@ -29,6 +30,8 @@ EXPORT: Final = "export"
 USES: Final = (DEVICE_LINKING, EXPORT)
 """What is done with profiles beyond serving them, and needs a purpose as well."""
 _ITEM_PARTS = re.compile("[:/.]")
+_MEANING = 1
+"""Raise it when the same policy comes to mean something else: other bits, or other sections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,12 @@ class Purpose:
     gpc: bool = False
     objectionable: bool = False
 
+    @property
+    def decides(self) -> list[object]:
+        """All of it that decides whether somebody grants it, as plain values."""
+        places = {place: astuple(rule) for place, rule in self.places.items()}
+        return [self.name, self.bit, astuple(self.rule), places, self.age_may_be_unknown]
+
     def rule_in(self, places: Iterable[str]) -> Rule:
         """The rule for somebody seen in these places: the strictest of theirs, or its own."""
         found: Rule | None = None
@@ -93,17 +102,23 @@ class PurposePolicy:
     """The purposes in order of their bits, and what each part of a profile may serve.
 
     `tcf_vendor` is our id in the IAB's list of vendors; None where consent
-    strings are read as the publisher that they were given to.
+    strings are read as the publisher that they were given to. `digest` is of all
+    that the bits granted to somebody and the sections of a profile depend on:
+    under another policy they mean nothing.
     """
 
     purposes: tuple[Purpose, ...] = ()
     serves: Mapping[str, int] = field(default_factory=dict)
     tcf_vendor: int | None = None
     by_name: Mapping[str, Purpose] = field(init=False)
+    digest: int = field(init=False)
 
     def __post_init__(self) -> None:
         by_name = {purpose.name: purpose for purpose in self.purposes}
         object.__setattr__(self, "by_name", by_name)
+        decides = [purpose.decides for purpose in self.purposes]
+        laid_out = {part: bits for part, bits in self.serves.items() if part not in USES}
+        object.__setattr__(self, "digest", digest_of([_MEANING, decides, laid_out]))
 
     @property
     def needs_consent(self) -> int:

@@ -31,11 +31,12 @@ from profiles.v1.profile_service_pb2 import GetProfileResponse
 MAP_BYTES = 64 << 30
 """Address space set aside; the file grows only as far as it is used."""
 PROFILE, MERGED, GONE = 1, 2, 3
-HEAD = struct.Struct("<BQQQHHI")
-"""What a stored state begins with: state, sequence, version, granted, then the lengths of layout,
-reply and sealed, which follow, and after them the aliases or the id it was merged into."""
+HEAD = struct.Struct("<BQQQQHHI")
+"""What a stored state begins with: state, sequence, version, granted, digest of the purposes under
+which these were granted, then the lengths of layout, reply and sealed, which follow, and after them
+the aliases or the id it was merged into."""
 HEARD, POSITION, _WHOLE, _FEED = b"heard", b"position", b"whole", b"feed"
-_FORMAT, _FORMAT_NOW = b"format", b"1"
+_FORMAT, _FORMAT_NOW = b"format", b"2"
 MS = struct.Struct("<Q")
 _STATE_SEQUENCE = struct.Struct("<BQ")
 _ALIASES_APART = b"\n"
@@ -66,6 +67,7 @@ class Stored(NamedTuple):
     sequence: int
     version: int
     granted: int
+    policy: int
     layout: bytes
     reply: bytes
     sealed: bytes
@@ -146,11 +148,13 @@ class ReadView:
 
     # ---- the writer ------------------------------------------------------
 
-    def apply(self, groups: Iterable[Group]) -> int:
+    def apply(self, groups: Iterable[Group], now_ms: int) -> int:
         """Apply whole sequences in one transaction; returns how many records changed the view.
 
-        Remembers the last group's position and the newest publish time. Groups
-        of no records (beats) set the time only.
+        Remembers the last group's position and the newest publish time, but no
+        time after `now_ms`: a feed whose clock was ahead once must not hide how
+        long it has been silent since. Groups of no records (beats) set the time
+        only.
 
         Raises:
             ViewFull: nothing of it was applied.
@@ -163,7 +167,9 @@ class ReadView:
                 heard_ms = max(heard_ms, group.published_ms)
             if position:
                 txn.put(POSITION, position, db=self.meta)
-            if heard_ms > self._heard(txn):
+            before_ms = self._heard(txn)
+            heard_ms = min(max(heard_ms, before_ms), now_ms)
+            if heard_ms != before_ms:
                 txn.put(HEARD, MS.pack(heard_ms), db=self.meta)
         return changed
 
@@ -274,7 +280,7 @@ class _Applying:
         value = self._txn.get(person, db=self._people)
         if value is None:
             return b""
-        state, sequence, _, _, layout, reply, sealed = HEAD.unpack_from(value)
+        state, sequence, _, _, _, layout, reply, sealed = HEAD.unpack_from(value)
         if sequence > self._sequence:
             return None
         return value[HEAD.size + layout + reply + sealed :] if state == PROFILE else b""
@@ -316,7 +322,7 @@ class _Applying:
             if state == PROFILE and sequence < self._sequence:
                 self._bequeath(listed, person, into, unpack(heir))
         self._drop(listed, person)
-        head = HEAD.pack(MERGED, self._sequence, 0, 0, 0, 0, 0)
+        head = HEAD.pack(MERGED, self._sequence, 0, 0, 0, 0, 0, 0)
         self._txn.put(person, head + into, db=self._people)
         return True
 
@@ -333,7 +339,7 @@ class _Applying:
         if before is None:
             return False
         self._drop(before.split(_ALIASES_APART) if before else (), person)
-        self._txn.put(person, HEAD.pack(GONE, self._sequence, 0, 0, 0, 0, 0), db=self._people)
+        self._txn.put(person, HEAD.pack(GONE, self._sequence, 0, 0, 0, 0, 0, 0), db=self._people)
         return True
 
 
@@ -344,33 +350,25 @@ def pack(person: bytes, sequence: int, profile: StoredProfile, aliases: bytes) -
     answer.as_of.FromMicroseconds(profile.as_of_us)
     reply = answer.SerializeToString()
     layout, sealed = profile.layout, profile.sealed
-    granted = profile.granted_purposes
+    granted, policy = profile.granted_purposes, profile.policy
     lengths = (len(layout), len(reply), len(sealed))
-    head = HEAD.pack(PROFILE, sequence, version, granted, *lengths)
+    head = HEAD.pack(PROFILE, sequence, version, granted, policy, *lengths)
     return b"".join((head, layout, reply, sealed, aliases))
 
 
 def repack(stored: Stored) -> bytes:
     """The bytes of which `unpack` makes this."""
-    state, sequence, version, granted, layout, reply, sealed, rest = stored
-    head = HEAD.pack(state, sequence, version, granted, len(layout), len(reply), len(sealed))
+    *said, layout, reply, sealed, rest = stored
+    head = HEAD.pack(*said, len(layout), len(reply), len(sealed))
     return b"".join((head, layout, reply, sealed, rest))
 
 
 def unpack(value: bytes) -> Stored:
     """A stored state, taken apart."""
-    state, sequence, version, granted, layout, reply, sealed = HEAD.unpack_from(value)
+    *said, layout, reply, sealed = HEAD.unpack_from(value)
     layout_at = HEAD.size
     reply_at = layout_at + layout
     sealed_at = reply_at + reply
     rest_at = sealed_at + sealed
-    return Stored(
-        state,
-        sequence,
-        version,
-        granted,
-        value[layout_at:reply_at],
-        value[reply_at:sealed_at],
-        value[sealed_at:rest_at],
-        value[rest_at:],
-    )
+    parts = (value[layout_at:reply_at], value[reply_at:sealed_at], value[sealed_at:rest_at])
+    return Stored._make((*said, *parts, value[rest_at:]))

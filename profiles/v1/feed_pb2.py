@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16profiles/v1/feed.proto\x12\x0bprofiles.v1\"\xaa\x01\n\nFeedRecord\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x18\n\x10last_of_sequence\x18\x03 \x01(\x08\x12-\n\x07profile\x18\x04 \x01(\x0b\x32\x1a.profiles.v1.StoredProfileH\x00\x12\x15\n\x0bmerged_into\x18\x05 \x01(\tH\x00\x12\x0e\n\x04gone\x18\x06 \x01(\x08H\x00\x42\x07\n\x05state\"}\n\rStoredProfile\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x10\n\x08\x61s_of_us\x18\x02 \x01(\x03\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\x18\n\x10granted_purposes\x18\x04 \x01(\x06\x12\x0e\n\x06layout\x18\x05 \x01(\x0c\x12\x0e\n\x06sealed\x18\x06 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16profiles/v1/feed.proto\x12\x0bprofiles.v1\"\xaa\x01\n\nFeedRecord\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x18\n\x10last_of_sequence\x18\x03 \x01(\x08\x12-\n\x07profile\x18\x04 \x01(\x0b\x32\x1a.profiles.v1.StoredProfileH\x00\x12\x15\n\x0bmerged_into\x18\x05 \x01(\tH\x00\x12\x0e\n\x04gone\x18\x06 \x01(\x08H\x00\x42\x07\n\x05state\"\x8d\x01\n\rStoredProfile\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x10\n\x08\x61s_of_us\x18\x02 \x01(\x03\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\x18\n\x10granted_purposes\x18\x04 \x01(\x06\x12\x0e\n\x06layout\x18\x05 \x01(\x0c\x12\x0e\n\x06sealed\x18\x06 \x01(\x0c\x12\x0e\n\x06policy\x18\x07 \x01(\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FEEDRECORD']._serialized_start=40
   _globals['_FEEDRECORD']._serialized_end=210
-  _globals['_STOREDPROFILE']._serialized_start=212
-  _globals['_STOREDPROFILE']._serialized_end=337
+  _globals['_STOREDPROFILE']._serialized_start=213
+  _globals['_STOREDPROFILE']._serialized_end=354
 # @@protoc_insertion_point(module_scope)

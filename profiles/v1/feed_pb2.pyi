@@ -80,6 +80,7 @@ class StoredProfile(_message.Message):
     GRANTED_PURPOSES_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Grows with every change."""
     as_of_us: _builtins.int
@@ -99,6 +100,10 @@ class StoredProfile(_message.Message):
     """All sections, joined, sealed under the person's data key with the person
     id and the layout as context.
     """
+    policy: _builtins.int
+    """Digest of the purposes of the policy under which it was built: what the bits
+    above mean, and those in the layout. Under any other they grant nothing.
+    """
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Node keys (kind and token) that lead to this person."""
@@ -112,10 +117,11 @@ class StoredProfile(_message.Message):
         granted_purposes: _builtins.int = ...,
         layout: _builtins.bytes = ...,
         sealed: _builtins.bytes = ...,
+        policy: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "as_of_us", b"as_of_us", "granted_purposes", b"granted_purposes", "layout", b"layout", "sealed", b"sealed", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "as_of_us", b"as_of_us", "granted_purposes", b"granted_purposes", "layout", b"layout", "policy", b"policy", "sealed", b"sealed", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,15 @@ class ProfileFeedContract:
         assert aliases == {A: person_id("p"), C: person_id("p")}
         assert states == {person_id("p"): (1, 2), person_id("q"): (GONE, 0)}
 
+    def test_grants_travel_with_the_policy_that_gave_them(self, case: FeedCase) -> None:
+        """Bits arrive beside the digest of the policy that says what they mean, both as sent."""
+        record = lists("p", A)
+        record.profile.granted_purposes, record.profile.policy = 1 << 63 | 5, (1 << 64) - 3
+        case.feed.publish(feed_records(1, record))
+        stored = case.followed().stored(person_id("p"))
+        assert stored is not None
+        assert (stored.granted, stored.policy) == (1 << 63 | 5, (1 << 64) - 3)
+
     def test_every_id_is_there(self, case: FeedCase) -> None:
         """A view that starts from nothing comes to show the same as one that followed all along."""
         if not case.keeps_a_log:

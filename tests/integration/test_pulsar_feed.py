@@ -69,7 +69,7 @@ class PulsarCase:
 
     @staticmethod
     def _caught_up(reader: PulsarFeedReader, view: ReadView) -> ReadView:
-        follower = Follower(reader, view)
+        follower = Follower(reader, view, lambda: time.time_ns() // 1_000_000)
         deadline = time.monotonic() + PATIENCE_S
         while follower.step(timeout_ms=200) or follower.backlog():
             assert time.monotonic() < deadline, "the view never caught up"

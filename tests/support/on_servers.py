@@ -36,10 +36,9 @@ class OnServers:
 
     def feed(self, view: ReadView, now_ms: Callable[[], int]) -> ProfileFeed:
         """Into the topic, which `caught_up` follows; the broker dates it by its own clock."""
-        del now_ms
         feed = PulsarFeed(self._cluster, self._topic)
         self._reader = PulsarFeedReader(self._cluster, self._topic, view.position())
-        self._follower = Follower(self._reader, view)
+        self._follower = Follower(self._reader, view, now_ms)
         return feed
 
     def caught_up(self, view: ReadView) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,16 +10,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import DecodeError
 
-from identity.model import PersonEvidence
 from identity.refused import Refused
 from profiles.access import Grant
-from profiles.build import Builder
 from profiles.feed import Group
 from profiles.layout import places, shape_of
-from profiles.lookup import Lookup
 from profiles.purposes import FIELDS
-from profiles.read_view import ReadView, repack
-from profiles.sealing import Sealer
+from profiles.read_view import repack
 from profiles.v1.feed_pb2 import FeedRecord
 from profiles.v1.profile_pb2 import Profile
 from profiles.v1.profile_service_pb2 import (
@@ -29,98 +23,34 @@ from profiles.v1.profile_service_pb2 import (
     GetProfileRequest,
     GetProfileResponse,
     Subject,
-    SubjectIdentifier,
 )
-from profiles.vault_memory import MemoryVault
 from tests.support.profile_parts import (
-    feed_records,
     gone,
-    key,
     merged,
-    new_builder,
     person_id,
     profile_policy,
     sample,
 )
+from tests.support.replica import (
+    ALL,
+    MAX_SILENCE_MS,
+    NOW_MS,
+    Replica,
+    by_id,
+    by_identifier,
+    names,
+    new_replica,
+)
 from tests.support.rights import EVERYTHING
 
-NOW_MS = 1_800_000_000_000
-MAX_SILENCE_MS = 60_000
-ALL = ("service", "personalisation", "marketing", "analytics")
-
-
-@dataclass
-class Replica:
-    """A view with its keys, and lookups over it."""
-
-    view: ReadView
-    vault: MemoryVault
-    sealer: Sealer
-    builder: Builder
-    lookup: Lookup
-    sequence: int = 0
-
-    def apply(self, *records: FeedRecord, at_ms: int = NOW_MS) -> None:
-        """Apply the next sequence."""
-        self.sequence += 1
-        self.view.apply([Group(self.sequence, feed_records(self.sequence, *records), b"", at_ms)])
-
-    def publish(self, evidence: PersonEvidence, version: int = 1) -> None:
-        """Apply a person's profile."""
-        profile = self.builder.build(evidence, version)
-        self.apply(FeedRecord(person_id=evidence.person, profile=profile))
-
-    def ask(self, request: GetProfileRequest, at_ms: int = NOW_MS) -> GetProfileResponse | Refused:
-        """Ask, and read the answer as a client would."""
-        answer = self.lookup.get(request, at_ms * 1_000, EVERYTHING)
-        serialized = request.SerializeToString()
-        for _ in range(2):
-            assert self.lookup.get_serialized(serialized, at_ms * 1_000, EVERYTHING) == answer
-        return answer if isinstance(answer, Refused) else GetProfileResponse.FromString(answer)
-
-    def answer(
-        self, *purposes: str, fields: tuple[str, ...] = (), at_ms: int = NOW_MS
-    ) -> GetProfileResponse:
-        """What is answered about Ada."""
-        request = GetProfileRequest(
-            subject=by_id("ada"), purposes=purposes, mask=FieldMask(paths=fields)
-        )
-        answer = self.ask(request, at_ms)
-        assert isinstance(answer, GetProfileResponse)
-        return answer
-
-
-def by_id(name: str) -> Subject:
-    """A subject by person id."""
-    return Subject(person_id=person_id(name))
-
-
-def by_identifier(kind: str, value: str) -> Subject:
-    """A subject by identifier."""
-    return Subject(identifier=SubjectIdentifier(kind=kind, value=value))
-
-
-def name_of(kind: str, value: str) -> str | None:
-    """Names as `tests.support.profile_parts` gives them; only letters are valid."""
-    return key(kind, value) if value.isalpha() else None
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[Replica]:
     """A replica that knows Ada, who granted everything."""
-    vault = MemoryVault(os.urandom)
-    sealer = Sealer(vault, os.urandom)
-    view = ReadView(tmp_path)
-    lookup = Lookup(view, sealer, profile_policy().purposes, name_of, MAX_SILENCE_MS)
-    made = Replica(view, vault, sealer, new_builder(sealer), lookup)
-    made.publish(sample(sealer), version=7)
-    yield made
-    view.close()
-
-
-def names(profile: Profile) -> set[str]:
-    """The fields that hold something."""
-    return {field.name for field, _ in profile.ListFields()}
+    with new_replica(tmp_path) as made:
+        yield made
 
 
 def test_all_purposes_see_all(replica: Replica) -> None:
@@ -181,8 +111,38 @@ def test_silence_withholds_what_needs_consent(replica: Replica) -> None:
     assert "affinities" in response.withheld
     assert "networks" in names(response.profile)
     assert response.staleness.ToMilliseconds() == MAX_SILENCE_MS + 1
-    replica.view.apply([Group(0, (), b"", late_ms)])
+    replica.view.apply([Group(0, (), b"", late_ms)], late_ms)
     assert "affinities" in names(replica.answer(*ALL, at_ms=late_ms + 1).profile)
+
+
+def test_what_counts_as_granted_is_what_an_answer_has(replica: Replica) -> None:
+    """Told by itself, too: consent counts until the feed is silent for too long."""
+    policy, late_us = profile_policy().purposes, (NOW_MS + MAX_SILENCE_MS) * 1_000
+    ada, granted = person_id("ada"), replica.builder.fold(sample(replica.sealer)).granted
+    assert replica.lookup.granted(ada, late_us) == granted
+    assert granted & policy.needs_consent
+    assert replica.lookup.granted(ada, late_us + 1_000) == granted & ~policy.needs_consent
+    assert replica.lookup.granted(person_id("bob"), late_us) == 0
+    replica.apply(merged("old", "ada"), gone("bob"))
+    assert replica.lookup.granted(person_id("old"), late_us) == 0
+    assert replica.lookup.granted(person_id("bob"), late_us) == 0
+
+
+def test_a_feed_ahead_of_the_clock_hides_no_silence(replica: Replica) -> None:
+    """A beat dated a day ahead counts as of when it came, so that silence is noticed in time."""
+    replica.view.apply([Group(0, (), b"", NOW_MS + DAY_MS)], NOW_MS)
+    assert "affinities" in names(replica.answer(*ALL, at_ms=NOW_MS + MAX_SILENCE_MS).profile)
+    response = replica.answer(*ALL, at_ms=NOW_MS + MAX_SILENCE_MS + 1)
+    assert "affinities" in response.withheld
+    assert response.staleness.ToMilliseconds() == MAX_SILENCE_MS + 1
+
+
+def test_a_clock_that_was_set_back_knows_no_consent(replica: Replica) -> None:
+    """What was heard far in the future need not be new: consent is unknown until news come."""
+    before_ms = NOW_MS - DAY_MS
+    assert "affinities" in replica.answer(*ALL, at_ms=before_ms).withheld
+    replica.view.apply([Group(0, (), b"", before_ms)], before_ms)
+    assert "affinities" in names(replica.answer(*ALL, at_ms=before_ms).profile)
 
 
 def test_a_view_that_never_heard_of_the_feed_knows_no_consent(replica: Replica) -> None:
@@ -265,10 +225,10 @@ def test_wanted_freshness_and_version(replica: Replica) -> None:
     assert refused.reason == "TOO_STALE"
 
 
-def test_a_clock_behind_the_feed_is_not_stale(replica: Replica) -> None:
-    """When the replica's clock runs behind the publisher's, staleness is zero, never negative."""
+def test_staleness_is_never_negative(replica: Replica) -> None:
+    """Heard after the replica's own time, by a clock set back since: told as so far apart."""
     response = replica.answer("service", at_ms=NOW_MS - 5_000)
-    assert response.staleness.ToMilliseconds() == 0
+    assert response.staleness.ToMilliseconds() == 5_000
 
 
 def test_who_is_gone_or_whose_keys_are_destroyed_is_not_found(replica: Replica) -> None:

@@ -32,6 +32,7 @@ from tests.support.profile_parts import (
 )
 
 A, B, C = (key("login", name) for name in "abc")
+NOW_MS = 1_000
 
 
 @pytest.fixture
@@ -46,6 +47,11 @@ def group(sequence: int, *records: FeedRecord, at_ms: int = 0) -> Group:
     """A whole sequence."""
     made = feed_records(sequence, *records)
     return Group(sequence, made, b"position %d" % sequence, at_ms or sequence)
+
+
+def take(view: ReadView, *groups: Group) -> int:
+    """Apply them, later than any of them was published."""
+    return view.apply(groups, NOW_MS)
 
 
 def leads(view: ReadView) -> dict[str, str]:
@@ -63,7 +69,7 @@ def states(view: ReadView) -> dict[str, int]:
 
 def test_a_person_is_found_by_every_alias(view: ReadView) -> None:
     """Every alias listed leads to the person, and the state says so."""
-    assert view.apply([group(1, lists("p", A, B, version=3, sealed=b"sealed"))]) == 1
+    assert take(view, group(1, lists("p", A, B, version=3, sealed=b"sealed"))) == 1
     assert leads(view) == {"a": "p", "b": "p"}
     stored = view.stored(person_id("p"))
     assert stored is not None
@@ -76,40 +82,40 @@ def test_a_person_is_found_by_every_alias(view: ReadView) -> None:
 
 def test_an_alias_no_longer_listed_leads_nowhere(view: ReadView) -> None:
     """A person's new record takes away what it lists no more."""
-    view.apply([group(1, lists("p", A, B)), group(2, lists("p", B, C))])
+    take(view, group(1, lists("p", A, B)), group(2, lists("p", B, C)))
     assert leads(view) == {"b": "p", "c": "p"}
 
 
 @pytest.mark.parametrize("order", [("p", "q"), ("q", "p")])
 def test_a_split_moves_aliases_in_either_order(view: ReadView, order: tuple[str, str]) -> None:
     """What one lists no more and another lists now leads to the other, whoever comes first."""
-    view.apply([group(1, lists("p", A, B))])
+    take(view, group(1, lists("p", A, B)))
     records = {"p": lists("p", A), "q": lists("q", B)}
-    view.apply([group(2, *(records[name] for name in order))])
+    take(view, group(2, *(records[name] for name in order)))
     assert leads(view) == {"a": "p", "b": "q"}
 
 
 def test_a_merge_leads_to_the_heir(view: ReadView) -> None:
     """Merged ids stand for their heir, and every alias leads to it."""
-    view.apply([group(1, lists("p", A), lists("q", B, C))])
-    view.apply([group(2, merged("q", "p"), lists("p", A, B))])
+    take(view, group(1, lists("p", A), lists("q", B, C)))
+    take(view, group(2, merged("q", "p"), lists("p", A, B)))
     assert leads(view) == {"a": "p", "b": "p"}
     assert states(view) == {"p": PROFILE, "q": MERGED}
 
 
 def test_a_merge_whose_heir_comes_later_keeps_aliases_leading(view: ReadView) -> None:
     """Until the heir's record comes, aliases lead to the heir; after it, to whom it lists."""
-    view.apply([group(1, lists("p", A), lists("q", B, C))])
-    view.apply([group(2, merged("q", "p"))])
+    take(view, group(1, lists("p", A), lists("q", B, C)))
+    take(view, group(2, merged("q", "p")))
     assert leads(view) == {"a": "p", "b": "p", "c": "p"}
-    view.apply([group(3, lists("p", A, B))])
+    take(view, group(3, lists("p", A, B)))
     assert leads(view) == {"a": "p", "b": "p"}
 
 
 def test_who_is_gone_leaves_nothing_behind(view: ReadView) -> None:
     """Neither sections nor aliases stay, only that the id stands for nobody."""
-    view.apply([group(1, lists("p", A, sealed=b"sealed"), lists("q", B))])
-    view.apply([group(2, gone("p"))])
+    take(view, group(1, lists("p", A, sealed=b"sealed"), lists("q", B)))
+    take(view, group(2, gone("p")))
     assert leads(view) == {"b": "q"}
     stored = view.stored(person_id("p"))
     assert stored is not None
@@ -118,26 +124,26 @@ def test_who_is_gone_leaves_nothing_behind(view: ReadView) -> None:
 
 def test_an_id_may_come_back(view: ReadView) -> None:
     """A later record revives an id that was merged or gone."""
-    view.apply([group(1, lists("p", A)), group(2, merged("p", "q"), lists("q", A))])
-    view.apply([group(3, lists("p", A), lists("q"))])
+    take(view, group(1, lists("p", A)), group(2, merged("p", "q"), lists("q", A)))
+    take(view, group(3, lists("p", A), lists("q")))
     assert leads(view) == {"a": "p"}
 
 
 def test_an_older_sequence_changes_nothing(view: ReadView) -> None:
     """What comes late is told not to have changed anything, and has not."""
-    view.apply([group(5, lists("p", A, version=5), lists("q", B, version=5), gone("r"))])
+    take(view, group(5, lists("p", A, version=5), lists("q", B, version=5), gone("r")))
     before = (list(view.everything()), view.all_aliases())
     late = [lists("p", B, version=9), merged("q", "p"), lists("r", A), gone("p")]
     for record in late:
-        assert view.apply([group(4, record)]) == 0
+        assert take(view, group(4, record)) == 0
     assert (list(view.everything()), view.all_aliases()) == before
 
 
 def test_an_alias_follows_the_higher_sequence(view: ReadView) -> None:
     """Of two who list an alias, the later listing counts, in whichever order they come."""
-    view.apply([group(7, lists("q", A)), group(3, lists("p", A, B))])
+    take(view, group(7, lists("q", A)), group(3, lists("p", A, B)))
     assert leads(view) == {"a": "q", "b": "p"}
-    view.apply([group(9, lists("p", B))])
+    take(view, group(9, lists("p", B)))
     assert leads(view) == {"a": "q", "b": "p"}
 
 
@@ -165,16 +171,16 @@ def test_any_order_and_repetition_ends_with_the_newest(
     mixed = groups + drawn.sample(groups, drawn.randint(0, len(groups)))
     drawn.shuffle(mixed)
     view = ReadView(tmp_path_factory.mktemp("view"))
-    view.apply(mixed)
+    take(view, *mixed)
     assert view.all_aliases() == {alias: person_id(name) for alias, name in worlds[-1].items()}
     view.close()
 
 
 def test_a_reader_sees_whole_sequences_only(view: ReadView) -> None:
     """A reader in the middle of an application sees the state before it, all of it."""
-    view.apply([group(1, lists("p", A), lists("q", B))])
+    take(view, group(1, lists("p", A), lists("q", B)))
     with view.env.begin() as reader:
-        view.apply([group(2, lists("p", B), lists("q", A))])
+        take(view, group(2, lists("p", B), lists("q", A)))
         assert reader.get(A.encode(), db=view.aliases) == person_id("p").encode()
         assert reader.get(B.encode(), db=view.aliases) == person_id("q").encode()
     assert leads(view) == {"a": "q", "b": "p"}
@@ -183,9 +189,9 @@ def test_a_reader_sees_whole_sequences_only(view: ReadView) -> None:
 def test_position_and_time_are_kept_with_the_records(view: ReadView, tmp_path: Path) -> None:
     """A view opened again knows how far it is and when it last heard anything."""
     assert (view.position(), view.heard_ms()) == (b"", 0)
-    view.apply([group(1, lists("p", A), at_ms=500)])
-    view.apply([Group(0, (), b"", 900)])
-    view.apply([group(2, lists("p", B), at_ms=700)])
+    take(view, group(1, lists("p", A), at_ms=500))
+    take(view, Group(0, (), b"", 900))
+    take(view, group(2, lists("p", B), at_ms=700))
     view.close()
     again = ReadView(tmp_path / "view")
     assert (again.position(), again.heard_ms()) == (b"position 2", 900)
@@ -193,6 +199,16 @@ def test_position_and_time_are_kept_with_the_records(view: ReadView, tmp_path: P
     assert (again.position(), again.heard_ms(), again.people_count()) == (b"", 0, 0)
     assert again.all_aliases() == {}
     again.close()
+
+
+def test_no_time_to_come_is_kept(view: ReadView) -> None:
+    """What is dated after this replica's own time counts as heard now, and as no more than that."""
+    take(view, Group(0, (), b"", 10 * NOW_MS))
+    assert view.heard_ms() == NOW_MS
+    take(view, group(1, lists("p", A), at_ms=10 * NOW_MS))
+    assert view.heard_ms() == NOW_MS
+    view.apply([Group(0, (), b"", 300)], 400)
+    assert view.heard_ms() == 400  # the clock was set back: it was never later than that
 
 
 def test_a_view_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -213,9 +229,9 @@ def test_a_view_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_a_full_view_applies_nothing(tmp_path: Path) -> None:
     """When the file is full it says so, and what was there before is still whole."""
     view = ReadView(tmp_path / "small", map_bytes=1 << 18)
-    view.apply([group(1, lists("p", A))])
+    take(view, group(1, lists("p", A)))
     with pytest.raises(ViewFull):
-        view.apply([group(2, lists("p", B), lists("q", C, sealed=bytes(1 << 18)))])
+        take(view, group(2, lists("p", B), lists("q", C, sealed=bytes(1 << 18))))
     assert leads(view) == {"a": "p"}
     view.close()
 
@@ -235,7 +251,7 @@ def test_nothing_personal_rests_openly(view: ReadView, tmp_path: Path) -> None:
     """Not one value of a person is to be read in the view's files."""
     sealer = new_sealer()
     profile = new_builder(sealer).build(sample(sealer), 1)
-    view.apply([group(1, FeedRecord(person_id=person_id("ada"), profile=profile))])
+    take(view, group(1, FeedRecord(person_id=person_id("ada"), profile=profile)))
     held = b"".join(path.read_bytes() for path in (tmp_path / "view").iterdir())
     assert profile.sealed in held
     for value in (b"@mail", b"Ada", b"Bern", b"red shoe", b"sport", b"Firefox", b"crm", b"CHF"):
@@ -246,13 +262,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from profiles.read_view import ReadView
-from tests.unit.test_read_view import A, B, group, lists
+from tests.unit.test_read_view import A, B, group, lists, take
 view = ReadView(Path(sys.argv[1]))
 sequence = 0
 while True:
     sequence += 1
     names = ("p", "q") if sequence % 2 else ("q", "p")
-    view.apply([group(sequence, lists(names[0], A), lists(names[1], B))])
+    take(view, group(sequence, lists(names[0], A), lists(names[1], B)))
     print(sequence, flush=True)
 """
 
