@@ -20,7 +20,7 @@ from identity.refused import Refused
 from profiles.access import unlimited
 from profiles.lookup import Lookup
 from profiles.purposes import EXPORT, FIELDS, PurposePolicy
-from profiles.read_view import PROFILE, ReadView
+from profiles.read_view import ReadView
 from profiles.v1.profile_pb2 import Profile
 from profiles.v1.profile_service_pb2 import GetProfileRequest, GetProfileResponse
 
@@ -35,14 +35,16 @@ def rows(
 ) -> Iterator[tuple[PersonId, dict[str, str]]]:
     """Whoever said yes to the purpose and allows the export, and their row under a fresh `key`.
 
-    A row holds what a lookup for the purpose answers. What holds until a no
-    is no yes. Tokens are left out: none stands beside an attribute.
+    A row holds what a lookup for the purpose answers, and both count as they do
+    for a lookup: no yes counts in a view that has not heard from the feed for too
+    long. What holds until a no is no yes. Tokens are left out: none stands beside
+    an attribute.
     """
     bit = policy.by_name[purpose].bit
-    for person, stored in view.everything():
-        if stored.state != PROFILE or not stored.granted & bit:
-            continue
-        if not policy.allows(EXPORT, stored.granted):
+    for person, _ in view.everything():
+        # As a lookup counts it, and as it is by now: not the bits that rest in the view.
+        granted = lookup.granted(person, now_us)
+        if not granted & bit or not policy.allows(EXPORT, granted):
             continue
         request = GetProfileRequest(purposes=[purpose])
         request.subject.person_id = person
