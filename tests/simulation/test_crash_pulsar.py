@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-import threading
+import subprocess
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from ingest.publish import SignalPublisher
@@ -18,7 +19,7 @@ from ingest.source import Form
 from kinfold.clusters import cluster_of
 from kinfold.generate.spec import CohortSpec
 from tests.support.cohort import lines, made
-from tests.support.deployment import Deployment, Left, assert_same, until
+from tests.support.deployment import Deployment, Left, assert_same, until, until_begun
 from tests.support.intaking import line
 from tests.support.servers import Neo4jServer, PulsarServer
 
@@ -72,37 +73,25 @@ def _undisturbed(deployment: Deployment, folder: Path, signals: list[bytes]) -> 
         deployment.share_keys_with(alone)
         path = folder / "signals.jsonl"
         path.write_bytes(b"\n".join(signals))
-        assert alone.start("ingest", str(path)).wait(120) == 0
+        assert alone.start("ingest", str(path)).wait(300) == 0
         return alone.left()
 
 
 @contextmanager
-def _published_at_pace(
-    deployment: Deployment, signals: list[bytes]
-) -> Iterator[Callable[[], None]]:
-    """A thread that publishes bit by bit; the block gets how to wait for its end."""
-    settings = deployment.settings
-    cluster = cluster_of(settings)
+def _publisher(deployment: Deployment) -> Iterator[SignalPublisher]:
+    """A publisher to the deployment's topic, once that is there."""
+    cluster, topic = cluster_of(deployment.settings), deployment.settings.pulsar.topic
     assert cluster is not None
-    failed: list[BaseException] = []
+    until(lambda: cluster.partitions(topic) is not None, "the topic is there")
+    with closing(SignalPublisher(cluster, topic)) as publisher:
+        yield publisher
 
-    def work() -> None:
-        try:
-            with closing(SignalPublisher(cluster, settings.pulsar.topic)) as publisher:
-                for at in range(0, len(signals), PACE_PER_S // 10):
-                    bit = signals[at : at + PACE_PER_S // 10]
-                    publisher.publish_as_is((each, Form.JSON) for each in bit)
-                    time.sleep(0.1)
-        except BaseException as failure:  # noqa: BLE001 - told in the test's own thread
-            failed.append(failure)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield thread.join
-    finally:
-        thread.join()
-    assert not failed
+def _publish_at_pace(publisher: SignalPublisher, signals: Sequence[bytes]) -> None:
+    for at in range(0, len(signals), PACE_PER_S // 10):
+        bit = signals[at : at + PACE_PER_S // 10]
+        publisher.publish_as_is((each, Form.JSON) for each in bit)
+        time.sleep(0.1)
 
 
 def _wait_until_consumed(deployment: Deployment, server: PulsarServer) -> None:
@@ -123,31 +112,46 @@ def _wait_until_consumed(deployment: Deployment, server: PulsarServer) -> None:
     until(consumed, "all signals are consumed")
 
 
+def _publish_with_kills(
+    deployment: Deployment,
+    signals: Sequence[bytes],
+    running: list[subprocess.Popen[bytes]],
+    roles: Sequence[tuple[str, ...]],
+    drawn: random.Random,
+    kills: int,
+) -> None:
+    """While signals come in, now and then one of the processes dies and another one starts.
+
+    A process dies once it has begun and more signals have come, however long
+    that takes: a slow machine kills as deep in the work as a fast one.
+    """
+    cuts = [len(signals) * cut // (kills + 1) for cut in range(kills + 2)]
+    with _publisher(deployment) as publisher:
+        for kill in range(kills):
+            # Each role dies a few times, whatever the draw.
+            victim = (kill + drawn.randrange(2)) % len(roles)
+            until_begun(running[victim])
+            moment = drawn.randrange(cuts[kill], cuts[kill + 1])
+            _publish_at_pace(publisher, signals[cuts[kill] : moment])
+            publisher.publish_as_is([(signals[moment], Form.JSON)])
+            time.sleep(drawn.uniform(0.0, 0.1))
+            assert running[victim].poll() is None
+            deployment.kill(running[victim])
+            running[victim] = deployment.start(*roles[victim])
+            _publish_at_pace(publisher, signals[moment + 1 : cuts[kill + 1]])
+        _publish_at_pace(publisher, signals[cuts[-2] :])
+
+
 def _run_with_kills(
     deployment: Deployment, server: PulsarServer, signals: list[bytes], seed: int
 ) -> None:
-    """Two consumers and a resolver; now and then one of them dies and another one starts."""
-    drawn = random.Random(seed)
+    """Two consumers and a resolver, killed while signals come in; until all is done."""
     roles = [("run", "--only", "consume")] * 2 + [("run", "--only", "resolve")]
     running = [deployment.start(*role) for role in roles]
-    until(lambda: _topic_is_there(deployment), "the topic is there")
-    with _published_at_pace(deployment, signals) as all_published:
-        for kill in range(KILLS):
-            time.sleep(drawn.uniform(0.3, 2.0))
-            # Each role dies a few times, whatever the draw.
-            victim = (kill + drawn.randrange(2)) % len(roles)
-            deployment.kill(running[victim])
-            running[victim] = deployment.start(*roles[victim])
-        all_published()
+    _publish_with_kills(deployment, signals, running, roles, random.Random(seed), KILLS)
     _wait_until_consumed(deployment, server)
     deployment.wait_until_resolved()
     assert [deployment.stop(each) for each in running] == [0, 0, 0]
-
-
-def _topic_is_there(deployment: Deployment) -> bool:
-    cluster = cluster_of(deployment.settings)
-    assert cluster is not None
-    return cluster.partitions(deployment.settings.pulsar.topic) is not None
 
 
 def test_kills_leave_no_trace_on_the_embedded_graph(
@@ -183,40 +187,36 @@ def test_published_twice_and_replayed_changes_nothing(
     """All signals published twice and read again from the beginning count once."""
     with _deployed(tmp_path / "twice", pulsar) as deployment:
         first = deployment.start("run")
-        until(lambda: _topic_is_there(deployment), "the topic is there")
-        cluster = cluster_of(deployment.settings)
-        assert cluster is not None
-        with closing(SignalPublisher(cluster, deployment.settings.pulsar.topic)) as publisher:
+        with _publisher(deployment) as publisher:
             for _ in range(2):
                 publisher.publish_as_is((each, Form.JSON) for each in signals)
         _wait_until_consumed(deployment, pulsar_server)
         assert deployment.stop(first) == 0
-        again = deployment.start("run", "--replay")
-        time.sleep(3)
+        again = deployment.start("run", "--replay", "--json")
+        until(lambda: _read_by_the_last(deployment) >= 2 * len(signals), "all is read again")
         _wait_until_consumed(deployment, pulsar_server)
         deployment.wait_until_resolved()
         assert deployment.stop(again) == 0
         assert_same(deployment.left(), _undisturbed(deployment, tmp_path, signals))
 
 
+def _read_by_the_last(deployment: Deployment) -> int:
+    """How many signals the one process that tells it as JSON has read, by its latest report."""
+    said = (deployment.folder / "said.txt").read_bytes().splitlines()
+    reports = [orjson.loads(line) for line in said if line.startswith(b"{") and line.endswith(b"}")]
+    return int(reports[-1]["read"]) if reports else 0
+
+
 def test_replicas_that_die_come_to_show_the_same(
     pulsar: dict[str, str], pulsar_server: PulsarServer, signals: list[bytes], tmp_path: Path
 ) -> None:
     """A server that is killed while it follows the feed ends with the view of a new one."""
-    drawn = random.Random(5)
     with _deployed(tmp_path / "served", {**pulsar, "KINFOLD_SERVE_LISTEN": "127.0.0.1:0"}) as one:
-        feeding = one.start("run")
-        until(lambda: _topic_is_there(one), "the topic is there")
-        serving = one.start("serve")
-        with _published_at_pace(one, signals) as all_published:
-            for _ in range(4):
-                time.sleep(drawn.uniform(1.0, 2.5))
-                one.kill(serving)
-                serving = one.start("serve")
-            all_published()
+        feeding, serving = one.start("run"), [one.start("serve")]
+        _publish_with_kills(one, signals, serving, [("serve",)], random.Random(5), kills=4)
         _wait_until_consumed(one, pulsar_server)
         one.wait_until_resolved()
-        assert [one.stop(serving), one.stop(feeding)] == [0, 0]
+        assert [one.stop(serving[0]), one.stop(feeding)] == [0, 0]
         followed = one.shown()
         assert len(followed) > 100
         assert followed == one.left().profiles
@@ -240,11 +240,8 @@ class TestBrokerDies:
         """The broker dies and starts again under a running process, which goes on by itself."""
         with _deployed(tmp_path / "shaken", pulsar) as deployment:
             running = deployment.start("run")
-            until(lambda: _topic_is_there(deployment), "the topic is there")
-            cluster = cluster_of(deployment.settings)
-            assert cluster is not None
             half = len(signals) // 2
-            with closing(SignalPublisher(cluster, deployment.settings.pulsar.topic)) as publisher:
+            with _publisher(deployment) as publisher:
                 publisher.publish_as_is((each, Form.JSON) for each in signals[:100])
                 _wait_until_consumed(deployment, pulsar_server)
                 publisher.publish_as_is((each, Form.JSON) for each in signals[100:half])

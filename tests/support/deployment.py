@@ -87,7 +87,8 @@ class Deployment:
         process.wait()
 
     def stop(self, process: subprocess.Popen[bytes]) -> int:
-        """Ask a process to stop as a service would; its exit code."""
+        """Ask a process to stop as a service would, once it has begun; its exit code."""
+        until_begun(process)
         process.send_signal(signal.SIGTERM)
         return process.wait(PATIENCE_S)
 
@@ -162,6 +163,21 @@ def until(done: Any, what: str) -> None:
     while not done():
         assert time.monotonic() < deadline, f"waited too long until {what}"
         time.sleep(0.1)
+
+
+def until_begun(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process works, and so stops in order when told to, or has ended."""
+    until(lambda: process.poll() is not None or _heeds_sigterm(process.pid), "it has begun")
+
+
+def _heeds_sigterm(pid: int) -> bool:
+    """Whether a process has a handler of its own; where the system does not say, it has."""
+    try:
+        told = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace")
+    except FileNotFoundError:
+        return True
+    (caught,) = (line for line in told.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _differences(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> list[Any]:
