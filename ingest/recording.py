@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from identity.horizons import alive
 from identity.model import Contribution
 from identity.refused import Refused
 from identity.store import NO_KEYS, Batch, Fenced, GraphStore, KeyAge, Outcome, Outdated
@@ -13,6 +14,7 @@ from ingest.pipeline import Audit
 from ingest.rejected import Rejected
 from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import ASSURANCE_AUTHENTICATED, Signal
+from profiles.access import Grant
 from profiles.v1.consent_service_pb2 import RecordConsentRequest, RecordConsentResponse
 
 PARTITION: Final = "consent-desk"
@@ -28,8 +30,8 @@ _FIELDS: Final = {
     "consent_decided.place": "place",
 }
 Age = Callable[[], KeyAge]
-Understand = Callable[[RecordConsentRequest], Refused | None]
-"""Why a decision cannot be recorded whatever the intake says (`ConsentAnswers.unknown`)."""
+Understand = Callable[[RecordConsentRequest, Grant], Refused | None]
+"""Why a caller cannot record a decision, whatever the intake says (`ConsentAnswers.unknown`)."""
 
 
 class Put(Protocol):
@@ -41,6 +43,11 @@ class Put(Protocol):
 
 class ConsentRecorder:
     """Makes signals of decisions and puts them where signals go. One object per thread.
+
+    - *Alike for all.* Whether a decision counted, had been recorded before or is
+      kept out because somebody was erased, the answer is the same.
+    - *In nobody's place.* The id of a signal is drawn, or made of all that was
+      said: no decision comes under the id of another signal.
 
     `new_id` draws signal ids for those who have none; `now_us` is the clock.
     """
@@ -59,7 +66,9 @@ class ConsentRecorder:
         self._new_id = new_id
         self._now_us = now_us
 
-    def record(self, request: RecordConsentRequest) -> RecordConsentResponse | Refused:
+    def record(
+        self, request: RecordConsentRequest, grant: Grant
+    ) -> RecordConsentResponse | Refused:
         """Take a decision in; what it says is checked as any signal is.
 
         Raises:
@@ -67,7 +76,7 @@ class ConsentRecorder:
             AuditUnavailable: it may count already, but was not logged: record it
                 again, under the same id.
         """
-        refused = self._unknown(request)
+        refused = self._unknown(request, grant)
         if refused is not None:
             return refused
         if request.signal_id and not request.HasField("decided_at"):
@@ -75,30 +84,38 @@ class ConsentRecorder:
             return Refused(_INVALID, "DECIDED_AT_MISSING", "decided_at")
         now_us = self._now_us()
         signal = self._signal(request, now_us)
-        outcome = self._taken(signal, now_us)
+        outcome = self._taken(signal, now_us, named=bool(request.signal_id))
         if isinstance(outcome, Rejected):
             return Refused(_INVALID, "CONSENT_INVALID", _FIELDS.get(outcome.field, "choices"))
         if isinstance(outcome, Refused):
             return outcome
-        if outcome is Outcome.OUTDONE or outcome is Outcome.WITHHELD:
-            return Refused(6, "SIGNAL_ID_TAKEN", "signal_id")
         if outcome is Outcome.EXPIRED:
             return Refused(9, "CONSENT_EXPIRED", "decided_at")
-        known = outcome is Outcome.DUPLICATE
-        return RecordConsentResponse(signal_id=signal.signal_id, known=known)
+        # What else became of it would tell whether somebody is kept out.
+        return RecordConsentResponse(signal_id=signal.signal_id)
 
-    def _taken(self, signal: Signal, now_us: int) -> Outcome | Refused | Rejected:
-        """Understand and put it, anew where keys were rotated in between."""
+    def _taken(self, signal: Signal, now_us: int, *, named: bool) -> Outcome | Refused | Rejected:
+        """Understand and put it, anew where keys were rotated in between.
+
+        The id of one that is `named` ends in the digest of its content, which is
+        keyed: said again it is the same signal, anything else said is another.
+        """
         self._intake.look()
-        while True:
-            understood = self._intake.from_protobuf(signal.SerializeToString(), now_us)
-            if isinstance(understood, Rejected):
-                return understood
+        understood = self._understood(signal, now_us)
+        if named and not isinstance(understood, Rejected):
+            signal.signal_id += f".{understood.digest.hex()}"
+            understood = self._understood(signal, now_us)
+        while not isinstance(understood, Rejected):
             try:
                 return self._put(signal, understood)
             except Outdated:
                 if not self._intake.renew():
                     raise
+            understood = self._understood(signal, now_us)
+        return understood
+
+    def _understood(self, signal: Signal, now_us: int) -> Contribution | Rejected:
+        return self._intake.from_protobuf(signal.SerializeToString(), now_us)
 
     def _signal(self, request: RecordConsentRequest, now_us: int) -> Signal:
         signal = Signal(
@@ -129,8 +146,12 @@ class IntoStore:
         self._age = age
 
     def __call__(self, signal: Signal, understood: Contribution) -> Outcome | Refused:
-        """See `Put`."""
+        """See `Put`. What is older than what is kept is told so whoever it is about: a fence, which
+        tells of somebody erased, is looked at afterwards.
+        """
         del signal
+        if not alive(understood, self._store.horizons()):
+            return Outcome.EXPIRED
         outcome = self.count(understood)
         return Refused(14, "STORE_UNAVAILABLE") if outcome is None else outcome
 

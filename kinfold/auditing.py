@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
 from ingest.auditing import Auditor
 from kinfold.register import Exported
 from kinfold.settings import Settings
 from kinfold.wiring import made_home, now_us, open_vault
-from profiles.audit import Event, Kind
+from profiles.audit import Event, Kind, token
 from profiles.audit_sqlite import SqliteAuditLog
 from profiles.vault import KeyVault
 
@@ -46,6 +47,16 @@ def log_export(settings: Settings, number: int, export: Exported) -> None:
         closing(open_audit(settings, vault)) as log,
     ):
         log.append([event])
+
+
+def desk_ids(vault: KeyVault) -> Callable[[str], str]:
+    """From what a decision of staff is called to its signal's id, always the same one. Whoever has
+    not the audit key, which never rotates, cannot tell it beforehand.
+
+    Raises: VaultError.
+    """
+    key = vault.audit_key()
+    return lambda name: "desk-" + token(key, f"desk\0{name}")
 
 
 def open_auditor(settings: Settings, vault: KeyVault) -> Auditor:

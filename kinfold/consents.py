@@ -24,7 +24,10 @@ def open_answers(settings: Settings, policies: Policies, vault: KeyVault) -> Con
     name_of = graph_namer(settings, policies, vault)
     # A builder belongs to one thread, and the server's threads share the answers.
     return ConsentAnswers(
-        policies.purposes, name_of, lambda evidence: open_builder(policies, vault).seen(evidence)
+        policies.purposes,
+        name_of,
+        lambda evidence: open_builder(policies, vault).seen(evidence),
+        policies.identity.deciders,
     )
 
 

@@ -9,7 +9,7 @@ from identity.model import PersonId
 from identity.store import GraphStore
 from ingest.payloads import read_purchase, read_record
 from ingest.staff_signals import StaffSignals
-from kinfold.auditing import open_audit
+from kinfold.auditing import desk_ids, open_audit
 from kinfold.consents import open_put
 from kinfold.held.gather import Gathering
 from kinfold.privacy_doing import Carrier, Parts
@@ -65,7 +65,7 @@ def open_carrier(
     """
     intake = open_intake(settings, policies, vault)
     put = open_put(settings, vault, store, intake)
-    signals = StaffSignals(policies.privacy.source, intake, put, now_us)
+    signals = StaffSignals(policies.privacy.source, intake, put, desk_ids(vault), now_us)
     sealer = open_sealer(vault)
     gathering = Gathering(
         open_builder(policies, vault, sealer),

@@ -47,6 +47,7 @@ METHODS: Final[Mapping[str, str]] = {
 """Every method that is served, and what who may call it can do. A method that is not here cannot
 be served."""
 _HOLDS: Final = METHODS["profiles.v1.PrivacyService/Hold"]
+_RECORDS: Final = METHODS["profiles.v1.ConsentService/RecordConsent"]
 RIGHTS: Final = tuple(dict.fromkeys(METHODS.values()))
 _QUOTAS: Final[Mapping[str, int | None]] = {
     "per_second": None,
@@ -68,6 +69,7 @@ class Grant(NamedTuple):
     - `staff`: who of staff it may act for in PrivacyService; None: all.
     - `sees_apart`: whether it is told of people under a restriction or a legal
       hold where it reads consent: who may hold people is.
+    - `sources`: whose decisions it may record; None: any source's.
     """
 
     caller: str
@@ -77,6 +79,11 @@ class Grant(NamedTuple):
     people_per_day: int = 0
     staff: frozenset[str] | None = frozenset()
     sees_apart: bool = False
+    sources: frozenset[str] | None = frozenset()
+
+    def may_record_of(self, source: str) -> bool:
+        """Whether the caller may record what was decided at this source."""
+        return self.sources is None or source in self.sources
 
     def may_act_for(self, staff: str) -> bool:
         """Whether the caller may say that this one of staff acts."""
@@ -143,7 +150,13 @@ def unlimited(policy: PurposePolicy) -> Access:
     token. Consent holds all the same.
     """
     grant = Grant(
-        LOCAL, _fields((ALL,)), _purposes(policy, (ALL,)), None, staff=None, sees_apart=True
+        LOCAL,
+        _fields((ALL,)),
+        _purposes(policy, (ALL,)),
+        None,
+        staff=None,
+        sees_apart=True,
+        sources=None,
     )
     return Access((Caller(LOCAL, grant, frozenset(RIGHTS)),))
 
@@ -165,6 +178,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         "fields": tuple(FIELDS),
         "kinds": None,
         "staff": _staff(document),
+        "sources": None,
     }
     problems = []
     shown: dict[object, str] = {}
@@ -183,6 +197,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
             else:
                 keys = ", ".join((*_WAYS, *_QUOTAS, *known))
                 problems.append(f"{where}.{key}: unknown; known are {keys}")
+        problems += _source_problems(f"{where}.sources", body, document)
         problems += _identity_problems(where, str(name), body, shown)
     return problems + issuers.verify(document)
 
@@ -196,6 +211,25 @@ def _quota_problems(where: str, value: object, most: int | None) -> list[str]:
 def _staff(document: Mapping[str, Any]) -> tuple[str, ...]:
     staff = document.get("staff", {})
     return tuple(staff) if isinstance(staff, Mapping) else ()
+
+
+def _source_problems(where: str, body: Mapping[str, Any], document: Mapping[str, Any]) -> list[str]:
+    may, listed = body.get("may"), body.get("sources")
+    records = isinstance(may, list) and (ALL in may or _RECORDS in may)
+    if records and not listed:
+        hint = f'name the sources whose decisions it may record, or ["{ALL}"]'
+        return [f"{where}: missing, with {_RECORDS!r}; {hint}"]
+    sources = document.get("sources", {})
+    of_staff = {
+        name
+        for name, said in (sources.items() if isinstance(sources, Mapping) else ())
+        if isinstance(said, Mapping) and said.get("may_decide") is True
+    }
+    return [
+        f"{where}: {one!r} may decide for staff: no caller records for it; leave it out"
+        for one in (listed if isinstance(listed, list) else ())
+        if one in of_staff
+    ]
 
 
 def _shown_problems(where: str, key: str, value: object, document: Mapping[str, Any]) -> list[str]:
@@ -245,6 +279,7 @@ def parse(document: Mapping[str, Any], policy: PurposePolicy) -> Access:
 
 def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller:
     kinds, staff = body.get("kinds", ()), body.get("staff", ())
+    sources = body.get("sources", ())
     may = body.get("may", ())
     return Caller(
         name,
@@ -256,6 +291,7 @@ def _caller(name: str, body: Mapping[str, Any], policy: PurposePolicy) -> Caller
             body.get("people_per_day", 0),
             None if ALL in staff else frozenset(staff),
             ALL in may or _HOLDS in may,
+            None if ALL in sources else frozenset(sources),
         ),
         frozenset(RIGHTS if ALL in may else may),
         body.get("certificate", ""),

@@ -18,13 +18,14 @@ from kinfold.consents import open_answers, open_recorder
 from kinfold.feeds import settle
 from kinfold.settings import SettingsError
 from kinfold.wiring import (
+    Policies,
     node_key,
     open_policies,
     open_store,
     open_tokens,
     open_vault,
 )
-from profiles.access import unlimited
+from profiles.access import Grant, unlimited
 from profiles.consent import RESERVED
 from profiles.v1 import consent_service_pb2 as pb
 from profiles.v1.profile_service_pb2 import Subject
@@ -60,7 +61,9 @@ def add_parser(subparsers: Subparsers) -> None:
     record.add_argument("--text-version", default="", metavar="V", help="which text they saw")
     record.add_argument("--place", default="", metavar="P", help="where, a page or a shop")
     record.add_argument("--at", default="", metavar="TIME", help="when, RFC 3339 (default: now)")
-    record.add_argument("--signal-id", default="", metavar="ID", help="unique in its source")
+    record.add_argument(
+        "--signal-id", default="", metavar="ID", help="said again under it, it counts once"
+    )
     parser.set_defaults(run=run)
 
 
@@ -73,7 +76,7 @@ def _show(args: argparse.Namespace) -> int:
     _refuse_flags_of_record(args)
     settings = settings_of(args)
     policies = open_policies(settings)
-    grant = unlimited(policies.purposes).callers[0].grant
+    grant = _everything(policies)
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
         store = stack.enter_context(closing(open_store(settings)))
@@ -124,18 +127,22 @@ def _record(args: argparse.Namespace) -> int:
         node_key(args.subject, settings, policies, open_tokens(vault))
         store = stack.enter_context(closing(open_store(settings)))
         answers = open_answers(settings, policies, vault)
-        recorded = open_recorder(settings, policies, vault, answers, store).record(request)
+        recorder = open_recorder(settings, policies, vault, answers, store)
+        recorded = recorder.record(request, _everything(policies))
         if isinstance(recorded, Refused):
             return refused(recorded)
         if not settings.pulsar.url:
             settle(settings, policies, vault, store)
     if args.json:
-        print_json({"signal_id": recorded.signal_id, "known": recorded.known})
-    elif recorded.known:
-        print(f"known already as signal {recorded.signal_id}; nothing changed")
+        print_json({"signal_id": recorded.signal_id})
     else:
         print(f"recorded as signal {recorded.signal_id} of {request.source}")
     return OK
+
+
+def _everything(policies: Policies) -> Grant:
+    """Whoever may use the home folder is told of all."""
+    return unlimited(policies.purposes).callers[0].grant
 
 
 def _request(args: argparse.Namespace) -> pb.RecordConsentRequest:

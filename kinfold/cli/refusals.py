@@ -55,7 +55,7 @@ _REASONS: Final = {
     "PROFILE_NOT_FOUND": f"{_NAMED}; has a signal of theirs been ingested?",
     "PURPOSE_UNKNOWN": "kinfold consent show lists the policy's purposes",
     "DECIDED_AT_MISSING": "--at TIME: when it was made, so that it may be sent again",
-    "SIGNAL_ID_TAKEN": "--signal-id: another id, or none",
+    "SOURCE_NOT_ALLOWED": "--source: one without may_decide; staff decides with kinfold privacy",
 }
 _ANY: Final = "docs/errors.md explains each reason"
 

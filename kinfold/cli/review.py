@@ -19,6 +19,7 @@ from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.staff_signals import StaffSignals
 from ingest.v1.signal_pb2 import Identifier, LinkEnd, SignalName
+from kinfold.auditing import desk_ids
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, Advance, fail, print_json, progress
 from kinfold.cli.refusals import refused
@@ -163,7 +164,7 @@ def run_decide(args: argparse.Namespace) -> int:
                 return fail(f"the {place} end is not known", "has its signal been ingested?")
         intake = open_intake(settings, policies, vault)
         put = open_put(settings, vault, store, intake)
-        wrong = StaffSignals(args.source, intake, put, now_us).decide(
+        wrong = StaffSignals(args.source, intake, put, desk_ids(vault), now_us).decide(
             _link_end(args.left), _link_end(args.right),
             f"review-{secrets.token_hex(16)}", now_us(), same=args.same,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from profiles.serve.quota import Quotas
 _BEARER = "Bearer "
 _DOTS = 2
 _COMMON_NAME = "x509_common_name"
+_NOBODY: Final = (None, 0.0)
 MOST_KEPT: Final = 4_096
 
 
@@ -75,8 +76,8 @@ class Callers:
         return self.access.local
 
     def until_s(self, context: grpc.ServicerContext) -> float:
-        """Until when the caller of a call that was let through is who they are: their token's
-        expiry, in seconds since 1970 UTC, or for ever.
+        """Until when who makes a call is who they are: their token's expiry, in seconds since 1970
+        UTC, or for ever; 0 for nobody.
         """
         if self._reads_tokens:
             for key, value in context.invocation_metadata():
@@ -87,19 +88,19 @@ class Callers:
     def _of(self, value: str | bytes) -> tuple[Caller | None, float]:
         text = value if isinstance(value, str) else value.decode("ascii", "replace")
         if not text.startswith(_BEARER):
-            return None, inf
+            return _NOBODY
         token = text.removeprefix(_BEARER)
         digest = sha256(token.encode()).digest()
         caller = self.access.by_token.get(digest)
-        if caller is not None or not self.access.by_signed:
+        if caller is not None:
             return caller, inf
         held = self._kept.get(digest)
         if held is None or held.until_s <= self.now_s():
             held = self._read(token, digest)
-        return (None, inf) if held is None else held
+        return held or _NOBODY
 
     def _read(self, token: str, digest: bytes) -> _Held | None:
-        if token.count(".") != _DOTS:
+        if not self.access.by_signed or token.count(".") != _DOTS:
             return None
         signed = issuers.read(token, self.access.issuers, self.now_s())
         caller = None if signed is None else self.access.by_signed.get(signed.caller)

@@ -75,6 +75,9 @@ REASONS: Mapping[str, Reason] = {
     "DECIDED_AT_MISSING": Reason(
         INVALID_ARGUMENT, "a decision with a signal id of its own must say when it was made"
     ),
+    "SOURCE_NOT_ALLOWED": Reason(
+        PERMISSION_DENIED, "staff decides by this source, or the caller may not record for it"
+    ),
     "SIGNAL_ID_TAKEN": Reason(ALREADY_EXISTS, "another decision has this signal id in this source"),
     "CONSENT_EXPIRED": Reason(FAILED_PRECONDITION, "the decision is older than decisions are kept"),
     "REQUEST_INVALID": Reason(

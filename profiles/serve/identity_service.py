@@ -233,13 +233,13 @@ class IdentityService:
         return doing
 
     def _record(
-        self, store: GraphStore, request: RecordConsentRequest, _grant: Grant
+        self, store: GraphStore, request: RecordConsentRequest, grant: Grant
     ) -> Message | Refused:
         recorder: Recorder | None = getattr(self._mine, "recorder", None)
         if recorder is None:
             assert self._source.consents is not None, "only called where consents are served"
             recorder = self._mine.recorder = self._source.consents.open_recorder(store)
-        return recorder.record(request)
+        return recorder.record(request, grant)
 
     def _store(self) -> GraphStore:
         store: GraphStore | None = getattr(self._mine, "store", None)

@@ -18,6 +18,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -57,7 +62,7 @@ class GetConsentResponse(_message.Message):
     """The person's current id."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___PurposeState]:
-        """One per purpose, in the policy's order."""
+        """One per purpose that the caller may name, in the policy's order."""
 
     @_builtins.property
     def set_apart(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentEntry]:
@@ -243,7 +248,7 @@ class ListConsentDecisionsResponse(_message.Message):
     """The person's current id."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentEntry]:
-        """Every decision, latest first."""
+        """Every decision on a purpose that the caller may name, latest first."""
 
     def __init__(
         self,
@@ -273,10 +278,11 @@ class RecordConsentRequest(_message.Message):
     PLACE_FIELD_NUMBER: _builtins.int
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """The source that says so. Required."""
+    """The source that says so. Required, and one of the caller's."""
     signal_id: _builtins.str
-    """Unique within the source, and then `decided_at` is required, too; empty:
-    the server makes one.
+    """So that the decision may be sent again and counts once; then `decided_at` is
+    required, too, and the same each time. At most 111 characters. Empty: the
+    server makes one.
     """
     text_version: _builtins.str
     """Which text the person saw."""
@@ -322,7 +328,7 @@ class PurposeChoice(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     GRANTED_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
-    """The policy's id of the purpose."""
+    """The policy's id of the purpose; one that the caller may name."""
     granted: _builtins.bool
     """Granted, or withdrawn."""
     def __init__(
@@ -341,16 +347,26 @@ Global___PurposeChoice: _TypeAlias = PurposeChoice  # noqa: Y015
 
 @_typing.final
 class RecordConsentResponse(_message.Message):
-    """What became of it."""
+    """That it was taken in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SIGNAL_ID_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
     signal_id: _builtins.str
-    """The id it has within its source."""
-    known: _builtins.bool
-    """It was recorded before; nothing changed."""
+    """The id that its signal has within its source, by which the source may retract
+    it: made by the server, or of the request's id and all that was said.
+    """
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def known(self) -> _builtins.bool:
+        """Never set: whether it was recorded before would tell who is kept out."""
+
+    @known.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def known(self, value: _builtins.bool) -> None:
+        """Never set: whether it was recorded before would tell who is kept out."""
+
     def __init__(
         self,
         *,

@@ -32,6 +32,8 @@ class ConsentServiceStub(object):
     resolved, before lookups know of it. Of people under a restriction or a legal
     hold only those callers are told that may hold people; to all others, and of
     people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
+    Purposes that the caller may not name, and tokens of identifiers of kinds that
+    it may not ask by, are left out of every answer.
     """
 
     def __init__(self, channel):
@@ -64,11 +66,13 @@ class ConsentServiceServicer(object):
     resolved, before lookups know of it. Of people under a restriction or a legal
     hold only those callers are told that may hold people; to all others, and of
     people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
+    Purposes that the caller may not name, and tokens of identifiers of kinds that
+    it may not ask by, are left out of every answer.
     """
 
     def GetConsent(self, request, context):
-        """Answers what holds now, one entry per purpose in the policy's order, with
-        why and since when.
+        """Answers what holds now, one entry per purpose that the caller may name, in
+        the policy's order, with why and since when.
 
         Errors: INVALID_ARGUMENT (SUBJECT_MISSING, PERSON_ID_INVALID,
         IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND), UNAVAILABLE
@@ -89,13 +93,20 @@ class ConsentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordConsent(self, request, context):
-        """Takes a decision in, like a signal of the source it names. Recorded again
-        under the same source and signal id: a no-op that says `known`.
+        """Takes a decision in, like a signal of the source it names. The source must be
+        one of those that the caller records for; for a source by which staff decides
+        nobody records.
+
+        The answer is the same whoever it is about and whatever was recorded before:
+        it tells neither that somebody is known nor that they are kept out. Said
+        again under the same source and signal id it counts once; said differently
+        it is another decision. What was retracted stays retracted. Where signals go
+        through a topic, one that is too old is not told so.
 
         Errors: INVALID_ARGUMENT (IDENTIFIER_INVALID, PURPOSE_UNKNOWN,
-        CONSENT_INVALID, DECIDED_AT_MISSING), ALREADY_EXISTS (SIGNAL_ID_TAKEN), FAILED_PRECONDITION
-        (CONSENT_EXPIRED), UNAVAILABLE (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE),
-        DEADLINE_EXCEEDED.
+        CONSENT_INVALID, DECIDED_AT_MISSING), PERMISSION_DENIED (SOURCE_NOT_ALLOWED,
+        KIND_NOT_ALLOWED), FAILED_PRECONDITION (CONSENT_EXPIRED), UNAVAILABLE
+        (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +145,8 @@ class ConsentService(object):
     resolved, before lookups know of it. Of people under a restriction or a legal
     hold only those callers are told that may hold people; to all others, and of
     people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
+    Purposes that the caller may not name, and tokens of identifiers of kinds that
+    it may not ask by, are left out of every answer.
     """
 
     @staticmethod

@@ -33,6 +33,8 @@ class ConsentServiceStub:
     resolved, before lookups know of it. Of people under a restriction or a legal
     hold only those callers are told that may hold people; to all others, and of
     people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
+    Purposes that the caller may not name, and tokens of identifiers of kinds that
+    it may not ask by, are left out of every answer.
     """
 
     @_typing.overload
@@ -40,8 +42,8 @@ class ConsentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ConsentServiceAsyncStub: ...
     GetConsent: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentRequest, _consent_service_pb2.GetConsentResponse]
-    """Answers what holds now, one entry per purpose in the policy's order, with
-    why and since when.
+    """Answers what holds now, one entry per purpose that the caller may name, in
+    the policy's order, with why and since when.
 
     Errors: INVALID_ARGUMENT (SUBJECT_MISSING, PERSON_ID_INVALID,
     IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND), UNAVAILABLE
@@ -54,13 +56,20 @@ class ConsentServiceStub:
     Errors: as GetConsent.
     """
     RecordConsent: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordConsentRequest, _consent_service_pb2.RecordConsentResponse]
-    """Takes a decision in, like a signal of the source it names. Recorded again
-    under the same source and signal id: a no-op that says `known`.
+    """Takes a decision in, like a signal of the source it names. The source must be
+    one of those that the caller records for; for a source by which staff decides
+    nobody records.
+
+    The answer is the same whoever it is about and whatever was recorded before:
+    it tells neither that somebody is known nor that they are kept out. Said
+    again under the same source and signal id it counts once; said differently
+    it is another decision. What was retracted stays retracted. Where signals go
+    through a topic, one that is too old is not told so.
 
     Errors: INVALID_ARGUMENT (IDENTIFIER_INVALID, PURPOSE_UNKNOWN,
-    CONSENT_INVALID, DECIDED_AT_MISSING), ALREADY_EXISTS (SIGNAL_ID_TAKEN), FAILED_PRECONDITION
-    (CONSENT_EXPIRED), UNAVAILABLE (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE),
-    DEADLINE_EXCEEDED.
+    CONSENT_INVALID, DECIDED_AT_MISSING), PERMISSION_DENIED (SOURCE_NOT_ALLOWED,
+    KIND_NOT_ALLOWED), FAILED_PRECONDITION (CONSENT_EXPIRED), UNAVAILABLE
+    (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -71,12 +80,14 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     resolved, before lookups know of it. Of people under a restriction or a legal
     hold only those callers are told that may hold people; to all others, and of
     people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
+    Purposes that the caller may not name, and tokens of identifiers of kinds that
+    it may not ask by, are left out of every answer.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentRequest, _consent_service_pb2.GetConsentResponse]  # type: ignore[assignment]
-    """Answers what holds now, one entry per purpose in the policy's order, with
-    why and since when.
+    """Answers what holds now, one entry per purpose that the caller may name, in
+    the policy's order, with why and since when.
 
     Errors: INVALID_ARGUMENT (SUBJECT_MISSING, PERSON_ID_INVALID,
     IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND), UNAVAILABLE
@@ -89,13 +100,20 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     Errors: as GetConsent.
     """
     RecordConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordConsentRequest, _consent_service_pb2.RecordConsentResponse]  # type: ignore[assignment]
-    """Takes a decision in, like a signal of the source it names. Recorded again
-    under the same source and signal id: a no-op that says `known`.
+    """Takes a decision in, like a signal of the source it names. The source must be
+    one of those that the caller records for; for a source by which staff decides
+    nobody records.
+
+    The answer is the same whoever it is about and whatever was recorded before:
+    it tells neither that somebody is known nor that they are kept out. Said
+    again under the same source and signal id it counts once; said differently
+    it is another decision. What was retracted stays retracted. Where signals go
+    through a topic, one that is too old is not told so.
 
     Errors: INVALID_ARGUMENT (IDENTIFIER_INVALID, PURPOSE_UNKNOWN,
-    CONSENT_INVALID, DECIDED_AT_MISSING), ALREADY_EXISTS (SIGNAL_ID_TAKEN), FAILED_PRECONDITION
-    (CONSENT_EXPIRED), UNAVAILABLE (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE),
-    DEADLINE_EXCEEDED.
+    CONSENT_INVALID, DECIDED_AT_MISSING), PERMISSION_DENIED (SOURCE_NOT_ALLOWED,
+    KIND_NOT_ALLOWED), FAILED_PRECONDITION (CONSENT_EXPIRED), UNAVAILABLE
+    (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -105,6 +123,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     resolved, before lookups know of it. Of people under a restriction or a legal
     hold only those callers are told that may hold people; to all others, and of
     people who are being erased to everybody, the answer is PROFILE_NOT_FOUND.
+    Purposes that the caller may not name, and tokens of identifiers of kinds that
+    it may not ask by, are left out of every answer.
     """
 
     @_abc_1.abstractmethod
@@ -113,8 +133,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.GetConsentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.GetConsentResponse, _abc.Awaitable[_consent_service_pb2.GetConsentResponse]]:
-        """Answers what holds now, one entry per purpose in the policy's order, with
-        why and since when.
+        """Answers what holds now, one entry per purpose that the caller may name, in
+        the policy's order, with why and since when.
 
         Errors: INVALID_ARGUMENT (SUBJECT_MISSING, PERSON_ID_INVALID,
         IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND), UNAVAILABLE
@@ -139,13 +159,20 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.RecordConsentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.RecordConsentResponse, _abc.Awaitable[_consent_service_pb2.RecordConsentResponse]]:
-        """Takes a decision in, like a signal of the source it names. Recorded again
-        under the same source and signal id: a no-op that says `known`.
+        """Takes a decision in, like a signal of the source it names. The source must be
+        one of those that the caller records for; for a source by which staff decides
+        nobody records.
+
+        The answer is the same whoever it is about and whatever was recorded before:
+        it tells neither that somebody is known nor that they are kept out. Said
+        again under the same source and signal id it counts once; said differently
+        it is another decision. What was retracted stays retracted. Where signals go
+        through a topic, one that is too old is not told so.
 
         Errors: INVALID_ARGUMENT (IDENTIFIER_INVALID, PURPOSE_UNKNOWN,
-        CONSENT_INVALID, DECIDED_AT_MISSING), ALREADY_EXISTS (SIGNAL_ID_TAKEN), FAILED_PRECONDITION
-        (CONSENT_EXPIRED), UNAVAILABLE (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE),
-        DEADLINE_EXCEEDED.
+        CONSENT_INVALID, DECIDED_AT_MISSING), PERMISSION_DENIED (SOURCE_NOT_ALLOWED,
+        KIND_NOT_ALLOWED), FAILED_PRECONDITION (CONSENT_EXPIRED), UNAVAILABLE
+        (STORE_UNAVAILABLE, SIGNALS_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

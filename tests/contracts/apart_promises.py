@@ -21,13 +21,13 @@ from identity.v1.identity_service_pb2 import (
 )
 from ingest.rejected import Rejected
 from profiles.consent import is_apart
-from profiles.consent_answers import ConsentAnswers
 from profiles.v1.consent_service_pb2 import GetConsentRequest, ListConsentDecisionsRequest
 from profiles.v1.profile_service_pb2 import (
     GetProfileRequest,
     Subject,
     SubjectIdentifier,
 )
+from tests.support.consent_desk import answers_of
 from tests.support.rights import EVERYTHING
 from tests.support.served import NOW_US, Make, Served, decided, signal, viewed
 
@@ -71,7 +71,7 @@ class Told:
     def __init__(self, served: Served) -> None:
         self._store = served.store
         self._identity = IdentityAnswers(served.policy, served.naming, is_apart)
-        self._consent = ConsentAnswers(served.purposes, served.naming, served.builder.seen)
+        self._consent = answers_of(served)
 
     def by(self, identifier: tuple[str, str]) -> set[str]:
         """The names of the methods that tell anything of whoever this stands for."""

@@ -8,7 +8,7 @@ from tests.support.command_line import CommandLine, as_lines, login
 
 ANN = ("email", "ann@posteo.net")
 VIEWED = {"behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport"}}
-DESK = ("--source", "staff", "--text-version", "2026-01", "--place", "hotline")
+DESK = ("--source", "call_centre", "--text-version", "2026-01", "--place", "hotline")
 
 
 def test_a_decision_is_shown_recorded_and_heeded(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_decision_is_shown_recorded_and_heeded(tmp_path: Path) -> None:
     assert granted.out.startswith("recorded as signal ")
     held = line.does("consent", "show", "login:ann", "--history").out
     assert "yes  personalisation: granted" in held
-    assert "by staff, text 2026-01, at hotline, under email" in held
+    assert "by call_centre, text 2026-01, at hotline, under email" in held
     asked = ("get", "--local", "login:ann", "--for", "personalisation", "--json")
     assert line.does(*asked).json["profile"]["affinities"][0]["category"] == "sport"
     line.does(*decide, "--withdraw")
@@ -36,13 +36,29 @@ def test_a_decision_is_shown_recorded_and_heeded(tmp_path: Path) -> None:
     ]
 
 
-def test_the_same_decision_again_is_known(tmp_path: Path) -> None:
-    """Under an id of its own a decision counts once, however often it is recorded."""
+def test_the_same_decision_again_counts_once(tmp_path: Path) -> None:
+    """Under an id of its own, however often; another decision under that id is another."""
     line = CommandLine(tmp_path)
-    record = ("consent", "record", "login:ann", "--purpose", "sale", "--withdraw", *DESK)
+    record = ("consent", "record", "login:ann", "--purpose", "sale", *DESK)
     named = ("--signal-id", "call-1", "--at", "2026-03-01T12:00:00Z")
-    assert line.does(*record, *named, "--json").json == {"signal_id": "call-1", "known": False}
-    assert line.does(*record, *named).out == "known already as signal call-1; nothing changed\n"
+    recorded = line.does(*record, "--withdraw", *named, "--json").json
+    assert list(recorded) == ["signal_id"]
+    assert recorded["signal_id"].startswith("call-1.")
+    told = f"recorded as signal {recorded['signal_id']} of call_centre\n"
+    assert line.does(*record, "--withdraw", *named).out == told
+    other = line.does(*record, "--grant", *named, "--json").json
+    assert other != recorded
+    entries = line.does("consent", "show", "login:ann", "--history", "--json").json["entries"]
+    assert sorted(one["granted"] for one in entries) == [False, True]
+
+
+def test_what_staff_decides_is_not_recorded_here(tmp_path: Path) -> None:
+    """A source that may decide is refused, with the way out."""
+    line = CommandLine(tmp_path)
+    record = ("consent", "record", "login:ann", "--purpose", "sale", "--grant")
+    refused = line.fails(1, *record, "--source", "staff")
+    assert "(SOURCE_NOT_ALLOWED)" in refused.err
+    assert "hint: --source: " in refused.err
 
 
 def test_an_export_is_in_the_audit_log(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -19,101 +18,36 @@ from identity.v1.identity_service_pb2 import (
     ResolveIdentityRequest,
 )
 from identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from ingest.auditing import Auditor
-from ingest.recording import ConsentRecorder, IntoStore, IntoTopic
+from ingest.recording import ConsentRecorder, IntoTopic
 from ingest.source import SourceUnavailable
 from ingest.v1.signal_pb2 import Signal
 from profiles.access import Access
-from profiles.audit_sqlite import SqliteAuditLog
 from profiles.consent import is_apart
-from profiles.consent_answers import ConsentAnswers
 from profiles.lookup import Lookup
 from profiles.people_quota import PeopleQuotas
-from profiles.serve.identity_service import ConsentSource, IdentitySource
+from profiles.serve.identity_service import IdentitySource
 from profiles.serve.options import ServeOptions
 from profiles.serve.server import ProfileServer
 from profiles.v1.consent_service_pb2 import (
     GetConsentRequest,
     ListConsentDecisionsRequest,
     PurposeChoice,
-    PurposeState,
     RecordConsentRequest,
 )
 from profiles.v1.consent_service_pb2_grpc import ConsentServiceStub
 from profiles.v1.profile_service_pb2 import GetProfileRequest, Subject, SubjectIdentifier
 from profiles.v1.profile_service_pb2_grpc import ProfileServiceStub
+from tests.support.consent_desk import ANN, EMAIL, Desk, open_desk
 from tests.support.grpc_calls import serving, told, told_by
 from tests.support.rights import ACCESS, EVERYTHING, limited
-from tests.support.served import MAX_SILENCE_MS, NOW_US, Served, decided, signal, viewed
-
-EMAIL = SubjectIdentifier(kind="email", value="ann@posteo.net")
-ANN = Subject(identifier=EMAIL)
-
-
-@dataclass
-class Desk:
-    """A whole kinfold behind a server, and clients of it."""
-
-    served: Served
-    consent: ConsentServiceStub
-    profiles: ProfileServiceStub
-    source: IdentitySource
-
-    def record(self, *purposes: str, granted: bool, at_us: int = 0, signal_id: str = "") -> bool:
-        """Record a decision of Ann's; whether it was known."""
-        request = RecordConsentRequest(
-            identifier=EMAIL,
-            choices=[PurposeChoice(purpose=one, granted=granted) for one in purposes],
-            source="staff",
-            text_version="2026-01",
-            place="hotline",
-            signal_id=signal_id,
-        )
-        if at_us:
-            request.decided_at.FromMicroseconds(at_us)
-        answer = self.consent.RecordConsent(request)
-        assert answer.signal_id
-        self.served.settle()
-        return bool(answer.known)
-
-    def state(self, purpose: str) -> PurposeState:
-        """What holds for Ann."""
-        states = self.consent.GetConsent(GetConsentRequest(subject=ANN)).states
-        return next(state for state in states if state.purpose == purpose)
+from tests.support.served import MAX_SILENCE_MS, NOW_US, Served, decided, signal
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Ann is known by her e-mail and what she looked at."""
-    served = Served(tmp_path)
-    served.take(signal(("email", "ann@posteo.net"), ("login", "ann"), **viewed("sport")))
-    numbers = itertools.count(1)
-    log = SqliteAuditLog(tmp_path / "audit.sqlite3", b"k" * 32)
-    answers = ConsentAnswers(served.purposes, served.naming, served.builder.seen)
-
-    def open_recorder(store: MemoryGraphStore) -> ConsentRecorder:
-        return ConsentRecorder(
-            served.new_intake(),
-            answers.unknown,
-            IntoStore(store, Auditor(log, served.clock_us)),
-            lambda: f"desk-{next(numbers)}",
-            served.clock_us,
-        )
-
-    source = IdentitySource(
-        lambda: MemoryGraphStore(served.graph),
-        IdentityAnswers(served.policy, served.naming, is_apart),
-        ConsentSource(answers, open_recorder),  # type: ignore[arg-type]  # the store it opens
-    )
-    options = ServeOptions(address="127.0.0.1:0")
-    server = ProfileServer(
-        options, served.lookup, source, access=ACCESS, clock_us=served.clock_us, ready=True
-    )
-    with serving(server) as channel:
-        yield Desk(served, ConsentServiceStub(channel), ProfileServiceStub(channel), source)
-    assert len(list(log.entries())) == log.head().size
-    log.close()
-    served.close()
+    """Ann is known, and consent is recorded and read."""
+    with open_desk(tmp_path) as opened:
+        yield opened
 
 
 def test_what_is_recorded_reaches_ledger_and_lookups(desk: Desk) -> None:
@@ -126,7 +60,7 @@ def test_what_is_recorded_reaches_ledger_and_lookups(desk: Desk) -> None:
     assert (held.granted, held.why) == (True, "granted")
     decision = held.decision
     assert (decision.source, decision.text_version, decision.place) == (
-        "staff",
+        "call_centre",
         "2026-01",
         "hotline",
     )
@@ -148,21 +82,6 @@ def test_the_history_keeps_what_was_overridden(desk: Desk) -> None:
         (False, "holds"),
         (True, "overridden by a later one"),
     ]
-
-
-def test_recording_twice_changes_nothing(desk: Desk) -> None:
-    """The same decision under the same id is known; another one under that id is refused."""
-    first = {"granted": True, "at_us": NOW_US - 5, "signal_id": "call-1"}
-    assert not desk.record("marketing", **first)  # type: ignore[arg-type]  # as given above
-    assert desk.record("marketing", **first)  # type: ignore[arg-type]
-    # Of two contents under one id the smaller digest counts: whichever it is, one is refused.
-    other = told(
-        lambda: [
-            desk.record(one, granted=True, at_us=NOW_US - 9, signal_id="call-1")
-            for one in ("sale", "marketing", "analytics", "service")
-        ]
-    )
-    assert (other.reason, other.field) == ("SIGNAL_ID_TAKEN", "signal_id")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +107,7 @@ def test_what_cannot_be_recorded_says_which_field(
     whole = {
         "identifier": EMAIL,
         "choices": [PurposeChoice(purpose="marketing", granted=True)],
-        "source": "staff",
+        "source": "call_centre",
     }
     request = RecordConsentRequest(**{**whole, **change})  # type: ignore[arg-type]  # by name
     error = told(lambda: desk.consent.RecordConsent(request))
@@ -214,25 +133,25 @@ def test_a_topic_out_of_reach_is_told(desk: Desk) -> None:
     """Where signals go through a topic, a decision is recorded when the topic has it, or not."""
     sent: list[Signal] = []
     working = ConsentRecorder(
-        desk.served.new_intake(), lambda _: None, IntoTopic(sent.append), str, desk.served.clock_us
+        desk.served.new_intake(), lambda *_: None, IntoTopic(sent.append), str, desk.served.clock_us
     )
     request = RecordConsentRequest(
         identifier=EMAIL,
         choices=[PurposeChoice(purpose="marketing", granted=True)],
-        source="staff",
+        source="call_centre",
         signal_id="call-9",
     )
     request.decided_at.FromMicroseconds(NOW_US)
-    assert not isinstance(working.record(request), Refused)
-    assert [one.signal_id for one in sent] == ["call-9"]
+    assert not isinstance(working.record(request, EVERYTHING), Refused)
+    assert [one.signal_id.partition(".")[0] for one in sent] == ["call-9"]
 
     def fails(_: Signal) -> None:
         raise SourceUnavailable("out of reach")
 
     broken = ConsentRecorder(
-        desk.served.new_intake(), lambda _: None, IntoTopic(fails), str, desk.served.clock_us
+        desk.served.new_intake(), lambda *_: None, IntoTopic(fails), str, desk.served.clock_us
     )
-    refused = broken.record(request)
+    refused = broken.record(request, EVERYTHING)
     assert isinstance(refused, Refused)
     assert refused.reason == "SIGNALS_UNAVAILABLE"
 
@@ -279,9 +198,9 @@ def test_who_may_hold_nobody_is_told_of_nobody_held(desk: Desk) -> None:
         request = RecordConsentRequest(
             identifier=EMAIL,
             choices=[PurposeChoice(purpose="marketing", granted=True)],
-            source="staff",
+            source="web",
         )
-        assert not stub.RecordConsent(request).known
+        assert stub.RecordConsent(request).signal_id
     desk.served.settle()
     assert desk.state("marketing").granted  # told to who may hold people
 

@@ -148,6 +148,24 @@ def test_a_restriction_and_a_hold_serve_to_no_one(asking: Asking) -> None:
     assert asking.privacy.Run(run).request.state == "done"
 
 
+def test_no_signal_takes_the_place_of_a_hold(asking: Asking) -> None:
+    """Whoever publishes as staff lifts no hold by its id: of two contents under one id the smaller
+    digest counts, so that one of many tries would.
+    """
+    name, number = asking.known(), next(_NUMBERS)
+    held = pb.HoldRequest(subject=email(name), reason="court", hold_id=f"h-{number}", staff=DESK)
+    asking.privacy.Hold(held)
+    _until(lambda: not asking.is_served(name))
+    named = {"source": "staff", "signalId": f"hold-h-{number}"}
+    decisions = [{"purpose": "marketing", "granted": True}]
+    forged = (
+        login(number, ("login", "eve"), consentDecided={"decisions": decisions, "place": f"{at}"})
+        for at in range(32)
+    )
+    asking.line.does("ingest", "-", given=as_lines(*({**one, **named} for one in forged)))
+    assert not asking.is_served(name)
+
+
 def _until(holds: Callable[[], bool]) -> None:
     """Wait until the upkeep of the server has caught up; the test's timeout ends it."""
     while not holds():

@@ -62,3 +62,15 @@ def raw_method(channel: grpc.Channel, path: str) -> grpc.UnaryUnaryMultiCallable
 
 def _as_is(message: bytes) -> bytes:
     return message
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What a call answered, or of a refusal every byte that its caller is told: code, words and
+    the details in the trailer.
+    """
+    try:
+        return call()
+    except grpc.RpcError as error:
+        refused = cast("grpc.Call", error)
+        trailers = sorted((key, str(value)) for key, value in refused.trailing_metadata() or ())
+        return repr((refused.code().name, refused.details(), trailers)).encode()

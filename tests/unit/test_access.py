@@ -36,6 +36,7 @@ kinds = ["login"]
 [callers.desk]
 token_sha256 = "{sha256(TOKEN.encode()).hexdigest()}"
 may = ["reads consent", "decides on consent"]
+sources = ["call_centre"]
 [callers.nobody]
 certificate = "nobody.example.org"
 """
@@ -84,6 +85,8 @@ def test_rights_are_compiled_into_masks() -> None:
     told = access.grant(desk, RECORD)
     assert told is not None
     assert (told.fields, told.purposes, told.kinds) == (0, 0, frozenset())
+    assert [told.may_record_of(one) for one in ("call_centre", "web", "")] == [True, False, False]
+    assert not grant.may_record_of("call_centre")
     assert not any(access.grant(nobody, method) for method in METHODS)
     assert not any(access.grant(None, method) for method in METHODS)
 
@@ -244,6 +247,28 @@ def test_no_caller_holds_every_stream() -> None:
     assert problem.startswith("callers.local.streams: ")
     told = parse({"callers": {LOCAL: {"streams": 7}}}, PURPOSES)
     assert told.callers[0].streams == 7
+
+
+@pytest.mark.parametrize(
+    ("may", "sources", "problem"),
+    [
+        (["decides on consent"], None, "missing, with 'decides on consent'; name the sources"),
+        (["*"], [], "missing, with 'decides on consent'; name the sources"),
+        (["*"], "web", "must be a list of names"),
+        (["decides on consent"], ["web", "staff"], "'staff' may decide for staff"),
+        (["reads consent"], ["staff"], "'staff' may decide for staff"),
+        (["decides on consent"], ["web", "unheard_of"], ""),
+        (["decides on consent"], ["*"], ""),
+        (["reads consent"], None, ""),
+    ],
+)
+def test_who_records_decisions_says_for_whom(may: list[str], sources: object, problem: str) -> None:
+    """A caller that records names its sources, or all but those of staff; staff's are no one's."""
+    caller = {"may": may} if sources is None else {"may": may, "sources": sources}
+    told = verify({**POLICY, "callers": {LOCAL: caller}})
+    assert [one.startswith(f"callers.local.sources: {problem}") for one in told] == (
+        [True] if problem else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -139,10 +139,14 @@ def test_a_token_expires_while_it_is_in_use() -> None:
     assert isinstance(judge(Calling(early)), Refused)  # type: ignore[arg-type]  # all it asks for
     clock.now_s += 20
     assert isinstance(judge(Calling(early)), Grant)  # type: ignore[arg-type]
+    holds = judge.lasting(calling)
     clock.now_s = NOW_S + 599.9
     assert isinstance(judge(calling), Grant)
+    assert holds()
     clock.now_s = NOW_S + 600
     assert isinstance(judge(calling), Refused)
+    assert not holds()
+    assert not judge.lasting(calling)()
 
 
 def test_no_token_rests_and_nobody_takes_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
