@@ -5,7 +5,10 @@ event time and the first publish time, so that no source gains by dating its
 decision ahead. At one instant a withdrawal beats a grant. A decision overrides
 an earlier one only when links no later than itself join the identifiers it was
 made under with those of the earlier one: who was not known to be one person
-when deciding did not decide for the other. Of the decisions that none
+when deciding did not decide for the other. A grant that was given before it was
+sent, as in a consent string, was given where nobody can tell any more: that its
+identifiers were sent together says nothing of back then, and it overrides only
+if links of that time join them all. Of the decisions that none
 overrides, the most restrictive wins. The order of facts and links is nothing.
 """
 
@@ -33,7 +36,11 @@ Joined = tuple[int, NodeKey, NodeKey]
 
 
 class ConsentDecision(NamedTuple):
-    """One decision on one purpose; ordered so that the later one overrides the earlier."""
+    """One decision on one purpose; ordered so that the later one overrides the earlier.
+
+    `given_before`: it was given before it was sent under its subjects, and does
+    not show that they were one person's then.
+    """
 
     effective_us: int
     withdrawn: bool
@@ -41,6 +48,7 @@ class ConsentDecision(NamedTuple):
     digest: bytes
     purpose: str
     subjects: tuple[NodeKey, ...]
+    given_before: bool = False
 
 
 def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[ConsentDecision]:
@@ -67,6 +75,7 @@ def decisions(facts: Iterable[KeptFact], members: Container[NodeKey]) -> list[Co
                 digest,
                 purpose,
                 subjects,
+                granted and given_us < effective_us,
             )
             for purpose, granted in said["decisions"].items()
         ]
@@ -79,7 +88,8 @@ def said_of(
     """What a consent's fact holds; `given_us`: its grants were given then, not when it was sent.
 
     A device goes on sending an old yes. It must not override what was withdrawn
-    since; an old no, sent again, does no harm.
+    since, nor what somebody withdrew of whom nobody knew then; an old no, sent
+    again, does no harm.
     """
     said = {"decisions": dict(decisions), "text_version": text_version, "place": place}
     return said if given_us is None else {**said, "given_us": given_us}
@@ -138,7 +148,8 @@ def _not_overridden(made: list[ConsentDecision], joined: Sequence[Joined]) -> li
     """Takes decisions in order of time, growing the joined groups up to each one's.
 
     A group's decisions that stand: those of the groups it grew from, until one
-    is made within it, which then stands alone.
+    is made within it, which then stands alone. One that was given before, in
+    groups that were not joined yet, stands in each beside what stands there.
     """
     if len(made) == 1:
         return made
@@ -148,9 +159,13 @@ def _not_overridden(made: list[ConsentDecision], joined: Sequence[Joined]) -> li
         while at < len(joined) and joined[at][0] <= decision.effective_us:
             groups.join(joined[at][1], joined[at][2])
             at += 1
-        for subject in decision.subjects[1:]:
-            groups.join(decision.subjects[0], subject)
-        groups.standing[groups.root(decision.subjects[0])] = [decision]
+        if not decision.given_before:
+            for subject in decision.subjects[1:]:
+                groups.join(decision.subjects[0], subject)
+        within = {groups.root(subject) for subject in decision.subjects}
+        for root in within:
+            beside = groups.standing.get(root, []) if len(within) > 1 else []
+            groups.standing[root] = [*beside, decision]
     return [decision for left in groups.standing.values() for decision in left]
 
 

@@ -21,7 +21,7 @@ from profiles.v1.profile_service_pb2 import (
 from tests.support.beside import beside
 from tests.support.rights import EVERYTHING
 from tests.support.served import MAX_SILENCE_MS, NOW_US, Make, Served, decided, signal, viewed
-from tests.support.tcf_encoding import Said
+from tests.support.tcf_encoding import DAY_DS, Said
 
 LOGIN, EMAIL, COOKIE = ("login", "ann"), ("email", "ann@posteo.net"), ("cookie", "c-1")
 OPT_IN = ("personalisation", "marketing", "sale")
@@ -228,6 +228,28 @@ class ConsentPromises:
         }
         served.take(later)
         assert not shows_interests(served)
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_an_old_consent_string_decides_for_nobody_unknown_to_it(
+        self, served: Served, together: bool
+    ) -> None:
+        """A browser's yes lifts no older no of the login that it is only later known with.
+
+        Sent under its cookie alone before, or under both at once.
+        """
+        string = Said(publisher=(5, 6), created_ds=20_510 * DAY_DS, updated_ds=20_510 * DAY_DS)
+        said = {"consent_decided": {"tcf_string": string.text()}}
+        no = decision("12:00:00", LOGIN, personalisation=False)
+        served.take({**no, "event_time": "2026-02-20T12:00:00Z"})
+        if not together:
+            served.take({**signal(COOKIE, **said), "event_time": "2026-02-26T12:00:00Z"})
+        served.take({**signal(COOKIE, LOGIN, **said), "event_time": "2026-03-02T12:00:00Z"})
+        assert served.person(*LOGIN) == served.person(*COOKIE)
+        assert not shows_interests(served)
+        newer = string.but(created_ds=20_520 * DAY_DS, updated_ds=20_520 * DAY_DS).text()
+        again = signal(COOKIE, consent_decided={"tcf_string": newer})
+        served.take({**again, "event_time": "2026-03-09T12:00:00Z"})
+        assert shows_interests(served)
 
     def test_global_privacy_control_is_an_opt_out_of_sale_and_sharing(self, served: Served) -> None:
         """What was granted to be sold or shared is not any more, and all else stays."""

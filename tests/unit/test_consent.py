@@ -9,7 +9,7 @@ from datetime import date
 import msgpack
 import networkx as nx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.model import (
@@ -93,6 +93,76 @@ made_joins = st.lists(st.tuples(times, st.sampled_from(NODES), st.sampled_from(N
 def test_it_is_what_the_design_says(made: list[ConsentDecision], joined: list[Joined]) -> None:
     """Any decisions and links give what the naive reading of the rule gives."""
     assert verdict(made, joined) == naive(made, joined)
+
+
+@st.composite
+def made_facts(draw: st.DrawFn) -> list[KeptFact]:
+    """Decisions on marketing as signals bring them, their grants given then or earlier."""
+    facts = []
+    for number in range(draw(st.integers(1, 5))):
+        is_yes, event_us = draw(st.booleans()), draw(st.integers(0, 8))
+        given_us = draw(st.none() | st.integers(0, event_us)) if is_yes else None
+        nodes = draw(st.lists(st.sampled_from(NODES), min_size=1, max_size=3, unique=True))
+        payload = msgpack.packb(said_of({"marketing": is_yes}, "1", "", given_us))
+        fact = Fact(EvidenceKind.CONSENT, tuple(nodes), payload)
+        published_us = draw(st.just(event_us) | st.integers(0, 8))
+        digest = bytes([number])
+        facts.append(
+            KeptFact(number, digest, event_us, published_us, "web", Assurance.CLAIMED, fact)
+        )
+    return facts
+
+
+def spelled_out(facts: list[KeptFact], links: list[Joined]) -> bool:
+    """No, as long as a no stands at one of the identifiers that it was said under.
+
+    It falls there to a yes of a later time alone, if everybody that the yes was
+    said under was known to be the same person as that identifier by then.
+    """
+    told = []
+    known = list(links)
+    for kept in facts:
+        said = msgpack.unpackb(kept.fact.payload)
+        sent_us = min(kept.event_us, kept.published_us)
+        is_yes = said["decisions"]["marketing"]
+        given_us = min(sent_us, said.get("given_us", sent_us)) if is_yes else sent_us
+        told.append((is_yes, given_us, kept.fact.subjects))
+        # A signal shows its identifiers together when it is sent, whenever its yes was given.
+        since_us = kept.event_us if given_us < sent_us else sent_us
+        known += [(since_us, kept.fact.subjects[0], other) for other in kept.fact.subjects]
+
+    def are_one(nodes: set[NodeKey], at_us: int) -> bool:
+        reached = {min(nodes)}
+        for _ in NODES:
+            for since_us, one, other in known:
+                if since_us <= at_us and reached & {one, other}:
+                    reached |= {one, other}
+        return nodes <= reached
+
+    def stands(no_us: int, node: NodeKey) -> bool:
+        return not any(
+            is_yes and yes_us > no_us and are_one({node, *subjects}, yes_us)
+            for is_yes, yes_us, subjects in told
+        )
+
+    return not any(
+        stands(no_us, node) for is_yes, no_us, subjects in told if not is_yes for node in subjects
+    )
+
+
+@given(facts=made_facts(), links=made_joins)
+@settings(max_examples=600)
+def test_a_yes_given_earlier_overrides_only_who_was_known_to_be_the_same_then(
+    facts: list[KeptFact], links: list[Joined]
+) -> None:
+    """Whatever is said when, under which identifiers, and however they are joined."""
+    own = [
+        (kept.event_us, kept.fact.subjects[0], other)
+        for kept in facts
+        for other in kept.fact.subjects[1:]
+    ]
+    held = verdict(decisions(facts, set(NODES)), [*links, *own])
+    assert held == spelled_out(facts, links)
 
 
 @given(made=made_decisions, joined=made_joins, seed=st.integers())
@@ -272,10 +342,10 @@ def test_a_decision_on_a_purpose_of_no_policy_grants_nothing() -> None:
     assert granted_bits(PurposePolicy(()), {"marketing": decided(1, True, "login:b")}) == 0
 
 
-def sent(at_us: int, granted: bool, given_us: int | None = None) -> KeptFact:
+def sent(at_us: int, granted: bool, given_us: int | None = None, *nodes: NodeKey) -> KeptFact:
     """A decision on marketing as the graph keeps it, its grants given earlier or just now."""
     payload = msgpack.packb(said_of({"marketing": granted}, "1", "", given_us))
-    fact = Fact(EvidenceKind.CONSENT, ("login:b",), payload)
+    fact = Fact(EvidenceKind.CONSENT, nodes or ("login:b",), payload)
     return KeptFact(1, b"d", at_us, at_us, "web", Assurance.CLAIMED, fact)
 
 
@@ -295,4 +365,33 @@ def test_an_old_yes_sent_again_overrides_nothing_newer(
 ) -> None:
     """A grant counts from when it was given, never from later than it was sent; a no from then."""
     held = standing(decisions(facts, {"login:b"}), [])
+    assert held["marketing"].withdrawn is not granted
+
+
+BOTH = ("cookie:d", "login:b")
+
+
+@pytest.mark.parametrize(
+    ("facts", "joined_us", "granted"),
+    [
+        # The login withdrew before anybody knew that the cookie is theirs.
+        ([sent(10, False), sent(90, True, 20, *BOTH)], 90, False),
+        ([sent(10, False), sent(30, True, 20, "cookie:d")], 90, False),
+        ([sent(10, False, None, "cookie:d"), sent(90, True, 20, *BOTH)], 90, False),
+        # It was known when the yes was given.
+        ([sent(10, False), sent(90, True, 20, *BOTH)], 20, True),
+        ([sent(10, False), sent(90, True, 20, *BOTH)], 21, False),
+        # A yes of now speaks for all that it is sent under, and so does a no.
+        ([sent(10, False), sent(90, True, None, *BOTH)], 90, True),
+        ([sent(10, True), sent(30, True, 30, "cookie:d"), sent(90, False, 20, *BOTH)], 90, False),
+        # What decides later decides for both.
+        ([sent(10, False), sent(90, True, 20, *BOTH), sent(95, True)], 90, True),
+        ([sent(90, True, 20, *BOTH), sent(95, False, None, "cookie:d")], 90, False),
+    ],
+)
+def test_an_old_yes_speaks_for_nobody_who_was_not_known_to_be_the_same(
+    facts: list[KeptFact], joined_us: int, granted: bool
+) -> None:
+    """Under identifiers that were not known to be one when it was given it overrides no older no."""
+    held = standing(decisions(facts, set(NODES)), [(joined_us, *BOTH)])
     assert held["marketing"].withdrawn is not granted
