@@ -30,13 +30,18 @@ from kinfold.wiring import (
     open_tokens,
 )
 from profiles.build import Payloads
+from profiles.people_quota import PeopleQuotas
 from profiles.request_book import Means, RequestBook
 from profiles.serve.privacy_service import PrivacySource, methods
 from profiles.vault import KeyVault
 
 
-def open_book(settings: Settings, policies: Policies, vault: KeyVault) -> RequestBook:
+def open_book(
+    settings: Settings, policies: Policies, vault: KeyVault, people: PeopleQuotas | None = None
+) -> RequestBook:
     """The book of requests over this home's store and audit log. Threads may share it.
+
+    `people` counts whom callers with `people_per_day` are told of.
 
     Raises: RequestsError, AuditError.
     """
@@ -48,6 +53,7 @@ def open_book(settings: Settings, policies: Policies, vault: KeyVault) -> Reques
         graph_namer(settings, policies, vault),
         os.urandom,
         now_us,
+        people,
     )
     return RequestBook(means)
 
@@ -93,10 +99,12 @@ def open_carrier(
     return Carrier(parts)
 
 
-def open_privacy(settings: Settings, policies: Policies, vault: KeyVault) -> PrivacySource:
+def open_privacy(
+    settings: Settings, policies: Policies, vault: KeyVault, people: PeopleQuotas
+) -> PrivacySource:
     """PrivacyService over the graph."""
     return PrivacySource(
-        methods(open_book(settings, policies, vault)),
+        methods(open_book(settings, policies, vault, people)),
         lambda store: open_carrier(settings, policies, vault, store, waits_for_upkeep(store)),
     )
 

@@ -79,7 +79,7 @@ def open_server(
         consents,
         lambda request: export_stats(settings, request),
         people,
-        open_privacy(settings, policies, vault),
+        open_privacy(settings, policies, vault, people),
     )
     lookup = open_lookup(settings, policies, vault, view, people, watch)
     return ProfileServer(serve_options(settings), lookup, identity, access=policies.access)

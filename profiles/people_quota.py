@@ -9,7 +9,8 @@ N times as many through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from threading import Lock
 from typing import Final
@@ -40,14 +41,13 @@ class _Counted:
                     self.people = set()
                     self.day = day
 
-    def add(self, digest: bytes) -> bool:
-        """Count somebody unless there is no more room."""
+    def add(self, digests: AbstractSet[bytes]) -> bool:
+        """Count people, all of them or, where there is no room for all, none."""
         with self.lock:
-            if digest in self.people:
-                return True
-            if len(self.people) >= self.most:
+            fresh = digests - self.people
+            if len(self.people) + len(fresh) > self.most:
                 return False
-            self.people.add(digest)
+            self.people |= fresh
             return True
 
 
@@ -71,7 +71,14 @@ class PeopleQuotas:
         """Whether a caller may be told of a person today; if so the person is counted."""
         counted = self._of(grant)
         digest = blake2b(person, key=self._key, digest_size=16).digest()
-        return digest in counted.people or counted.add(digest)
+        return digest in counted.people or counted.add({digest})
+
+    def take_all(self, grant: Grant, people: Iterable[str]) -> bool:
+        """The same of several people at once, by their ids: all or none. Of nobody at all a caller
+        is told while it may be told of somebody new.
+        """
+        digests = {blake2b(one.encode(), key=self._key, digest_size=16).digest() for one in people}
+        return self._of(grant).add(digests) if digests else not self.is_spent(grant)
 
     def is_spent(self, grant: Grant) -> bool:
         """Whether a caller is told of nobody new today.

@@ -150,6 +150,9 @@ class PrivacyDesk:
         if isinstance(found, Refused):
             return found
         plan = doing.plan(found[0])
+        untold = self._book.untold(grant, plan)
+        if untold is not None:
+            return untold
         held = doing.apart(found[0].said).get(LEGAL_HOLD)
         if held is not None and not isinstance(plan, Refused):
             hold = self._book.requests.holds((held,)).get(held)

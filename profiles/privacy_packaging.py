@@ -43,6 +43,9 @@ class PackageDesk:
         request, by = found
         if request.kind not in PACKAGED:
             return refuse("REQUEST_STATE")
+        untold = book.untold(grant, doing.plan(request))
+        if untold is not None:
+            return untold
         if request.state is not State.DONE:
             running = book.moved(request, Step.RUN, by)
             if isinstance(running, Refused):
@@ -68,12 +71,14 @@ class PackageDesk:
 
     def open(self, doing: Doing, asked: pb.OpenRequest, grant: Grant) -> pb.OpenResponse | Refused:
         """Open a package with its key."""
-        del doing
         book = self._book
         found = book.found(grant, asked.staff, AGENT, asked.request_id)
         if isinstance(found, Refused):
             return found
         request, by = found
+        untold = book.untold(grant, doing.plan(request))
+        if untold is not None:
+            return untold
         now_us = book.means.now_us()
         book.requests.expire(now_us)
         half = book.requests.half(request.id, now_us)

@@ -13,6 +13,7 @@ from identity.model import Assurance, NodeKey
 from identity.refused import Refused
 from profiles.access import Grant
 from profiles.audit import AuditLog, Event, Kind, token
+from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.privacy_messages import subject_of
 from profiles.privacy_policy import PrivacyPolicy, Role
 from profiles.request_store import Overtaken, RequestStore
@@ -28,6 +29,7 @@ from profiles.requests import (
     moved,
 )
 from profiles.serve.errors import refuse
+from profiles.v1.privacy_service_pb2 import PlanResponse
 from profiles.v1.profile_service_pb2 import Subject
 
 NameOf = Callable[[str, str], NodeKey | None]
@@ -36,7 +38,9 @@ _EVERYTHING = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a book works with; threads share it. `random` never repeats; `now_us` is the clock."""
+    """What a book works with; threads share it. `random` never repeats; `now_us` is the clock;
+    `people` are the same that lookups count on.
+    """
 
     policy: PrivacyPolicy
     requests: RequestStore
@@ -45,6 +49,7 @@ class Means:
     name_of: NameOf
     random: Callable[[int], bytes]
     now_us: Callable[[], int]
+    people: PeopleQuotas | None = None
 
 
 class RequestBook:
@@ -74,6 +79,15 @@ class RequestBook:
             return by
         found = self.requests.get(request_id)
         return refuse("REQUEST_UNKNOWN", "request_id") if found is None else (found, by)
+
+    def untold(self, grant: Grant, plan: PlanResponse | Refused) -> Refused | None:
+        """Why a caller is not told of whom a plan names: of as many as it may be today it was."""
+        if not grant.people_per_day or isinstance(plan, Refused):
+            return None
+        people = self.means.people
+        assert people is not None, "a policy with people_per_day needs PeopleQuotas"
+        named = {plan.person_id, *plan.others} - {""}
+        return None if people.take_all(grant, named) else PEOPLE_EXHAUSTED
 
     def subject(self, subject: Subject) -> Said | Refused:
         """Whom a subject names, if it can name anybody."""

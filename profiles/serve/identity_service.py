@@ -21,6 +21,7 @@ from identity.v1.identity_service_pb2 import (
     ExplainLinkRequest,
     ExportStatsRequest,
     GetLineageRequest,
+    GetLineageResponse,
     ResolveIdentityRequest,
 )
 from profiles.access import Grant
@@ -198,19 +199,24 @@ class IdentityService:
             for kind, field in asked_kinds(parsed):
                 if not grant.may_ask_by(kind):
                     return refuse("KIND_NOT_ALLOWED", field)
-            outcome = answer(self._store(), parsed, grant)
-            if grant.people_per_day and not self._may_tell(grant, outcome):
+            store = self._store()
+            outcome = answer(store, parsed, grant)
+            if grant.people_per_day and not self._may_tell(store, grant, outcome):
                 return PEOPLE_EXHAUSTED
             return outcome if isinstance(outcome, Refused) else outcome.SerializeToString()
 
         return work
 
-    def _may_tell(self, grant: Grant, outcome: Message | Refused) -> bool:
-        """Whether an answer stays within the caller's quota of people, who is then counted."""
+    def _may_tell(self, store: GraphStore, grant: Grant, outcome: Message | Refused) -> bool:
+        """Whether an answer stays within the caller's quota of people, who are then counted."""
         people = self._source.people
         assert people is not None, "a policy with people_per_day needs PeopleQuotas"
         if isinstance(outcome, Refused):
             return outcome.code != NOT_FOUND or not people.is_spent(grant)
+        if isinstance(outcome, GetLineageResponse):
+            # Its ids stand for others as well. One that stands for nobody now counts for itself.
+            named = (store.current(one) or one for one in ids_of(outcome))
+            return people.take_all(grant, named)
         person: str = getattr(outcome, "person_id", "")
         return not person or people.take(grant, person.encode())
 
@@ -259,6 +265,14 @@ def _to_all(
 ) -> _Answer[_Request]:
     """An answer that is the same for whoever may ask."""
     return lambda store, request, _grant: answer(store, request)
+
+
+def ids_of(told: GetLineageResponse) -> set[str]:
+    """Every id that a lineage names."""
+    named = {told.person_id, told.current_person_id}
+    for entry in told.entries:
+        named |= {entry.person_id, entry.other_person_id}
+    return named - {""}
 
 
 def asked_kinds(request: object) -> list[tuple[str, str]]:

@@ -56,6 +56,21 @@ def test_different_people_count_and_the_same_again_do_not() -> None:
     assert quotas.take(grant, of(4))
 
 
+def test_several_at_once_are_told_of_all_or_none() -> None:
+    """An answer about several counts them together; one about nobody needs room for somebody."""
+    access = allowed(3)
+    quotas = PeopleQuotas(access, KEY, lambda: NOW_US)
+    grant = access.callers[0].grant
+    one, two, three, four = (of(number).decode() for number in range(4))
+    assert quotas.take_all(grant, [one, two, one])
+    assert not quotas.take_all(grant, [two, three, four])
+    assert quotas.take_all(grant, [])
+    assert quotas.take(grant, four.encode())
+    assert quotas.take_all(grant, [two, four])
+    assert not quotas.take_all(grant, [two, three])
+    assert not quotas.take_all(grant, [])
+
+
 def test_a_clock_that_goes_back_opens_no_new_day() -> None:
     """Set back over midnight and on again, a replica's clock gives nobody a second quota."""
     now_us = [NOW_US // DAY_US * DAY_US]
