@@ -289,10 +289,10 @@ class Lookup:
         if grant.people_per_day and not self._counted().take(grant, person):
             return PEOPLE_EXHAUSTED
         _, _, version, granted, built, layout_size, reply_size, sealed_size = _unpack_head(value)
-        if version < min_version:
-            return VERSION_NOT_REACHED
         reply_at = _HEAD_BYTES + layout_size
         sealed_at = reply_at + reply_size
+        if version < min_version:
+            return self._gone(value[sealed_at : sealed_at + sealed_size]) or VERSION_NOT_REACHED
         layout = value[_HEAD_BYTES:reply_at]
         allowed = granted & plan.purposes & fresh.grantable & grant.purposes
         if built != self._digest:
@@ -310,12 +310,25 @@ class Lookup:
                 _LOG.error("a stored profile was changed and does not open")
                 return FAILED
             profile = opened if runs is None else cut(opened, layout, runs)
+        elif gone := self._gone(value[sealed_at : sealed_at + sealed_size]):
+            return gone
         told = self._withheld.get(withheld)
         if told is None:
             told = self._tell(withheld)
         size = _varint(len(profile))
         reply = value[reply_at:sealed_at]
         return b"".join((_PROFILE_TAG, size, profile, reply, fresh.told, told, asked))
+
+    def _gone(self, sealed: bytes) -> Refused | None:
+        """Why a profile of which nothing is opened is not there all the same."""
+        try:
+            self._keys.unwrap(sealed)
+        except KeyDestroyed:
+            return PROFILE_NOT_FOUND
+        except Unreadable:
+            _LOG.error("a stored profile was changed and does not open")
+            return FAILED
+        return None
 
     def _meant(self, policy: int) -> int:
         """Bits that mean here what they meant under the policy of a digest: all, or none."""

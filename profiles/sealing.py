@@ -129,14 +129,22 @@ class KeptKeys:
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """What was sealed for this context. Raises: as `Sealer.open`."""
-        wrapped = sealed[:_NONCE_AT]
-        cipher = self._ciphers.get(wrapped)
+        cipher = self._ciphers.get(sealed[:_NONCE_AT])
         if cipher is None:
-            cipher = AESGCM(self._data_key(sealed))
-            if len(self._ciphers) >= self._most:
-                self._ciphers.clear()
-            self._ciphers[wrapped] = cipher
+            cipher = self._keep(sealed)
         return _decrypt(cipher, sealed, context)
+
+    def unwrap(self, sealed: bytes) -> None:
+        """Open nothing, only see that its key is there. Raises: as `Sealer.open`, for the key."""
+        if sealed[:_NONCE_AT] not in self._ciphers:
+            self._keep(sealed)
+
+    def _keep(self, sealed: bytes) -> AESGCM:
+        cipher = AESGCM(self._data_key(sealed))
+        if len(self._ciphers) >= self._most:
+            self._ciphers.clear()
+        self._ciphers[sealed[:_NONCE_AT]] = cipher
+        return cipher
 
     def forget(self) -> None:
         """Let go of every key."""

@@ -14,6 +14,7 @@ from identity.refused import Refused
 from profiles.access import Grant
 from profiles.feed import Group
 from profiles.layout import places, shape_of
+from profiles.lookup import PROFILE_NOT_FOUND
 from profiles.purposes import FIELDS
 from profiles.read_view import repack
 from profiles.v1.feed_pb2 import FeedRecord
@@ -232,17 +233,23 @@ def test_staleness_is_never_negative(replica: Replica) -> None:
 
 
 def test_who_is_gone_or_whose_keys_are_destroyed_is_not_found(replica: Replica) -> None:
-    """An erased person looks like one who never was."""
+    """An erased person looks like one who never was, for whatever and for nothing at all, whatever
+    version is asked for.
+    """
     replica.answer(*ALL)
+    asks = [
+        GetProfileRequest(subject=by_id("ada"), purposes=purposes, min_version=version)
+        for purposes in (ALL, ())
+        for version in (0, 99)
+    ]
+    assert isinstance(replica.ask(asks[2]), GetProfileResponse)
     replica.vault.new_epoch()
     replica.sealer.renew()
     replica.vault.destroy_epoch(1)
     replica.sealer.renew()
     replica.lookup.forget()
     for _ in range(2):
-        refused = replica.ask(GetProfileRequest(subject=by_id("ada"), purposes=ALL))
-        assert isinstance(refused, Refused)
-        assert refused.reason == "PROFILE_NOT_FOUND"
+        assert [replica.ask(one) for one in asks] == [PROFILE_NOT_FOUND] * len(asks)
         replica.apply(gone("ada"))
 
 
