@@ -330,7 +330,7 @@ class GetLineageResponse(_message.Message):
     person_id: _builtins.str
     """The id asked for."""
     current_person_id: _builtins.str
-    """The id it stands for now."""
+    """The id it stands for now; empty: nobody."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageEntry]:
         """What became of it and of the ids it was joined with, oldest first."""

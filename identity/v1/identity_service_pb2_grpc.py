@@ -90,8 +90,11 @@ class IdentityServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetLineage(self, request, context):
-        """Says who an id, current or old, stands for now, and what became of it.
-        Every id ever given out resolves. Entries come oldest first.
+        """Says who an id, current or old, stands for now, and what became of it. Entries
+        come oldest first. Every id ever given out resolves: one whose person was
+        erased, or of whom nothing is left, to nobody. Its entries then tell whoever
+        kept the id that it was given out, which ids it was joined with and when it
+        ended; no identifier, and not why.
 
         Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
         DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).

@@ -52,8 +52,11 @@ class IdentityServiceStub:
     DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
     """
     GetLineage: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.GetLineageRequest, _identity_service_pb2.GetLineageResponse]
-    """Says who an id, current or old, stands for now, and what became of it.
-    Every id ever given out resolves. Entries come oldest first.
+    """Says who an id, current or old, stands for now, and what became of it. Entries
+    come oldest first. Every id ever given out resolves: one whose person was
+    erased, or of whom nothing is left, to nobody. Its entries then tell whoever
+    kept the id that it was given out, which ids it was joined with and when it
+    ended; no identifier, and not why.
 
     Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
     DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
@@ -91,8 +94,11 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
     """
     GetLineage: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.GetLineageRequest, _identity_service_pb2.GetLineageResponse]  # type: ignore[assignment]
-    """Says who an id, current or old, stands for now, and what became of it.
-    Every id ever given out resolves. Entries come oldest first.
+    """Says who an id, current or old, stands for now, and what became of it. Entries
+    come oldest first. Every id ever given out resolves: one whose person was
+    erased, or of whom nothing is left, to nobody. Its entries then tell whoever
+    kept the id that it was given out, which ids it was joined with and when it
+    ended; no identifier, and not why.
 
     Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
     DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
@@ -145,8 +151,11 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_service_pb2.GetLineageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_service_pb2.GetLineageResponse, _abc.Awaitable[_identity_service_pb2.GetLineageResponse]]:
-        """Says who an id, current or old, stands for now, and what became of it.
-        Every id ever given out resolves. Entries come oldest first.
+        """Says who an id, current or old, stands for now, and what became of it. Entries
+        come oldest first. Every id ever given out resolves: one whose person was
+        erased, or of whom nothing is left, to nobody. Its entries then tell whoever
+        kept the id that it was given out, which ids it was joined with and when it
+        ended; no identifier, and not why.
 
         Errors: INVALID_ARGUMENT (PERSON_ID_INVALID), NOT_FOUND (UNKNOWN_PERSON),
         DEADLINE_EXCEEDED, UNAVAILABLE (STORE_UNAVAILABLE).
