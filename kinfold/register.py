@@ -1,6 +1,7 @@
 """The register: what was handed out, to whom and until when, and what figures must hold.
 
-One SQLite file in the home folder, readable by its owner alone. It is how a
+One SQLite file, readable by its owner alone, in the home folder or where several
+homes share it. It is how a
 later export keeps from giving away what an earlier one did not, and how an
 erasure finds whose profiles were exported where.
 """
@@ -67,6 +68,17 @@ class RegisterError(Exception):
     """The register cannot be used; nothing was written, and nothing may be handed out."""
 
 
+class LowerMinimum(RegisterError):
+    """Figures were released at a higher minimum before, which a lower one would undo.
+
+    Several minima of one figure, rounded apart, would tell the exact number.
+    """
+
+    def __init__(self, least: int) -> None:
+        super().__init__(f"figures of this register were released for at least {least} people")
+        self.least = least
+
+
 @dataclass(frozen=True, slots=True)
 class Exported:
     """One export. `expires_us`: when the recipient must have deleted it; 0: no date was set.
@@ -123,13 +135,30 @@ class Register:
         with _told():
             self._db.execute("COMMIT")
 
-    def held(self, figure: str, minimum: int) -> dict[Cell, Held] | None:
+    def hold_to(self, minimum: int) -> int | None:
+        """From here on figures are released for at least so many people.
+
+        When the first was released, in microseconds; None: none ever was.
+
+        Raises:
+            LowerMinimum: they were for more.
+        """
+        with _told():
+            (most,) = self._db.execute("SELECT max(minimum) FROM released").fetchone()
+            (first_us,) = self._db.execute(
+                "SELECT min(at_us) FROM exported WHERE what = 'figures'"
+            ).fetchone()
+        if most is not None and minimum < most:
+            raise LowerMinimum(most)
+        return first_us if most is not None else None
+
+    def held(self, figure: str) -> dict[Cell, Held] | None:
         """The numbers that a figure's cells hold; None when it was never released."""
         with _told():
-            known = self._db.execute(
-                "SELECT 1 FROM released WHERE figure = ? AND minimum = ?", (figure, minimum)
+            (minimum,) = self._db.execute(
+                "SELECT max(minimum) FROM released WHERE figure = ?", (figure,)
             ).fetchone()
-            if known is None:
+            if minimum is None:
                 return None
             rows = self._db.execute(
                 "SELECT name, part, people, value, capped, cap FROM held"
@@ -141,7 +170,7 @@ class Register:
     def hold(self, figure: str, minimum: int, cells: dict[Cell, Held]) -> None:
         """Replace the numbers that a figure's cells hold."""
         with _told():
-            self._db.execute("DELETE FROM held WHERE figure = ? AND minimum = ?", (figure, minimum))
+            self._db.execute("DELETE FROM held WHERE figure = ?", (figure,))
             self._db.execute("INSERT OR IGNORE INTO released VALUES (?, ?)", (figure, minimum))
             self._db.executemany(
                 "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -66,12 +66,12 @@ def open_snapshots(settings: Settings) -> Snapshots:
 
 
 def open_register(settings: Settings) -> Register:
-    """The register of exports in the home folder; every one is in the audit log, too.
+    """The register of exports; every one is in the audit log, too.
 
     Raises: RegisterError.
     """
     return Register(
-        made_home(settings) / "register.sqlite3",
+        Path(settings.statistics.register or made_home(settings) / "register.sqlite3"),
         lambda number, export: log_export(settings, number, export),
     )
 

@@ -87,6 +87,9 @@ class StatisticsSettings:
 
     minimum: int = _setting(20, "fewest people behind any number that is told", 3)
     group: str = _setting("", "attribute of records whose groups are compared for bias")
+    register: str = _setting(
+        "", "file of the register that homes on one graph share; empty: register.sqlite3 at home"
+    )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from kinfold.cli.options import Subparsers, add_settings, settings_of
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
 from kinfold.collecting import collect_less_often
 from kinfold.feeds import keep_fresh
-from kinfold.register import RECIPIENT_CHARS, Exported, RegisterError, is_recipient
+from kinfold.register import RECIPIENT_CHARS, Exported, LowerMinimum, RegisterError, is_recipient
 from kinfold.releasing import open_register, open_snapshots, released
 from kinfold.settings import Settings
 from kinfold.statistics import profiles
@@ -98,9 +98,17 @@ def _guarded(work: object) -> object:
         try:
             return int(work(args, settings_of(args)))
         except RegisterError as error:
-            return fail(str(error), "nothing was handed out; try again")
+            return not_released(error)
 
     return run
+
+
+def not_released(error: RegisterError) -> int:
+    """Say why nothing was handed out; the exit code to return."""
+    if isinstance(error, LowerMinimum):
+        way_out = f"--statistics-minimum {error.least}, or more: then later figures need as many"
+        return fail(str(error), way_out, ASKED_WRONGLY)
+    return fail(str(error), "nothing was handed out; try again")
 
 
 def _stats(args: argparse.Namespace, settings: Settings) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kinfold.cli.export import recipient, until
+from kinfold.cli.export import not_released, recipient, until
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
 from kinfold.collecting import collect_less_often
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 tell=lambda _: advance(next(steps)),
             )
         except RegisterError as error:
-            return fail(str(error), "nothing was handed out; try again")
+            return not_released(error)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(page(release), "utf-8")
     files = [args.out]

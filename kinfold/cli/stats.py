@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from kinfold.cli.export import not_released
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
 from kinfold.collecting import collect_less_often
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
                 settings, place="terminal", only=args.figure, tell=lambda _: advance(next(steps))
             )
         except RegisterError as error:
-            return fail(str(error), "nothing was told; try again")
+            return not_released(error)
     if args.json:
         told = {"manifest": release.manifest, "cells": release.table().to_dicts()}
         print_json(told | {"largest_people": release.largest})
@@ -67,6 +68,8 @@ def lines(release: Release) -> Iterator[str]:
     manifest = release.manifest
     yield f"{manifest['taken_at']}, resolution {manifest['snapshot']['resolution']}"
     yield f"counts to the nearest {manifest['minimum_people']} people or more; fewer are not told"
+    if manifest["held_since"] is None:
+        yield "the first figures of this register: later ones hold them, other registers do not"
     for each in release.figures:
         yield from _figure(each)
     if release.largest:

@@ -34,7 +34,7 @@ CHAPTERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "consent",
         "Who may be reached",
-        ("reach", "consent", "consent_by_place", "restricted", "erased"),
+        ("reach", "consent", "consent_by_jurisdiction", "restricted", "erased"),
     ),
     ("doings", "What people do", ("last_seen", "affinities", "hours")),
     (

@@ -17,7 +17,6 @@ from profiles import consent
 from profiles.consent import ConsentDecision, Joined
 from profiles.purposes import Purpose, PurposePolicy
 
-UNSAID = "unsaid"
 _PLACE = "place:"
 _ERRS = (
     "A purpose may have laxer rules by place and a minimum age: places are those somebody was "
@@ -45,15 +44,16 @@ CONSENT = Spec(
         )
     ),
 )
-PLACES = Spec(
-    "consent_by_place",
-    "Consent by purpose and place",
-    "Decisions that hold, by purpose and by the place that was told with them.",
-    "One per person and purpose; `unsaid` where no place was told.",
+JURISDICTIONS = Spec(
+    "consent_by_jurisdiction",
+    "Consent by purpose and jurisdiction",
+    "People by the country they were seen in and what holds for each purpose there, and why.",
+    "As `consent`. `several` were seen in more countries than one, of which the strictest rule "
+    "holds; `unknown` in none that could be told.",
     Shape.PARTS,
     "people",
     group="purpose",
-    part="place and state",
+    part="country and state",
     open=True,
 )
 RESTRICTED = Spec(
@@ -65,6 +65,7 @@ RESTRICTED = Spec(
     Shape.SUBSETS,
     "people",
     part="why",
+    order=tuple(name.replace("_", " ") for name in consent.RESERVED),
 )
 REACH = Spec(
     "reach",
@@ -97,23 +98,56 @@ def figures(
     cases = pl.concat([_cases(circumstances, holds, one, kinds) for one in purposes.purposes])
     by_state = cases.select("people", group="purpose", part="state")
     yield Figure(CONSENT, weighed(by_state))
-    place = pl.concat_str(
-        pl.col("place"),
-        pl.lit(", "),
-        pl.when("withdrawn").then(pl.lit("withdrawn")).otherwise(pl.lit("granted")),
-    )
-    yield Figure(PLACES, counts(holds, group=pl.col("purpose"), part=place))
+    where = pl.concat_str(_country(), pl.lit(", "), pl.col("state"))
+    by_country = cases.select("people", group="purpose", part=where)
+    yield Figure(JURISDICTIONS, weighed(by_country))
     yield Figure(REACH, _reach(identity, purposes, cases))
     yield Figure(RESTRICTED, with_whole(held, gathered.people.height))
 
 
-def standing(gathered: Gathered) -> pl.DataFrame:
-    """Person, purpose, withdrawn and place of every decision that holds, as a lookup has it.
+def _country() -> pl.Expr:
+    """The country of a case's places."""
+    countries = (
+        pl.col("places")
+        .str.split("|")
+        .list.eval(pl.element().str.split("-").list.first())
+        .list.unique()
+        .list.set_difference([""])
+    )
+    return (
+        pl.when(countries.list.len() > 1)
+        .then(pl.lit("several"))
+        .otherwise(countries.list.first())
+        .fill_null("unknown")
+    )
 
-    Whoever decided once on each purpose needs no looking into; consents are
-    often word for word the same, so each wording is read once.
+
+def standing(gathered: Gathered) -> pl.DataFrame:
+    """Person, purpose and withdrawn of every decision that holds, as a lookup has it.
+
+    Whoever decided under one node alone needs no looking into: links are nothing
+    to them. Consents are often word for word the same, so each wording is read
+    once. The others are looked into some at a time.
     """
     consents = gathered.consents
+    alone = pl.col("node").n_unique().over("person") == 1
+    holds = [_latest(consents.filter(alone)), _NONE_HOLD]
+    others = consents.filter(~alone)
+    people = others["person"].unique().sort()
+    for start in range(0, people.len(), _AT_ONCE):
+        some = people.slice(start, _AT_ONCE).implode()
+        mine = others.filter(pl.col("person").is_in(some))
+        holds.append(holding(mine, gathered.nodes, gathered.links, gathered.decisions))
+    return pl.concat(holds)
+
+
+_AT_ONCE = 50_000
+_HOLDS = {"person": pl.Int64, "purpose": pl.String, "withdrawn": pl.Boolean}
+_NONE_HOLD = pl.DataFrame(schema=_HOLDS)
+
+
+def _latest(consents: pl.DataFrame) -> pl.DataFrame:
+    """The latest decision of each person and purpose, in the order of `ConsentDecision`."""
     said = consents.select("payload").unique()
     words = pl.DataFrame(
         [(payload, *row) for (payload,) in said.rows() for row in _words(payload)],
@@ -121,23 +155,26 @@ def standing(gathered: Gathered) -> pl.DataFrame:
             "payload": pl.Binary,
             "purpose": pl.String,
             "withdrawn": pl.Boolean,
-            "place": pl.String,
+            "given_us": pl.Int64,
         },
         orient="row",
     )
-    made = consents.select("person", "signal", "payload").unique().join(words, on="payload")
-    several = made.filter(pl.len().over("person", "purpose") > 1)["person"].unique()
-    once = made.filter(~pl.col("person").is_in(several.implode()))
-    consents = consents.filter(pl.col("person").is_in(several.implode()))
-    looked_into = holding(consents, gathered.nodes, gathered.links, gathered.decisions)
-    return pl.concat([once.select("person", "purpose", "withdrawn", "place"), looked_into])
+    sent_us = pl.min_horizontal("event_us", "published_us")
+    given_us = pl.when(~pl.col("withdrawn")).then(pl.min_horizontal(sent_us, "given_us"))
+    return (
+        consents.join(words, on="payload")
+        .with_columns(effective_us=given_us.fill_null(sent_us))
+        .group_by("person", "purpose")
+        .agg(pl.col("withdrawn").sort_by("effective_us", "withdrawn").last())
+        .select(*_HOLDS)
+    )
 
 
-def _words(payload: bytes) -> list[tuple[str, bool, str]]:
-    """Purpose, whether withdrawn, and place."""
+def _words(payload: bytes) -> list[tuple[str, bool, int | None]]:
+    """Purpose, whether withdrawn, and when a grant was given if not when it was sent."""
     said = msgpack.unpackb(payload)
-    place = said.get("place") or UNSAID
-    return [(purpose, not granted, place) for purpose, granted in said["decisions"].items()]
+    given_us = said.get("given_us")
+    return [(purpose, not granted, given_us) for purpose, granted in said["decisions"].items()]
 
 
 def holding(
@@ -151,32 +188,20 @@ def holding(
     by_person = consents.group_by("person").agg(pl.struct(*CONSENTS).alias("said"))
     joins = _joins(by_person["person"], nodes, links, decisions)
     rows = []
-    for person, said in by_person.rows():
-        made, places = _made(said)
-        holds = consent.standing(made, joins.get(person, ()))
-        rows += [
-            (person, purpose, decision.withdrawn, places[decision.digest])
-            for purpose, decision in holds.items()
-        ]
-    schema = {
-        "person": pl.Int64,
-        "purpose": pl.String,
-        "withdrawn": pl.Boolean,
-        "place": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    for person, said in by_person.iter_rows():
+        holds = consent.standing(_made(said), joins.get(person, ()))
+        rows += [(person, purpose, decision.withdrawn) for purpose, decision in holds.items()]
+    return pl.DataFrame(rows, schema=_HOLDS, orient="row")
 
 
-def _made(said: Sequence[dict[str, Any]]) -> tuple[list[ConsentDecision], dict[bytes, str]]:
-    """Decisions of one person's consents, whose rows are one per subject; places by digest."""
+def _made(said: Sequence[dict[str, Any]]) -> list[ConsentDecision]:
+    """Decisions of one person's consents, whose rows are one per subject."""
     by_signal: dict[int, list[dict[str, Any]]] = {}
     for row in said:
         by_signal.setdefault(row["signal"], []).append(row)
-    facts, places = [], {}
+    facts = []
     for signal, rows in by_signal.items():
         first = rows[0]
-        subjects = tuple(_name(row["node"]) for row in rows)
-        places[first["digest"]] = msgpack.unpackb(first["payload"]).get("place") or UNSAID
         facts.append(
             KeptFact(
                 signal=signal,
@@ -185,11 +210,15 @@ def _made(said: Sequence[dict[str, Any]]) -> tuple[list[ConsentDecision], dict[b
                 published_us=first["published_us"],
                 source=first["source"],
                 assurance=Assurance.NONE,
-                fact=Fact(EvidenceKind.CONSENT, subjects, first["payload"]),
+                fact=Fact(
+                    EvidenceKind.CONSENT,
+                    tuple(_name(row["node"]) for row in rows),
+                    first["payload"],
+                ),
             )
         )
     members = {subject for fact in facts for subject in fact.fact.subjects}
-    return consent.decisions(facts, members), places
+    return consent.decisions(facts, members)
 
 
 def _name(node: int) -> NodeKey:

@@ -15,12 +15,15 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from identity.model import RECORD_KIND
-from kinfold.statistics.figure import CELLS, Figure, Shape, Spec
+from kinfold.statistics.cells import Held
+from kinfold.statistics.figure import CELLS, GROUP_END, Figure, Shape, Spec, sums
 from kinfold.statistics.gathered import Gathered
 from kinfold.statistics.insight import Scoring
+from kinfold.statistics.pairs import pair_sums
 from kinfold.statistics.scores import LAST_BITS, STEP_BITS, scored_by
 
 SCORES = "match weights"
+HELD, LACKED = "held", "not held"
 _LEAST = 1e-4
 _TO_NEAREST = 5
 """A thousandth more or less tells of one record; nobody decides by it."""
@@ -33,9 +36,10 @@ DRIFT = Spec(
     "nothing moved, from 100 on it moved, from 250 on it is another population and the model "
     "should be made anew. Match weights above 0 by bands of two bits, as in "
     "`score_distribution`, a band that too few people show being one with the next; attributes "
-    "held or not, as in `record_attributes`: what fewer people than the minimum hold counts as "
-    "held by nobody, and what fewer records than that held when the model was made is left out.",
-    Shape.SPREAD,
+    "held or not, as in `record_attributes`: what fewer people than the minimum hold, or lack, "
+    "counts as held by nobody, or by all, and what fewer records than that held when the model "
+    "was made is left out. Each band holds its count as other figures do.",
+    Shape.INDEX,
     "thousandths of PSI",
     group="model",
     part="what",
@@ -44,41 +48,56 @@ DRIFT = Spec(
 
 
 def figure(gathered: Gathered, models: tuple[Scoring, ...], minimum: int) -> Figure:
-    """The figure."""
-    rows = [
-        (model.title, what, people, _thousandths(index), _thousandths(index), 1)
-        for model in models
-        if RECORD_KIND in model.kinds
-        for what, people, index in [
-            *_weights(gathered, model, minimum),
-            *_attributes(gathered, model, minimum),
-        ]
-        if people
-    ]
-    return Figure(DRIFT, pl.DataFrame(rows, schema=CELLS, orient="row"))
+    """The figure: bands of each of what is looked at, now, and the index against the card."""
+    cells = [pl.DataFrame(schema=CELLS)]
+    then: dict[str, Mapping[str, float]] = {}
+    for model in models:
+        if RECORD_KIND in model.kinds:
+            weights = _weights_then(model)
+            if weights:
+                group = f"{model.title}{GROUP_END}{SCORES}"
+                then[group] = weights
+                pairs = scored_by(gathered, model).with_columns(group=pl.lit(group))
+                cells.append(pair_sums(pairs, minimum))
+            cells += _attributes(gathered, model, minimum, then)
+
+    def index(group: str, bands: Mapping[str, Held]) -> int | None:
+        before = then.get(group)
+        if before is None:
+            return None
+        is_weights = group.endswith(GROUP_END + SCORES)
+        return _of_weights(bands, before, minimum) if is_weights else _held(bands, before, minimum)
+
+    return Figure(DRIFT, pl.concat(cells), index=index)
 
 
-def _weights(gathered: Gathered, model: Scoring, minimum: int) -> Iterator[tuple[str, int, float]]:
-    pairs = scored_by(gathered, model)
-    bands = pairs.group_by("part").agg(pairs=pl.len(), people=pl.col("person").n_unique())
-    now = {part: (count, people) for part, count, people in bands.rows()}
-    if then := _weights_then(model):
-        yield SCORES, pairs["person"].n_unique(), psi(*_merged(now, then, minimum))
+def _of_weights(bands: Mapping[str, Held], then: Mapping[str, float], minimum: int) -> int:
+    now = {part: (numbers.value, numbers.people) for part, numbers in bands.items()}
+    return _thousandths(psi(*_merged(now, then, minimum)))
+
+
+def _held(bands: Mapping[str, Held], then: Mapping[str, float], minimum: int) -> int:
+    every = sum(numbers.value for numbers in bands.values())
+    now = dict.fromkeys((HELD, LACKED), 0)
+    now |= {part: band.value for part, band in bands.items() if band.people >= minimum}
+    if min(now.values()) == 0:
+        now = {part: every if count else 0 for part, count in now.items()}
+    return _thousandths(psi(now, then))
 
 
 def _merged(
-    now: Mapping[str, tuple[int, int]], then: Mapping[str, int], minimum: int
-) -> tuple[dict[str, int], dict[str, int]]:
+    now: Mapping[str, tuple[int, int]], then: Mapping[str, float], minimum: int
+) -> tuple[dict[str, float], dict[str, float]]:
     """Pairs by band now and then; a band that too few show, then or now, is one with the next."""
-    wide_now: dict[str, int] = {}
-    wide_then: dict[str, int] = {}
-    last, count, people, before = "", 0, 0, 0
+    wide_now: dict[str, float] = {}
+    wide_then: dict[str, float] = {}
+    last, count, people, before = "", 0, 0, 0.0
     for part in sorted({*now, *then}, key=lambda part: int(re.split(r"\D", part)[0])):
         more, others = now.get(part, (0, 0))
         count, people, before = count + more, max(people, others), before + then.get(part, 0)
         if people >= minimum and before >= minimum:
             last, wide_now[part], wide_then[part] = part, count, before
-            count, people, before = 0, 0, 0
+            count, people, before = 0, 0, 0.0
     if last:
         wide_now[last] += count
         wide_then[last] += before
@@ -98,24 +117,21 @@ def _weights_then(model: Scoring) -> dict[str, int]:
 
 
 def _attributes(
-    gathered: Gathered, model: Scoring, minimum: int
-) -> Iterator[tuple[str, int, float]]:
+    gathered: Gathered, model: Scoring, minimum: int, then: dict[str, Mapping[str, float]]
+) -> Iterator[pl.DataFrame]:
+    """Bands of each attribute that the model was made of; what they were then goes into `then`."""
     own = gathered.nodes.select("node", "person")
     records = gathered.said.join(own, on="node")
-    everybody = records["person"].n_unique()
-    held = records.explode("attributes").group_by("attributes")
-    holders = {
-        name: count if people >= minimum else 0
-        for name, count, people in held.agg(
-            records=pl.len(), people=pl.col("person").n_unique()
-        ).rows()
-    }
     made_of = model.card.get("data", {})
     for name, share in sorted(made_of.get("attributes", {}).items()):
         if records.height and share * made_of["records"] >= minimum:
-            has = holders.get(name, 0)
-            now = {"held": has, "not": records.height - has}
-            yield name, everybody, psi(now, {"held": share, "not": 1 - share})
+            group = f"{model.title}{GROUP_END}{name}"
+            then[group] = {HELD: share, LACKED: 1 - share}
+            held = pl.when(pl.col("attributes").list.contains(name)).then(pl.lit(HELD))
+            told = records.select(
+                "person", part=held.otherwise(pl.lit(LACKED)), n=pl.lit(1, pl.Int64)
+            )
+            yield sums(told, minimum, group=pl.lit(group), part=pl.col("part"))
 
 
 def psi(now: Mapping[str, float], then: Mapping[str, float]) -> float:

@@ -15,6 +15,7 @@ from identity.snapshot import Snapshot, Snapshots
 from ingest.dead_letters import DeadLetter
 from kinfold.register import Exported, Register
 from kinfold.statistics.dead import figure as dead_letters
+from kinfold.statistics.dead import nameable
 from kinfold.statistics.figure import Figure, Spec
 from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import Gathered, gather
@@ -46,7 +47,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Released figures with their manifest; `largest` are ids of the people with most nodes."""
+    """Released figures with their manifest; `largest` are ids of the people with most nodes.
+
+    `held_since` in the manifest: when the first figures of the register were
+    released, against which all later ones are held; None: these are the first.
+    """
 
     manifest: dict[str, Any]
     figures: tuple[Released, ...]
@@ -78,7 +83,7 @@ def take(
     The snapshot is read whole before anything is counted, and closed. What is
     released is in the register before it is returned.
 
-    Raises: StoreError, LettersError, LedgerError, RegisterError.
+    Raises: StoreError, LettersError, LedgerError, RegisterError (LowerMinimum).
     """
     with snapshots.take() as snapshot:
         gathered = gather(snapshot, policies.identity, tell, insight)
@@ -90,15 +95,18 @@ def take(
     done: list[Released] = []
     tell("release")
     with register.writing():
+        first_us = register.hold_to(terms.minimum)
         for each in wanted:
-            one = release(each, register.held(each.spec.id, terms.minimum), terms.minimum)
+            one = release(each, register.held(each.spec.id), terms.minimum)
             register.hold(each.spec.id, terms.minimum, dict(one.held))
             done.append(one)
         register.note(
             Exported("figures", now_us, terms.recipient, "", terms.expires_us, terms.place, 0)
         )
     specs = [each.spec for each in done]
-    return Release(_manifest(gathered, terms, specs, models, now_us), tuple(done), largest)
+    manifest = _manifest(gathered, terms, specs, models, now_us)
+    manifest["held_since"] = None if first_us is None else _time(first_us)
+    return Release(manifest, tuple(done), largest)
 
 
 def _figures(
@@ -116,9 +124,10 @@ def _figures(
         as_of_us=now_us,
         minimum=terms.minimum,
         models=insight.models(gathered.moment.model),
+        attribute=insight.group,
     )
     yield erased(insight.erasures(), now_us)
-    yield dead_letters(letters())
+    yield dead_letters(letters(), nameable(gathered, terms.minimum))
 
 
 def _largest(snapshot: Snapshot, gathered: Gathered) -> tuple[str, ...]:

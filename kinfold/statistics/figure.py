@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import polars as pl
+
+from kinfold.statistics.cells import Held
 
 
 class Shape(Enum):
@@ -17,12 +19,14 @@ class Shape(Enum):
     - `SUBSETS`: each part is some of the people of its group; parts may overlap.
     - `SUMS`: each part is a sum over people, who may add more than one each.
     - `SPREAD`: quantiles of a number that each person has.
+    - `INDEX`: counts by band, of which nothing but an index over each group is told.
     """
 
     PARTS = "parts"
     SUBSETS = "subsets"
     SUMS = "sums"
     SPREAD = "spread"
+    INDEX = "index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ CELLS: dict[str, Any] = {
 }
 """A figure's cells.
 
-- `people`: how many people stand behind the cell (PARTS, SUBSETS, SUMS), or are measured (SPREAD).
+- `people`: how many people stand behind the cell (PARTS, SUBSETS, SUMS, INDEX), or are measured
+  (SPREAD); of sums over pairs, how many there are at least.
 - `value`: the exact count, sum or quantile.
 - `cap`: the most that one person adds to `capped`, which is the sum with larger
   contributions taken for `cap`; 1 for counts of people. In a SPREAD, `capped`
@@ -70,14 +75,26 @@ CELLS: dict[str, Any] = {
 - group "" of PARTS and SUBSETS: everybody. A SUBSETS group has a part `ALL`: the group itself.
 """
 ALL = "all"
+GROUP_END = ", "
+"""In the name of an INDEX's group, what is before it is told as the group, the rest as the part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure with its exact cells: for within the house only, see `release`."""
+    """A figure with its exact cells: for within the house only, see `release`.
+
+    - `spans`: of a SPREAD, the least and the most that each cell's `capped` may
+      have been before, with fewer people than the minimum otherwise than now.
+    - `index`: of an INDEX, the group's number from what its bands hold; None: there is none.
+    - `within`: what the names of all its groups begin with; earlier groups that
+      begin otherwise are of another question, and stay as they are.
+    """
 
     spec: Spec
     cells: pl.DataFrame
+    spans: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    index: Callable[[str, Mapping[str, Held]], int | None] | None = None
+    within: str = ""
 
     def exact(self) -> dict[tuple[str, str], int]:
         """The exact values by group and part."""
@@ -115,34 +132,24 @@ def _text(part: pl.Expr | None) -> pl.Expr:
 def sums(
     frame: pl.DataFrame, minimum: int, *, group: pl.Expr | None = None, part: pl.Expr
 ) -> pl.DataFrame:
-    """Cells of SUMS from rows with `person` (null: nobody's) and `n`.
+    """Cells of SUMS from rows with `person` and `n`.
 
     Larger contributions than that of the person in place `minimum` are taken
-    for the next number of 1, 2, 5, 10, 20, … from that on. What is nobody's
-    counts as if each were another's.
+    for the next number of 1, 2, 5, 10, 20, … from that on.
     """
     by_person = (
         frame.select(_text(group).alias("group"), _text(part).alias("part"), "person", "n")
         .group_by("group", "part", "person")
         .agg(pl.col("n").sum().cast(pl.Int64))
     )
-    own = pl.col("n").filter(pl.col("person").is_not_null())
-    nobodys = pl.col("n").filter(pl.col("person").is_null()).sum()
     tops = by_person.group_by("group", "part").agg(
-        people=own.len().cast(pl.Int64) + nobodys,
+        people=pl.len().cast(pl.Int64),
         value=pl.col("n").sum(),
-        top=own.top_k(minimum).min(),
-    )
-    tops = tops.with_columns(
-        cap=pl.col("top").fill_null(1).map_elements(round_up, return_dtype=pl.Int64)
+        cap=_cap(pl.col("n").top_k(minimum).min()),
     )
     capped = (
         by_person.join(tops.select("group", "part", "cap"), on=["group", "part"])
-        .with_columns(
-            held=pl.when(pl.col("person").is_null())
-            .then(pl.col("n"))
-            .otherwise(pl.min_horizontal("n", "cap"))
-        )
+        .with_columns(held=pl.min_horizontal("n", "cap"))
         .group_by("group", "part")
         .agg(capped=pl.col("held").sum())
     )
@@ -151,6 +158,10 @@ def sums(
         .select(pl.col(name).cast(kind) for name, kind in CELLS.items())
         .sort("group", "part")
     )
+
+
+def _cap(top: pl.Expr) -> pl.Expr:
+    return top.map_elements(round_up, return_dtype=pl.Int64)
 
 
 def round_up(number: int) -> int:
@@ -166,19 +177,33 @@ def round_up(number: int) -> int:
 QUANTILES = (("p50", 50), ("p99", 99), ("max", 100))
 
 
-def spread(values: pl.Series, minimum: int, group: str = "") -> pl.DataFrame:
-    """Cells of SPREAD: p50, p99 and the most; nearest rank: so many in a hundred have no more."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Cells of SPREAD, with their spans."""
+
+    cells: pl.DataFrame
+    spans: Mapping[tuple[str, str], tuple[int, int]]
+
+
+def spread(values: pl.Series, minimum: int, group: str = "") -> Spread:
+    """p50, p99 and the most, by nearest rank: so many in a hundred have no more.
+
+    One person who comes, goes or changes moves a quantile by one rank at most,
+    so its span is what stands fewer than `minimum` ranks to either side.
+    """
     people = values.len()
     if not people:
-        return pl.DataFrame(schema=CELLS)
+        return Spread(pl.DataFrame(schema=CELLS), {})
     ordered = values.sort()
-    top = int(ordered[max(people - minimum, 0)])
-    rows = []
+    top = max(people - minimum, 0)
+    rows, spans = [], {}
     for part, percent in QUANTILES:
-        rank = -(-people * percent // 100)
-        value = int(ordered[max(rank, 1) - 1])
-        rows.append((group, part, people, value, min(value, top), 1))
-    return pl.DataFrame(rows, schema=CELLS, orient="row")
+        place = max(-(-people * percent // 100), 1) - 1
+        told = min(place, top)
+        rows.append((group, part, people, int(ordered[place]), int(ordered[told]), 1))
+        least, most = max(told - minimum + 1, 0), min(told + minimum - 1, people - 1)
+        spans[group, part] = (int(ordered[least]), int(ordered[most]))
+    return Spread(pl.DataFrame(rows, schema=CELLS, orient="row"), spans)
 
 
 def with_whole(parts: pl.DataFrame, people: int, group: str = "") -> pl.DataFrame:

@@ -38,7 +38,7 @@ SPECS: tuple[Spec, ...] = (
     history.LATENESS,
     history.REPEATED,
     consenting.CONSENT,
-    consenting.PLACES,
+    consenting.JURISDICTIONS,
     consenting.REACH,
     consenting.RESTRICTED,
     behaviour.CATEGORIES,
@@ -57,16 +57,18 @@ def figures(
     as_of_us: int,
     minimum: int,
     models: tuple[Scoring, ...] = (),
+    attribute: str = "",
 ) -> Iterator[Figure]:
     """Every figure but those of erasures and dead letters, with exact cells.
 
     `as_of_us` is the time the snapshot was taken; `minimum` the fewest people
     who may stand behind a cell once it is released, which sums are capped for;
-    `models` those that the snapshot's scored links are of.
+    `models` those that the snapshot's scored links are of; `attribute` the one whose
+    groups `gathered.said` tells.
     """
     yield from people.figures(gathered, identity, models, minimum)
     yield from scores.figures(gathered, models, minimum)
-    yield from saying.figures(gathered, models, minimum)
+    yield from saying.figures(gathered, models, minimum, attribute)
     yield drift.figure(gathered, models, minimum)
     yield from history.figures(gathered, as_of_us, minimum)
     yield from consenting.figures(gathered, identity, purposes)

@@ -55,12 +55,13 @@ class Gathered:
     - `links`: left, right, first_us, authenticated, signals; each link once.
     - `link_days`: left, right, day.
     - `seen_by`: person, source, kind.
-    - `arrivals`: person (null: nobody's), source, late (band of `LATE_S`),
-      repeated, signals.
+    - `arrivals`: person, source, late (band of `LATE_S`), repeated, signals.
     - `cells`: person, cell, signals, last_day.
     - `consents`, `decisions`, `lineage`, `scored`: as the snapshot gives them; consents with
       person.
     - `said`: `reading.SAID` of a sample of records.
+    - `places`: node, place: of nodes in pairs that may be of two people, where they
+      stand in the order of all keys that are among them.
     """
 
     moment: Moment
@@ -76,6 +77,7 @@ class Gathered:
     lineage: pl.DataFrame
     scored: pl.DataFrame
     said: pl.DataFrame
+    places: pl.DataFrame
 
 
 def gather(
@@ -94,6 +96,8 @@ def gather(
     tell("activity")
     cells = _cells(snapshot, nodes)
     tell("lineage")
+    decisions = _whole(snapshot.decisions(), DECISIONS)
+    scored = _whole(snapshot.scored(), SCORED)
     return Gathered(
         moment=snapshot.moment(),
         nodes=nodes,
@@ -104,11 +108,30 @@ def gather(
         arrivals=arrivals,
         cells=cells,
         consents=consents,
-        decisions=_whole(snapshot.decisions(), DECISIONS),
+        decisions=decisions,
         lineage=_whole(snapshot.lineage(), LINEAGE),
-        scored=_whole(snapshot.scored(), SCORED),
+        scored=scored,
         said=said(snapshot, insight),
+        places=_places(snapshot, nodes, links, decisions, scored),
     )
+
+
+def _places(snapshot: Snapshot, nodes: pl.DataFrame, *pairs: pl.DataFrame) -> pl.DataFrame:
+    own = nodes.select("node", "person")
+    between = [
+        some.select("left", "right")
+        .join(own, left_on="left", right_on="node")
+        .join(own, left_on="right", right_on="node", suffix="_right")
+        .filter(pl.col("person") != pl.col("person_right"))
+        for some in pairs
+    ]
+    wanted = pl.concat([some[end] for some in between for end in ("left", "right")]).unique()
+    if wanted.is_empty():
+        return pl.DataFrame(schema={"node": pl.Int64, "place": pl.Int64})
+    is_wanted = pl.col("node").is_in(wanted.implode())
+    named = snapshot.keys()
+    keys = pl.concat([frame.filter(is_wanted) for frame in named])
+    return keys.sort("key").select("node", place=pl.int_range(pl.len()))
 
 
 def _whole(frames: Iterable[pl.DataFrame], schema: Schema) -> pl.DataFrame:
@@ -182,7 +205,7 @@ def _arrivals(signals: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
     first = named.sort("place").unique("signal", keep="first").select("signal", "person")
     late_s = (pl.col("published_us") - pl.col("event_us")) / 1_000_000
     return (
-        signals.join(first, on="signal", how="left")
+        signals.join(first, on="signal")
         .with_columns(
             late=pl.sum_horizontal([(late_s >= end_s).cast(pl.UInt8) for end_s in LATE_S]),
             repeated=pl.col("latest_us") > pl.col("published_us"),

@@ -19,9 +19,9 @@ CHANGES = Spec(
     "Ids created, merged into another, split off, split off again after a merge, and retired.",
     "Entries of the lineage by the Monday of the resolution's week, UTC. A split counts as "
     "'reversed' when the id it left had others merged into it before, and as 'split' otherwise; "
-    "the id a split creates is not among 'created'. Retired: nothing was left of them, by "
-    "expiry, retraction or erasure. Churn is merged and retired over all people. Which signal "
-    "caused a change is not kept.",
+    "the id a split creates is not among 'created'. A merge is the person's whom it led to. "
+    "Retired: nothing was left of them, by expiry, retraction or erasure. Churn is merged and "
+    "retired over all people. Which signal caused a change is not kept.",
     Shape.SUMS,
     "ids",
     group="week",
@@ -42,7 +42,7 @@ SIGNALS = Spec(
     "Signals by source",
     "Signals that count, by source.",
     "Remembered signals that are neither retracted, expired nor outdone. A signal counts with "
-    "the person of its highest identifier.",
+    "the person of its highest identifier, and not before it has been resolved to one.",
     Shape.SUMS,
     "signals",
     part="source",
@@ -96,11 +96,8 @@ def figures(gathered: Gathered, as_of_us: int, minimum: int) -> Iterator[Figure]
 def _entries(lineage: pl.DataFrame) -> pl.DataFrame:
     """Person, week, change and `n` of 1: a row per change of an id."""
     change = pl.col("change")
-    joined = (
-        lineage.filter(change == int(LineageChange.MERGED))
-        .group_by("other")
-        .agg(merged_at=pl.col("resolution").min())
-    )
+    merged = change == int(LineageChange.MERGED)
+    joined = lineage.filter(merged).group_by("other").agg(merged_at=pl.col("resolution").min())
     splits = (
         lineage.filter(change == int(LineageChange.SPLIT))
         .join(joined, on="other", how="left")
@@ -118,7 +115,12 @@ def _entries(lineage: pl.DataFrame) -> pl.DataFrame:
     split = pl.when(pl.col("reversed").fill_null(value=False)).then(pl.lit("reversed"))
     told = pl.concat(
         [
-            others.select("person", "at_us", change=name),
+            others.select(
+                # Or one visitor who logs in on twenty cookies were twenty people merged.
+                person=pl.when(merged).then("other").otherwise("person"),
+                at_us="at_us",
+                change=name,
+            ),
             splits.select("person", "at_us", change=split.otherwise(pl.lit("split"))),
         ]
     )

@@ -22,6 +22,7 @@ from kinfold.statistics.figure import (
 )
 from kinfold.statistics.gathered import Gathered
 from kinfold.statistics.insight import Scoring
+from kinfold.statistics.pairs import PAIRS, pair_sums
 
 ENDS = (0, 1, 2, 3, 4, 5, 10, 20, 50)
 _NAMES = {"identifiers": "identifiers", "devices": "devices", "records": "records"}
@@ -97,8 +98,8 @@ LINKS = Spec(
     "Decided: staff said so, of decisions in force. Authenticated: two accounts in one login. "
     "Observed: seen together. Scored: alike enough for the match model in force to link them; "
     "all others are exact. A pair that rests on several counts under each. Joins nobody: seen "
-    "together, but of two people, by a limit, a shared identifier or staff. A link counts with "
-    "the person of its left end.",
+    "together, but of two people, by a limit, a shared identifier or staff: such a link is both "
+    "people's, and is taken only while neither stands in more than the cap.",
     Shape.SUMS,
     "links",
     part="basis",
@@ -167,9 +168,9 @@ def figures(
     )
     for name, spec in PER_PERSON.items():
         yield Figure(spec, counts(people, part=banded(pl.col(name), ENDS)))
-    yield Figure(
-        SPREADS, pl.concat([spread(people[name], minimum, group=name) for name in PER_PERSON])
-    )
+    spreads = [spread(people[name], minimum, group=name) for name in PER_PERSON]
+    spans = {cell: span for each in spreads for cell, span in each.spans.items()}
+    yield Figure(SPREADS, pl.concat([each.cells for each in spreads]), spans)
     yield _match_rate(gathered)
     sources = gathered.seen_by.group_by("person").agg(pl.col("source").n_unique())
     yield Figure(ACROSS, counts(sources, part=banded(pl.col("source"), (0, 1, 2, 3, 4))))
@@ -202,23 +203,19 @@ def _match_rate(gathered: Gathered) -> Figure:
 
 
 def _links(gathered: Gathered, models: tuple[Scoring, ...], minimum: int) -> Figure:
-    own = gathered.nodes.select("node", "person", "account")
-    links = gathered.links.join(own, left_on="left", right_on="node").join(
-        own, left_on="right", right_on="node", suffix="_right"
-    )
+    links = scores.ends(gathered, gathered.links, "left", "right")
+    one = pl.col("person") == pl.col("other")
     both = pl.col("authenticated") & pl.col("account") & pl.col("account_right")
-    basis = (
-        pl.when(pl.col("person") != pl.col("person_right"))
-        .then(pl.lit("joins nobody"))
-        .when(both)
-        .then(pl.lit("authenticated"))
-        .otherwise(pl.lit("observed"))
-    )
-    told = links.select("person", part=basis, n=pl.lit(1))
-    decided = _decided(gathered).select("person", part=pl.lit("decided"), n=pl.lit(1))
-    scored = scores.linked(gathered, models).select("person", part=pl.lit("scored"), n=pl.lit(1))
-    every = pl.concat([told, decided, scored])
-    return Figure(LINKS, sums(every, minimum, part=pl.col("part")))
+    basis = pl.when(both).then(pl.lit("authenticated")).otherwise(pl.lit("observed"))
+    every = [
+        links.filter(one).select("person", part=basis),
+        _decided(gathered).select("person", part=pl.lit("decided")),
+        scores.linked(gathered, models).select("person", part=pl.lit("scored")),
+    ]
+    own = pl.concat(every).with_columns(n=pl.lit(1, pl.Int64))
+    apart = links.filter(~one).with_columns(group=pl.lit(""), part=pl.lit("joins nobody"))
+    cells = [sums(own, minimum, part=pl.col("part")), pair_sums(apart.select(*PAIRS), minimum)]
+    return Figure(LINKS, pl.concat(cells))
 
 
 def _decided(gathered: Gathered) -> pl.DataFrame:

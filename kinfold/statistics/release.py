@@ -3,16 +3,20 @@
 A release is made of *held* cells, in this order:
 
 1. *Held.* A cell keeps the exact numbers of an earlier release until at least
-   `minimum` people, or what `minimum` people add at most, have come or gone.
-   So releases before and after one person's arrival or erasure are the same.
-2. *Withheld.* A cell with fewer than `minimum` people is withheld, and so is a
+   `minimum` people, or what `minimum` people add at most, have come or gone; a
+   quantile, until that many lie between what it was and what it is; an index is
+   computed from what its bands hold. So releases before and after one person's
+   arrival, change or erasure are the same.
+2. *Withheld.* A cell with fewer than `minimum` people is withheld, also where
+   it is nobody and its name is known beforehand, and so is a
    subset that all but fewer than `minimum` of its group are in. Where parts
    make up a group, the next smallest are withheld too, until those withheld
    are at least `minimum` people together.
 3. *Capped.* A sum takes larger contributions for what at least `minimum` people
    reach; extremes of a spread are told as the most that so many have.
 4. *Rounded.* Every number is a multiple of `minimum` times the cap, so any sum
-   or difference of released counts of people is none or at least `minimum`.
+   or difference of released counts of people is none or at least `minimum`. To the
+   nearest, or down where the true number may be larger.
 
 The rules are those of official statistics: A. Hundepool and others, "Statistical
 Disclosure Control", Wiley 2012, chapters 4 and 5 (threshold rule, secondary
@@ -30,7 +34,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from kinfold.statistics.cells import NOTHING, Cell, Held
-from kinfold.statistics.figure import ALL, Figure, Shape, Spec
+from kinfold.statistics.figure import ALL, GROUP_END, Figure, Shape, Spec
 
 MINIMUM = 20
 WITHHELD = "withheld"
@@ -59,6 +63,9 @@ class Released:
     held: Mapping[Cell, Held]
 
 
+_Row = tuple[str, str, int | None, str, int]
+
+
 def release(
     figure: Figure, earlier: Mapping[Cell, Held] | None, minimum: int = MINIMUM
 ) -> Released:
@@ -68,29 +75,62 @@ def release(
     """
     assert minimum >= 1, "a minimum of 1 withholds nothing"
     held = hold(figure, earlier, minimum)
-    hidden = withheld(figure.spec.shape, held, minimum)
-    rows: list[tuple[str, str, int | None, str, int]] = []
-    nameless: set[str] = set()
-    for cell, numbers in sorted(held.items(), key=lambda item: _place(item[0], figure.spec)):
-        if cell not in hidden:
-            rows.append((*cell, *_told(figure.spec.shape, numbers, minimum)))
-        elif figure.spec.open:
-            nameless.add(cell[0] if figure.spec.closed_groups else "")
-        else:
-            rows.append((*cell, None, WITHHELD, minimum))
-    rows += [(group, NAMELESS, None, WITHHELD, minimum) for group in sorted(nameless)]
+    asked = {cell: numbers for cell, numbers in held.items() if cell[0].startswith(figure.within)}
+    if figure.spec.shape is Shape.INDEX:
+        rows = _indices(figure, asked, minimum)
+    else:
+        rows = _rows(figure.spec, asked, minimum)
     return Released(figure.spec, pl.DataFrame(rows, schema=RELEASED, orient="row"), held)
 
 
-def _place(cell: Cell, spec: Spec) -> tuple[str, bool, int, int, str]:
+def _rows(spec: Spec, held: Mapping[Cell, Held], minimum: int) -> list[_Row]:
+    hidden = withheld(spec.shape, held, minimum)
+    told: list[_Row] = [
+        (*cell, *_told(spec.shape, numbers, minimum))
+        for cell, numbers in held.items()
+        if cell not in hidden
+    ]
+    named = {group for group, *_ in told}
+    if spec.closed_groups or not spec.open:
+        named |= {group for group, _ in held}
+    # That a part which everybody knows of has nobody is as little told as that it has few.
+    hidden |= {(group, part) for group in named for part in spec.order} - held.keys()
+    rows = set()
+    for group, part in hidden:
+        if group in named and (not spec.open or part in spec.order):
+            rows.add((group, part))
+        else:
+            rows.add((group if spec.closed_groups else "", NAMELESS))
+    told += [(*cell, None, WITHHELD, minimum) for cell in rows]
+    return sorted(told, key=lambda row: _place(row[:2], spec))
+
+
+def _indices(figure: Figure, held: Mapping[Cell, Held], minimum: int) -> list[_Row]:
+    assert figure.index is not None, "an index has a formula"
+    bands: dict[str, dict[str, Held]] = {}
+    for (group, band), numbers in held.items():
+        bands.setdefault(group, {})[band] = numbers
+    rows: list[_Row] = []
+    for group, some in sorted(bands.items()):
+        told = figure.index(group, some)
+        if told is not None and max(numbers.people for numbers in some.values()) >= minimum:
+            name, _, part = group.partition(GROUP_END)
+            rows.append((name, part, told, "", 1))
+    return rows
+
+
+def _place(cell: Cell, spec: Spec) -> tuple[str, bool, bool, int, int, str]:
     group, part = cell
     told = spec.order.index(part) if part in spec.order else len(spec.order)
     number = re.match(r"\d+", part)
-    return group, part != ALL, told, int(number.group()) if number else 0, part
+    return group, part == NAMELESS, part != ALL, told, int(number.group()) if number else 0, part
 
 
 def hold(figure: Figure, earlier: Mapping[Cell, Held] | None, minimum: int) -> dict[Cell, Held]:
-    """The cells' exact numbers, or earlier ones where fewer than `minimum` people moved them."""
+    """The cells' exact numbers, or earlier ones where fewer than `minimum` people moved them.
+
+    Earlier groups of another question stay as they are.
+    """
     now = {
         (group, part): Held(people, value, capped, cap)
         for group, part, people, value, capped, cap in figure.cells.rows()
@@ -101,15 +141,17 @@ def hold(figure: Figure, earlier: Mapping[Cell, Held] | None, minimum: int) -> d
     held = {}
     for cell in {*now, *earlier}:
         new, old = now.get(cell, NOTHING), earlier.get(cell, NOTHING)
-        held[cell] = new if _moved(figure.spec.shape, new, old, minimum) else old
+        asked = cell[0].startswith(figure.within)
+        held[cell] = new if asked and _moved(figure, cell, new, old, minimum) else old
     return {cell: numbers for cell, numbers in held.items() if numbers.people}
 
 
-def _moved(shape: Shape, new: Held, old: Held, minimum: int) -> bool:
+def _moved(figure: Figure, cell: Cell, new: Held, old: Held, minimum: int) -> bool:
     if abs(new.people - old.people) >= minimum:
         return True
-    if shape is Shape.SPREAD:
-        return False
+    if figure.spec.shape is Shape.SPREAD:
+        least, most = figure.spans.get(cell, (old.capped, old.capped))
+        return not least <= old.capped <= most
     return abs(new.capped - old.capped) >= minimum * max(new.cap, old.cap)
 
 
@@ -150,8 +192,8 @@ def _complement(
 
 
 def _told(shape: Shape, numbers: Held, minimum: int) -> tuple[int, str, int]:
-    if shape is Shape.SPREAD:
-        return numbers.capped, AT_LEAST if numbers.capped < numbers.value else "", 1
-    step = minimum * numbers.cap
     note = AT_LEAST if numbers.capped < numbers.value else ""
-    return (numbers.capped + step // 2) // step * step, note, step
+    if shape is Shape.SPREAD:
+        return numbers.capped, note, 1
+    step = minimum * numbers.cap
+    return (numbers.capped + (0 if note else step // 2)) // step * step, note, step

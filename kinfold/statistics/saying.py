@@ -21,9 +21,11 @@ ATTRIBUTES = Spec(
     Shape.SUMS,
     "records",
     part="attribute",
+    open=True,
 )
 _GROUP = (
-    "Groups are those of the attribute in the setting `statistics.group`, one that at most 30 "
+    "Groups are those of the attribute in the setting `statistics.group`, which is told with "
+    "them, one that at most 30 "
     "values are shared by at least 20 records each; records as in `record_attributes`. Someone "
     "whose records say several counts in each. "
 )
@@ -58,8 +60,10 @@ WITHHELD = Spec(
 )
 
 
-def figures(gathered: Gathered, models: tuple[Scoring, ...], minimum: int) -> Iterator[Figure]:
-    """Every figure of this module."""
+def figures(
+    gathered: Gathered, models: tuple[Scoring, ...], minimum: int, attribute: str
+) -> Iterator[Figure]:
+    """Every figure of this module; groups are those of the attribute, "" for none."""
     own = gathered.nodes.select("node", "person")
     records = gathered.said.join(own, on="node")
     held = records.select("person", part=pl.col("attributes")).explode("part").drop_nulls()
@@ -73,11 +77,13 @@ def figures(gathered: Gathered, models: tuple[Scoring, ...], minimum: int) -> It
         .join(gathered.people.select("person", "records"), on="person")
     )
     matched = pl.when(pl.col("records") > 1).then(pl.lit("matched")).otherwise(pl.lit("alone"))
-    yield Figure(MATCHED, counts(members, group=pl.col("group"), part=matched))
+    within = f"{attribute}: "
+    group = pl.concat_str(pl.lit(within), pl.col("group"))
+    yield Figure(MATCHED, counts(members, group=group, part=matched), within=within)
     doubtful = _doubtful(gathered, models)
     is_doubtful = pl.col("person").is_in(doubtful.implode())
     withheld = pl.when(is_doubtful).then(pl.lit("withheld")).otherwise(pl.lit("not withheld"))
-    yield Figure(WITHHELD, counts(members, group=pl.col("group"), part=withheld))
+    yield Figure(WITHHELD, counts(members, group=group, part=withheld), within=within)
 
 
 def _doubtful(gathered: Gathered, models: tuple[Scoring, ...]) -> pl.Series:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from kinfold.statistics.figure import Figure, Shape, Spec, sums
+from kinfold.statistics.figure import Figure, Shape, Spec
 from kinfold.statistics.gathered import Gathered
 from kinfold.statistics.insight import Scoring
+from kinfold.statistics.pairs import PAIRS, pair_sums
 
 MBITS = 1_000
 STEP_BITS, LAST_BITS = 2, 20
 _TENTHS = 10
+_BOTH = ("person", "other", "low", "high")
 SAME, NOT_SAME = "the same", "not the same"
 TOGETHER, APART = "of one person", "of two people"
 DISTRIBUTION = Spec(
@@ -20,8 +22,8 @@ DISTRIBUTION = Spec(
     "Scored links by match weight",
     "Pairs that a match model finds alike, by how many bits speak for it.",
     "Pairs with a weight above 0 under the model that the graph is resolved with, by model and by "
-    "whether they are one person now. A band of 4-5 bits is from 4 to just under 6. A pair "
-    "counts with the person of its left end.",
+    "whether they are one person now. A band of 4-5 bits is from 4 to just under 6. A pair is "
+    "both people's, and is taken only while neither stands in more than the cap.",
     Shape.SUMS,
     "pairs",
     group="model and whose",
@@ -73,21 +75,28 @@ def figures(gathered: Gathered, models: tuple[Scoring, ...], minimum: int) -> It
 
 
 def _summed(spec: Spec, told: list[pl.DataFrame], minimum: int) -> Figure:
-    rows = pl.concat([_NOTHING, *told])
-    return Figure(spec, sums(rows, minimum, group=pl.col("group"), part=pl.col("part")))
+    return Figure(spec, pair_sums(pl.concat([pl.DataFrame(schema=PAIRS), *told]), minimum))
 
 
-_NOTHING = pl.DataFrame(
-    schema={"person": pl.Int64, "group": pl.String, "part": pl.String, "n": pl.Int32}
-)
+def ends(gathered: Gathered, pairs: pl.DataFrame, left: str, right: str) -> pl.DataFrame:
+    """Pairs of somebody's nodes with both ends' kind and person, and low and high as in `PAIRS`."""
+    own = gathered.nodes.select("node", "person", "kind", "account").join(
+        gathered.places, on="node", how="left"
+    )
+    return (
+        pairs.join(own, left_on=left, right_on="node")
+        .join(own, left_on=right, right_on="node", suffix="_right")
+        .with_columns(
+            other="person_right",
+            low=pl.min_horizontal("place", "place_right"),
+            high=pl.max_horizontal("place", "place_right"),
+        )
+    )
 
 
 def _pairs(gathered: Gathered) -> pl.DataFrame:
-    """Scored links with the kind and person of both ends; mbits."""
-    own = gathered.nodes.select("node", "person", "kind")
-    return gathered.scored.join(own, left_on="left", right_on="node").join(
-        own, left_on="right", right_on="node", suffix="_right"
-    )
+    """Scored links with their ends; mbits."""
+    return ends(gathered, gathered.scored, "left", "right")
 
 
 def linked(gathered: Gathered, models: tuple[Scoring, ...]) -> pl.DataFrame:
@@ -108,16 +117,13 @@ def _distribution(pairs: pl.DataFrame, model: Scoring) -> pl.DataFrame:
     one = pl.col("person") == pl.col("person_right")
     whose = pl.when(one).then(pl.lit(TOGETHER)).otherwise(pl.lit(APART))
     return pairs.filter(_of(model)).select(
-        "person",
-        group=pl.concat_str(pl.lit(model.title + ", "), whose),
-        part=band(pl.col("mbits")),
-        n=pl.lit(1),
+        *_BOTH, group=pl.concat_str(pl.lit(model.title + ", "), whose), part=band(pl.col("mbits"))
     )
 
 
 def scored_by(gathered: Gathered, model: Scoring) -> pl.DataFrame:
-    """Person and part (band of bits) of every pair that a model scored."""
-    return _distribution(_pairs(gathered), model).select("person", "part")
+    """`PAIRS` that a model scored, by band of bits; the group is for the caller to name."""
+    return _distribution(_pairs(gathered), model)
 
 
 def band(mbits: pl.Expr) -> pl.Expr:
@@ -143,17 +149,18 @@ def in_force(gathered: Gathered) -> pl.DataFrame:
 def _answered(
     gathered: Gathered, decided: pl.DataFrame, pairs: pl.DataFrame, model: Scoring
 ) -> pl.DataFrame:
-    """person, same and mbits (null: no weight above 0) of decided pairs that the model compares."""
-    own = gathered.nodes.select("node", "person", "kind")
+    """Both ends, part (same or not) and mbits (null: no weight above 0) of decided pairs that
+    the model compares.
+    """
     weights = pairs.select(
-        "mbits", low=pl.min_horizontal("left", "right"), high=pl.max_horizontal("left", "right")
+        "mbits", less=pl.min_horizontal("left", "right"), more=pl.max_horizontal("left", "right")
     )
+    named = decided.select("same", less="low", more="high")
     return (
-        decided.join(own, left_on="low", right_on="node")
-        .join(own, left_on="high", right_on="node", suffix="_right")
+        ends(gathered, named, "less", "more")
         .filter(_of(model) & pl.col("kind_right").cast(pl.String).is_in(sorted(model.kinds)))
-        .join(weights, on=["low", "high"], how="left")
-        .select("person", "mbits", part=_said("same"))
+        .join(weights, on=["less", "more"], how="left")
+        .select(*_BOTH, "mbits", part=_said("same"))
     )
 
 
@@ -166,9 +173,9 @@ def _calibrated(answered: pl.DataFrame, model: Scoring) -> pl.DataFrame:
     tenths = {mbits: tenth(model.probability(mbits)) for mbits in weights}
     group = pl.col("mbits").replace_strict(tenths, default=None, return_dtype=pl.String)
     named = answered.drop_nulls("mbits").with_columns(
-        group=pl.concat_str(pl.lit(model.title + ", "), group), n=pl.lit(1)
+        group=pl.concat_str(pl.lit(model.title + ", "), group)
     )
-    return named.select("person", "group", "part", "n")
+    return named.select(*PAIRS)
 
 
 def tenth(probability: float) -> str:
@@ -180,6 +187,5 @@ def tenth(probability: float) -> str:
 def _judged(answered: pl.DataFrame, model: Scoring) -> pl.DataFrame:
     is_linked = pl.col("mbits").fill_null(-1) >= model.link_mbits
     verdict = pl.when(is_linked).then(pl.lit("linked")).otherwise(pl.lit("not linked"))
-    return answered.select(
-        "person", group=pl.concat_str(pl.lit(model.title + ", "), verdict), part="part", n=pl.lit(1)
-    )
+    group = pl.concat_str(pl.lit(model.title + ", "), verdict)
+    return answered.select(*_BOTH, group=group, part="part")

@@ -320,6 +320,14 @@ def test_report_with_charts(line: CommandLine, cohort: Any) -> None:
     line.fails(2, "report", "--out", "report.html")
 
 
+def test_a_lower_minimum_than_before_is_refused(line: CommandLine) -> None:
+    """Figures of one register are not rounded to several minima: the way out names the least."""
+    line.does("stats", "--figure", "known")
+    refused = line.fails(2, "stats", "--statistics-minimum", "5")
+    assert "--statistics-minimum 20" in refused.err
+    assert line.does("stats", "--figure", "known", "--json").json["manifest"]["held_since"]
+
+
 def test_figures_of_a_model(line: CommandLine, tmp_path: Path) -> None:
     """With a model in force its scores, its drift and how groups fare are told, and which it is."""
     shutil.copytree(line.folder / ".kinfold", tmp_path / ".kinfold")
@@ -327,7 +335,8 @@ def test_figures_of_a_model(line: CommandLine, tmp_path: Path) -> None:
     pin = other.does("model", "train", "--from-graph", "--json").json["model"]
     other.does("model", "activate", pin)
     other.does("ingest", "-", given=b"")
-    asked = ("--statistics-group", "gender", "--statistics-minimum", "5", "--json")
+    own = ("--statistics-register", tmp_path / "own.sqlite3", "--statistics-minimum", "5")
+    asked = ("--statistics-group", "gender", *own, "--json")
     told = other.does("stats", *asked).json
     (model,) = told["manifest"]["models"]
     assert (model["of"], model["fingerprint"]) == ("records", pin)

@@ -48,7 +48,7 @@ def live(arrived: Iterable[Contribution], horizons: Horizons) -> list[Contributi
         if contribution.retracts is not None:
             held = retracted.get(contribution.retracts, contribution.event_us)
             retracted[contribution.retracts] = max(held, contribution.event_us)
-        elif _parts(contribution, horizons):
+        elif named(contribution, horizons):
             contents.setdefault(contribution.signal, []).append(contribution)
     counted = []
     for signal, competing in contents.items():
@@ -59,20 +59,20 @@ def live(arrived: Iterable[Contribution], horizons: Horizons) -> list[Contributi
     return counted
 
 
-def _parts(contribution: Contribution, horizons: Horizons) -> bool:
-    """Whether anything of a contribution is on or after its horizon."""
+def named(contribution: Contribution, horizons: Horizons) -> set[NodeKey]:
+    """The nodes of which a contribution says something that is on or after its horizon."""
+    found: set[NodeKey] = set()
     fact = contribution.fact
     if fact is not None and _kept(contribution, horizons, fact.kind):
-        return True
-    if any(
-        _kept(contribution, horizons, EvidenceKind.ACTIVITY, holder)
-        for holder, _ in contribution.activity
-    ):
-        return True
-    return any(
-        _kept(contribution, horizons, _linking(left.key, right.key), left.key, right.key)
-        for left, right in combinations(contribution.nodes, 2)
-    )
+        found.update(fact.subjects)
+    for holder, _ in contribution.activity:
+        if _kept(contribution, horizons, EvidenceKind.ACTIVITY, holder):
+            found.add(holder)
+    for left, right in combinations(contribution.nodes, 2):
+        linking = _linking(left.key, right.key)
+        if _kept(contribution, horizons, linking, left.key, right.key):
+            found.update((left.key, right.key))
+    return found
 
 
 def _linking(left: NodeKey, right: NodeKey) -> EvidenceKind:

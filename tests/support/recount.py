@@ -292,6 +292,8 @@ class Recount:
             late_s = (signal.published_us - signal.event_us) / 1_000_000
             limits = {"a minute": 60, "an hour": 3_600, "a day": 86_400, "a week": 604_800}
             late = next((name for name, limit in limits.items() if late_s < limit), "more")
+            if not any(node.key in self.person for node in signal.nodes):
+                continue
             told["signals_by_source"]["", signal.source] += 1
             told["lateness"][signal.source, late] += 1
         return told
@@ -313,6 +315,8 @@ class Recount:
             for purpose in self.purposes.purposes:
                 verdict = consent.judge(purpose, holds.get(purpose.name), seen)
                 told["consent"][purpose.name, verdict.why.value] += 1
+                where = f"{self._country(person)}, {verdict.why.value}"
+                told["consent_by_jurisdiction"][purpose.name, where] += 1
                 for part, bits in self.purposes.serves.items():
                     field, _, kind = part.partition(".")
                     if field != "identifiers" or not kind or not bits & purpose.bit:
@@ -327,6 +331,10 @@ class Recount:
                     name = f"{kind} for {purpose.name}"
                     told["reach"][name, reach if has else "no address"] += 1
         return told
+
+    def _country(self, person: PersonId) -> str:
+        countries = {place.partition("-")[0] for place in self._places(person) if place}
+        return "several" if len(countries) > 1 else next(iter(countries), "unknown")
 
     def _places(self, person: PersonId) -> frozenset[str]:
         places = {cell.partition(":")[2] for cell in self._cells(person, "place")}

@@ -16,6 +16,7 @@ from kinfold.statistics.drift import SCORES, psi
 from kinfold.statistics.figures import figures
 from kinfold.statistics.gathered import gather
 from kinfold.statistics.insight import Insight, Scoring
+from kinfold.statistics.release import Released, release
 from tests.support import match_world
 from tests.support.histories import node, record_node
 from tests.unit.test_statistics import POLICY, PURPOSES, World
@@ -46,9 +47,18 @@ def exact(world: World, card: dict[str, Any], group: str = "") -> dict[str, dict
     with MemorySnapshots(world.graph).take() as snapshot:
         gathered = gather(snapshot, POLICY, insight=insight)
     made = figures(
-        gathered, POLICY, PURPOSES, as_of_us=0, minimum=MINIMUM, models=insight.models("")
-    )
-    return {each.spec.id: each.exact() for each in made}
+        gathered, POLICY, PURPOSES, as_of_us=0, minimum=MINIMUM, models=insight.models(""),
+        attribute=group,
+    )  # fmt: skip
+    return {
+        each.spec.id: each.exact() if each.index is None else told(release(each, None))
+        for each in made
+    }
+
+
+def told(released: Released) -> dict[Any, int]:
+    """The numbers of a release by group and part."""
+    return {(group, part): value for group, part, value, *_ in released.cells.rows()}
 
 
 def crowd() -> World:
@@ -78,11 +88,12 @@ def test_groups_are_compared() -> None:
     weighed(world, {(n, n + 59): 1_000 for n in range(2, 32)} | {(1, 120): 999})
     told = exact(world, {}, group="sex")
     assert told["match_by_group"] == {
-        ("f", "matched"): 40, ("f", "alone"): 20, ("m", "matched"): 20, ("m", "alone"): 40,
+        ("sex: f", "matched"): 40, ("sex: f", "alone"): 20,
+        ("sex: m", "matched"): 20, ("sex: m", "alone"): 40,
     }  # fmt: skip
     assert told["withheld_by_group"] == {
-        ("f", "withheld"): 30, ("f", "not withheld"): 30,
-        ("m", "withheld"): 30, ("m", "not withheld"): 30,
+        ("sex: f", "withheld"): 30, ("sex: f", "not withheld"): 30,
+        ("sex: m", "withheld"): 30, ("sex: m", "not withheld"): 30,
     }  # fmt: skip
 
 
@@ -127,18 +138,18 @@ def test_drift_tells_what_moved() -> None:
             {"from_bits": 8, "pairs": 3},
         ],
     }  # fmt: skip
-    told = exact(world, card)
+    figures_told = exact(world, card)
     title = "records rrrrrrrr"
     city = (80 / 180 - 0.222) * math.log(80 / 180 / 0.222)
     city += (100 / 180 - 0.778) * math.log(100 / 180 / 0.778)
     weights = (0.5 - 900 / 1_003) * math.log(0.5 / (900 / 1_003))
     weights += (0.5 - 103 / 1_003) * math.log(0.5 / (103 / 1_003))
     expected = {(title, SCORES): weights, (title, "city"): city}
-    assert told["drift"] == {
+    assert figures_told["drift"] == {
         **{cell: round(index * 200) * 5 for cell, index in expected.items()},
         (title, "sex"): 0,
     }
-    assert told["drift"][title, "city"] > 200
+    assert figures_told["drift"][title, "city"] > 200
 
 
 def test_the_index_is_that_of_the_book() -> None:
