@@ -113,7 +113,7 @@ class Asking:
                     several, metadata=ENGINE
                 ),
                 "stream" + what: lambda stream=stream: next(  # type: ignore[misc]
-                    profiles.StreamProfiles(iter(stream), metadata=ENGINE)
+                    iter(profiles.StreamProfiles(iter(stream), metadata=ENGINE))
                 ),
             }
         told["consent"] = lambda: consent.GetConsent(
