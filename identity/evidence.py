@@ -226,6 +226,15 @@ def names_of(contribution: Contribution) -> set[NodeKey]:
     return names
 
 
+def named_by(known: Mapping[int, Known]) -> dict[int, frozenset[NodeKey]]:
+    """Every node that each signal says something of; those of which nothing counts are left out."""
+    return {
+        signal: frozenset(names_of(live))
+        for signal, one in known.items()
+        if (live := one.live) is not None
+    }
+
+
 def is_fenced(contribution: Contribution, fences: Fences) -> bool:
     """Whether a fence keeps a content out: it names the node, and it happened or was published
     up to the fence's moment.

@@ -8,7 +8,7 @@ What is theirs alone is fenced; of what they share, the others' links stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -22,7 +22,8 @@ class Scope:
     """What erasing a person takes and leaves.
 
     - `fenced`: nodes that are theirs alone, by key; `kept`: nodes that others hold on to.
-    - `others`: people some of whose evidence names a fenced node: it goes, too.
+    - `others`: people some of whose evidence names a fenced node, links, facts
+      and decisions of staff alike: it goes, too.
     - `single`: nodes of kinds of which a person has one at most; more than one
       says that two people may have been merged: split them first.
     """
@@ -54,21 +55,35 @@ def scope_of(store: GraphStore, policy: IdentityPolicy, person: PersonId) -> Sco
     if not members:
         return None
     views = store.views(members)
-    strangers = {tie.other for view in views.values() for tie in view.ties} - members
-    owners = store.person_of(strangers)
     fenced: list[NodeKey] = []
     kept: list[NodeKey] = []
     for key in sorted(members):
         (kept if _is_held_by_others(views.get(key), members, policy) else fenced).append(key)
-    touched = {
-        owners[tie.other]
-        for key in fenced
-        if key in views
-        for tie in views[key].ties
-        if tie.other in owners and not tie.other_shared
-    }
     single = [key for key in fenced if _is_single(key, policy)]
-    return Scope(person, tuple(fenced), tuple(kept), tuple(sorted(touched)), tuple(single))
+    others = others_of(store, fenced, members)
+    return Scope(person, tuple(fenced), tuple(kept), others, tuple(single))
+
+
+def others_of(
+    store: GraphStore, fenced: Collection[NodeKey], members: AbstractSet[NodeKey] = frozenset()
+) -> tuple[PersonId, ...]:
+    """People beside the members some of whose evidence names a fenced node.
+
+    What is shared is nobody's.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    ties = [tie for view in store.views(fenced).values() for tie in view.ties]
+    named = {tie.other for tie in ties}
+    # A fact outlives the links of its signal where they expire first.
+    for held in store.evidence_at(fenced, activity=False).values():
+        named.update(subject for kept in held.facts for subject in kept.fact.subjects)
+    for decision in store.decisions(fenced):
+        named |= {decision.left, decision.right}
+    shared = {tie.other for tie in ties if tie.other_shared}
+    owners = store.person_of(named - members - shared - set(fenced))
+    return tuple(sorted(set(owners.values())))
 
 
 def _is_held_by_others(

@@ -423,6 +423,9 @@ class GraphStore(Protocol):
     ) -> dict[tuple[NodeKey, NodeKey], tuple[LinkDay, ...]]:
         """Daily sightings by pair as given, ordered by day, source, assurance; none: left out."""
 
+    def named_by(self, signals: Iterable[int]) -> dict[int, frozenset[NodeKey]]:
+        """Every node that each signal says something of; those that do not count are left out."""
+
     def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
         """The person each node is assigned to; unassigned nodes are left out."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from identity.model import LineageChange, NodeKey, PersonEvidence, PersonId
 from identity.policy import IdentityPolicy, is_account
-from identity.scope import Scope, by_kind, scope_of
+from identity.scope import Scope, by_kind, others_of, scope_of
 from identity.store import FOREVER_US, GraphStore, StoreUnavailable
 from ingest.dead_letters import DeadLetters
 from ingest.erasing import LettersAbout
@@ -29,7 +29,7 @@ Step = Callable[[str], None]
 
 
 class CannotErase(Exception):
-    """Somebody cannot be erased, and nothing was: nobody has the id, or a legal hold stands."""
+    """Somebody cannot be erased, and nothing is removed: nobody has the id, or a hold stands."""
 
 
 class NobodyToErase(CannotErase):
@@ -37,7 +37,7 @@ class NobodyToErase(CannotErase):
 
 
 class UnderHold(CannotErase):
-    """A legal hold keeps the person from being erased."""
+    """A legal hold keeps the person from being erased, or somebody whose evidence would go."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,10 @@ class Erasing:
         each store as it is done.
 
         Raises:
-            NobodyToErase, UnderHold: nothing was done.
+            NobodyToErase: nothing was done.
+            UnderHold: no evidence was removed by this call; begun before the hold
+                stood, it stays begun, and whoever is fenced hidden: call again
+                once the hold is released.
             StoreError, LettersError, LedgerError, RegisterError, AuditError,
             FeedError: not done yet; call again.
         """
@@ -188,11 +191,18 @@ class Erasing:
                 return known.suppressed
 
     def finish_all(self) -> int:
-        """Go on with every erasure that was cut short; how many there were. Raises: as `erase`."""
-        cut = [one for one in self._places.ledger.erasures() if one.finished_us is None]
-        for one in cut:
-            self.erase(one.request, one.person, suppress=one.suppressed)
-        return len(cut)
+        """Go on with every erasure that was cut short, but those that a legal hold keeps waiting;
+        how many were finished. Raises: as `erase`.
+        """
+        finished = 0
+        for one in self._places.ledger.erasures():
+            if one.finished_us is None:
+                try:
+                    self.erase(one.request, one.person, suppress=one.suppressed)
+                except UnderHold:
+                    continue
+                finished += 1
+        return finished
 
     def _begin(self, request: str, person: PersonId, *, suppress: bool) -> Scope:
         for _ in range(_BEGUN_AT_MOST):
@@ -212,9 +222,7 @@ class Erasing:
         scope = None if current is None else self.scope(current)
         if scope is None or current is None:
             raise NobodyToErase("nobody has this id any more")
-        evidence = places.store.evidence([current]).get(current)
-        if evidence is not None and places.is_held(evidence):
-            raise UnderHold("a legal hold stands over this person")
+        self._heed_holds({current, *scope.others})
         self._step("ledger")
         now_us = places.now_us()
         fences = dict.fromkeys(scope.fenced, FOREVER_US if suppress else now_us)
@@ -235,6 +243,9 @@ class Erasing:
             current = places.store.current(known.person)
             scope = None if current is None else self.scope(current)
             fenced = places.ledger.fences(known.request)
+            # Before the fence stood, others may have come beside them, or been merged with them.
+            touched = {*others_of(places.store, fenced), *places.store.person_of(fenced).values()}
+            self._heed_holds(touched.union(() if scope is None else scope.others))
             new = [] if scope is None else [key for key in scope.fenced if key not in fenced]
             if not new:
                 return 0
@@ -247,6 +258,16 @@ class Erasing:
             assert written, "none are named anew while an erasure is under way"
             places.store.fence(more)
         return 0
+
+    def _heed_holds(self, people: Iterable[PersonId]) -> None:
+        """Nothing of whoever is under a legal hold goes, by whomever's erasure.
+
+        Raises:
+            UnderHold: somebody is.
+        """
+        places = self._places
+        if any(map(places.is_held, places.store.evidence(people).values())):
+            raise UnderHold("a legal hold stands over somebody whose evidence would go")
 
     def _sweep(self, known: Erasure) -> int:
         places = self._places

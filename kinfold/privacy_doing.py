@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from identity.model import NodeKey, PersonEvidence, PersonId, kind_of
+from identity.model import PersonId
 from identity.policy import IdentityPolicy
 from identity.refused import Refused
 from identity.scope import Scope, by_kind
@@ -17,8 +17,10 @@ from ingest.dead_letters import LettersUnavailable
 from ingest.staff_signals import StaffSignals
 from kinfold.erasing import Erasing, NobodyToErase, UnderHold
 from kinfold.privacy_held import Holdings
+from kinfold.privacy_obstacles import Obstacles
+from kinfold.privacy_subjects import NameOf, Subjects
 from kinfold.register import Exported, RegisterError
-from profiles.consent import LEGAL_HOLD, RESTRICTION, set_apart
+from profiles.consent import RESTRICTION
 from profiles.deadlines import RequestKind
 from profiles.deletions import LedgerError
 from profiles.feed import FeedUnavailable
@@ -30,7 +32,6 @@ from profiles.requests import InStore, Request, Said, Step
 from profiles.serve.errors import refuse
 from profiles.v1 import privacy_service_pb2 as pb
 
-NameOf = Callable[[str, str], NodeKey | None]
 OpenErasing = Callable[[], AbstractContextManager[Erasing]]
 NOBODY: Final = "nobody is known by what the request names"
 _PREFIX: Final = "privacy-"
@@ -66,11 +67,18 @@ class Carrier:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._store = parts.store
+        self._subjects = subjects = Subjects(
+            parts.store, parts.identity, parts.tokens, parts.name_of, parts.holdings.value_of
+        )
+        deciding = parts.identity.deciders | {parts.privacy.source}
+        self._obstacles = Obstacles(subjects, parts.signals, deciding)
 
     def plan(self, request: Request) -> pb.PlanResponse | Refused:
         """See `Doing`."""
-        person = self._person(request.said)
+        refused = self._obstacles.lasting(request)
+        if refused is not None:
+            return refused
+        person = self._subjects.person(request.said)
         plan = pb.PlanResponse(person_id=person or "")
         plan.purposes.extend(self._withdrawn(request.kind))
         if person is None:
@@ -78,35 +86,24 @@ class Carrier:
         else:
             found = {one.recipient for one in self._parts.exports(person)}
             plan.recipients.extend(sorted(found))
-            if request.kind is RequestKind.ERASURE:
-                with self._parts.open_erasing() as erasing:
-                    _plan_erasure(plan, erasing.scope(person))
+        if request.kind is RequestKind.ERASURE:
+            _plan_erasure(plan, self._subjects.scope(person))
+        else:
+            plan.others.extend(sorted(self._obstacles.others(request)))
         plan.sentences.extend(_sentences(request, plan))
         return plan
 
     def problem(self, said: Said) -> Refused | None:
         """See `Doing`. Of somebody named by id it is told when the request is run."""
-        values = dict(said.values)
-        if not values or not said.kind:
-            return None
-        return self._parts.signals.problem((said.kind, said.value), values)
+        return self._obstacles.problem(said)
 
     def obstacle(self, request: Request, *, as_one: bool) -> Refused | None:
         """See `Doing`."""
-        if request.kind is not RequestKind.ERASURE:
-            identifier = self._identifier(request.said)
-            if identifier is None:
-                return refuse("SUBJECT_UNNAMEABLE", "subject")
-            values = dict(request.said.values)
-            return self._parts.signals.problem(identifier, values) if values else None
-        if LEGAL_HOLD in self.apart(request.said):
-            return refuse("LEGAL_HOLD")
-        person = self._person(request.said)
-        if person is None or as_one or request.at(Step.RUN) is not None:
-            return None
-        with self._parts.open_erasing() as erasing:
-            scope = erasing.scope(person)
-        return refuse("SPLIT_FIRST") if scope is not None and scope.is_doubtful else None
+        return self._obstacles.why_not(request, as_one=as_one)
+
+    def holds(self, request: Request) -> list[int]:
+        """See `Doing`."""
+        return self._obstacles.holds(request)
 
     def run(self, request: Request) -> Done | Refused:
         """See `Doing`."""
@@ -114,31 +111,34 @@ class Carrier:
             return self._erase(request)
         began_us = request.at(Step.RUN)
         assert began_us is not None, "it was noted that it runs"
-        identifier = self._identifier(request.said)
-        assert identifier is not None, "that is an obstacle"
-        signal_id = f"{_PREFIX}{request.id}"
         if request.kind is RequestKind.CORRECTION:
-            refused = self._correct(request, identifier, signal_id, began_us)
+            refused = self._correct(request, began_us)
         else:
             choices = dict.fromkeys(self._withdrawn(request.kind), False)
+            whom, signal_id = self._whom(request), f"{_PREFIX}{request.id}"
             send = self._parts.signals.choose
-            refused = send(identifier, choices, signal_id, began_us) if choices else None
+            refused = send(whom, choices, signal_id, began_us) if choices else None
         return refused or Done(self._stores())
 
-    def _correct(
-        self, request: Request, identifier: tuple[str, str], signal_id: str, began_us: int
-    ) -> Refused | None:
+    def _whom(self, request: Request) -> tuple[str, str]:
+        identifier = self._subjects.identifier(request.said)
+        assert identifier is not None, "that is an obstacle"
+        return identifier
+
+    def _correct(self, request: Request, began_us: int) -> Refused | None:
         signals, said = self._parts.signals, request.said
+        signal_id = f"{_PREFIX}{request.id}"
         refused = None
         if said.values:
-            refused = signals.assert_record(identifier, dict(said.values), signal_id, began_us)
+            whom = self._whom(request)
+            refused = signals.assert_record(whom, dict(said.values), signal_id, began_us)
         for number, (source, wrong) in enumerate(said.retract):
             refused = refused or signals.retract(source, wrong, f"{signal_id}-{number}", began_us)
         return refused
 
     def _erase(self, request: Request) -> Done | Refused:
         """Who is not there any more was erased by a run that was cut short, or never was."""
-        person = self._person(request.said) or ""
+        person = self._subjects.person(request.said) or ""
         try:
             with self._parts.open_erasing() as erasing:
                 erased = erasing.erase(request.id, person, suppress=request.suppress)
@@ -154,40 +154,32 @@ class Carrier:
 
     def apart(self, said: Said) -> dict[str, int]:
         """See `Doing`."""
-        evidence = self._evidence(said)
-        if evidence is None:
-            return {}
-        signals = {(kept.source, kept.digest): kept.signal for kept in evidence.facts}
-        return {
-            purpose: signals[decision.source, decision.digest]
-            for purpose, decision in set_apart(evidence).items()
-        }
+        return self._subjects.apart(said)
 
     def signal_of(self, signal_id: str) -> int:
         """See `Doing`."""
-        named = self._parts.signals.id_of(signal_id)
-        return self._parts.tokens.signal(self._parts.privacy.source, named)
+        return self._parts.tokens.signal(self._parts.privacy.source, signal_id)
 
     def counts(self, said: Said, signal: int) -> bool:
         """See `Doing`."""
-        evidence = self._evidence(said)
+        evidence = self._subjects.evidence(said)
         return evidence is not None and any(kept.signal == signal for kept in evidence.facts)
 
     def set_apart(
         self, said: Said, purpose: str, *, in_force: bool, signal_id: str, at_us: int
     ) -> Refused | None:
         """See `Doing`."""
-        if self._person(said) is None:
+        if self._subjects.person(said) is None:
             return refuse("PROFILE_NOT_FOUND")
-        identifier = self._identifier(said)
+        identifier = self._subjects.identifier(said)
         if identifier is None:
             return refuse("SUBJECT_UNNAMEABLE", "subject")
         return self._parts.signals.choose(identifier, {purpose: not in_force}, signal_id, at_us)
 
     def held(self, request: Request, now_us: int) -> dict[str, bytes]:
         """See `Doing`."""
-        person = self._person(request.said)
-        evidence = self._evidence(request.said)
+        person = self._subjects.person(request.said)
+        evidence = self._subjects.evidence(request.said)
         exports = [] if person is None else self._parts.exports(person)
         return self._parts.holdings.files(request, evidence, exports, now_us)
 
@@ -208,38 +200,6 @@ class Carrier:
             return tuple(InStore(name, Status.DONE) for name in names)
         reason = "in the topic of signals; it counts when consumers have read it"
         return (InStore("signals", Status.DONE), InStore("graph", Status.PENDING, reason))
-
-    def _person(self, said: Said) -> PersonId | None:
-        if said.person:
-            return self._store.current(said.person)
-        name = self._parts.name_of(said.kind, said.value)
-        return None if name is None else self._store.person_of((name,)).get(name)
-
-    def _evidence(self, said: Said) -> PersonEvidence | None:
-        person = self._person(said)
-        return None if person is None else self._store.evidence((person,)).get(person)
-
-    def _identifier(self, said: Said) -> tuple[str, str] | None:
-        """What names somebody in a signal: what was given, else the nearest to a person that is
-        kept.
-        """
-        if said.kind:
-            return said.kind, said.value
-        evidence = self._evidence(said)
-        if evidence is None:
-            return None
-        kinds = self._parts.identity
-        nodes = sorted(evidence.nodes, key=lambda node: (-_priority(node.key, kinds), node.key))
-        for node in nodes:
-            value = self._parts.holdings.value_of(node)
-            if value:
-                return kind_of(node.key), value
-        return None
-
-
-def _priority(key: NodeKey, policy: IdentityPolicy) -> int:
-    kind = policy.kind(kind_of(key))
-    return 0 if kind is None else kind.priority
 
 
 def _plan_erasure(plan: pb.PlanResponse, scope: Scope | None) -> None:

@@ -6,6 +6,7 @@ it is the server's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final, NamedTuple, Protocol
 
@@ -13,7 +14,6 @@ from identity.model import Assurance, NodeKey
 from identity.refused import Refused
 from profiles.access import LOCAL, Grant
 from profiles.audit import Kind, token
-from profiles.consent import LEGAL_HOLD
 from profiles.deadlines import RequestKind, deadlines
 from profiles.privacy_messages import as_message, kind_of, problem_of, said_of, state_of
 from profiles.privacy_policy import GRPC, LEVELS, Role
@@ -53,6 +53,9 @@ class Doing(Protocol):
 
     def obstacle(self, request: Request, *, as_one: bool) -> Refused | None:
         """Why it cannot be run just now."""
+
+    def holds(self, request: Request) -> Sequence[int]:
+        """The signals of the legal holds that keep it from being run."""
 
     def run(self, request: Request) -> Done | Refused:
         """Carry it out, or go on with it; done before, it only tells again."""
@@ -153,10 +156,12 @@ class PrivacyDesk:
         untold = self._book.untold(grant, plan)
         if untold is not None:
             return untold
-        held = doing.apart(found[0].said).get(LEGAL_HOLD)
-        if held is not None and not isinstance(plan, Refused):
-            hold = self._book.requests.holds((held,)).get(held)
-            plan.held.append("no reason is kept here" if hold is None else hold.reason)
+        if not isinstance(plan, Refused):
+            signals = doing.holds(found[0])
+            holds = self._book.requests.holds(signals)
+            for signal in signals:
+                hold = holds.get(signal)
+                plan.held.append("no reason is kept here" if hold is None else hold.reason)
         return plan
 
     def receipt(

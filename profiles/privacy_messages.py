@@ -105,6 +105,7 @@ def problem_of(request: pb.SubmitRequest) -> Refused | None:
         "corrections": corrects == (request.kind == RequestKind.CORRECTION.value)
         and all(name.strip() for name in request.corrections)
         and all(one.source and one.signal_id for one in request.retractions)
+        and not any("\0" in one.source for one in request.retractions)
         and len(request.corrections) + len(request.retractions) <= MOST_VALUES,
         "suppress": not request.suppress or request.kind == RequestKind.ERASURE.value,
     }

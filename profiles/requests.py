@@ -151,7 +151,7 @@ class Request:
     @property
     def needs_approval(self) -> bool:
         """Whether a second person must approve: it cannot be undone."""
-        return self.kind is RequestKind.ERASURE
+        return self.kind is RequestKind.ERASURE or bool(self.said.retract)
 
     @property
     def reason(self) -> str:

@@ -14,7 +14,7 @@ from threading import RLock
 from identity.engines.memory_evidence import Evidence, changes, derive
 from identity.engines.memory_matching import MatchingState
 from identity.engines.memory_rotating import rekey_all, rewrap_some
-from identity.evidence import Known, erase, expire, settle
+from identity.evidence import Known, erase, expire, named_by, settle
 from identity.horizons import NO_DAY
 from identity.model import (
     BlockKey,
@@ -416,6 +416,12 @@ class MemoryGraphStore:
             links = self._graph.evidence.links
             found = {(left, right): links.get(_low_high(left, right)) for left, right in pairs}
             return {pair: days for pair, days in found.items() if days is not None}
+
+    def named_by(self, signals: Iterable[int]) -> dict[int, frozenset[NodeKey]]:
+        """Every node that each signal that counts says something of."""
+        with self._graph.lock:
+            known = self._graph.known
+            return named_by({one: known[one] for one in signals if one in known})
 
     def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
         """The person each node is assigned to; unassigned nodes are left out."""

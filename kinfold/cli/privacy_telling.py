@@ -83,7 +83,7 @@ def plan(found: pb.PlanResponse) -> None:
     for other in found.others:
         print(f"  other person {other}")
     for reason in found.held:
-        print(f"  under legal hold, nothing can be erased: {reason}")
+        print(f"  under legal hold, it cannot be run: {reason}")
 
 
 def listed(found: pb.ListResponse) -> None:

@@ -44,6 +44,11 @@ _REASONS: Final = {
     "APPROVAL_OVER_GRPC": "call Approve as one of the policy's [callers.NAME] who may approve",
     "EXTENSION_NOT_ALLOWED": "kinfold privacy show REQUEST says when it is due",
     "LEGAL_HOLD": "kinfold privacy plan REQUEST shows why; privacy release ends it",
+    "SIGNAL_NOT_THEIRS": "--retract SOURCE:ID: a signal that names them, in a new request",
+    "SIGNAL_OF_STAFF": (
+        "--retract SOURCE:ID: any other source; privacy release, consent record and review decide"
+        " undo what staff decided"
+    ),
     "HOLD_ID_TAKEN": "--hold-id: another id, or none",
     "SPLIT_FIRST": "kinfold review decide A B --not-same splits them; --as-one: they are one",
     "CORRECTION_INVALID": "--correct NAME=VALUE: docs/signals.md says what a record may hold",

@@ -318,7 +318,7 @@ class SubmitRequest(_message.Message):
 
     @_builtins.property
     def retractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignalRef]:
-        """A correction's wrong signals."""
+        """A correction's wrong signals: such as say something of the person, and none of staff's."""
 
     def __init__(
         self,
@@ -573,11 +573,13 @@ class PlanResponse(_message.Message):
 
     @_builtins.property
     def others(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """An erasure: other people some of whose evidence names a node that goes."""
+        """An erasure or a retraction: other people some of whose evidence goes as well."""
 
     @_builtins.property
     def held(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """A legal hold is in force, with its reasons; nothing can be erased."""
+        """Legal holds that keep it from being run, over the person or over others whose
+        evidence would go as well, by their reasons.
+        """
 
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -117,8 +117,8 @@ class PrivacyServiceServicer(object):
         kind needs. Role: agent.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-        PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
-        (REQUEST_ID_TAKEN).
+        PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
+        ALREADY_EXISTS (REQUEST_ID_TAKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +146,8 @@ class PrivacyServiceServicer(object):
     def Plan(self, request, context):
         """Says what running a request would do, and does nothing. Role: any.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
+        FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,10 +180,11 @@ class PrivacyServiceServicer(object):
         """Carries a request out; again after a failure, it goes on where it was; done
         before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID),
-        FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST,
-        SUBJECT_UNNAMEABLE, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
-        UNAVAILABLE (SIGNALS_UNAVAILABLE).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
+        SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
+        LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
+        REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
+        (SIGNALS_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,8 +45,8 @@ class PrivacyServiceStub:
     kind needs. Role: agent.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-    PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
-    (REQUEST_ID_TAKEN).
+    PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
+    ALREADY_EXISTS (REQUEST_ID_TAKEN).
     """
     Get: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.GetRequest, _privacy_service_pb2.GetResponse]
     """Answers a request as it stands, with every step. Role: any.
@@ -62,7 +62,8 @@ class PrivacyServiceStub:
     Plan: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.PlanRequest, _privacy_service_pb2.PlanResponse]
     """Says what running a request would do, and does nothing. Role: any.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
+    FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
     """
     Advance: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]
     """Notes that who asks was verified, that more time is taken, that it is
@@ -83,10 +84,11 @@ class PrivacyServiceStub:
     """Carries a request out; again after a failure, it goes on where it was; done
     before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID),
-    FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST,
-    SUBJECT_UNNAMEABLE, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
-    UNAVAILABLE (SIGNALS_UNAVAILABLE).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
+    SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
+    LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
+    REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
+    (SIGNALS_UNAVAILABLE).
     """
     Hold: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.HoldRequest, _privacy_service_pb2.HoldResponse]
     """Sets somebody apart: served to no one and, under a legal hold, erased by no
@@ -140,8 +142,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     kind needs. Role: agent.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-    PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
-    (REQUEST_ID_TAKEN).
+    PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
+    ALREADY_EXISTS (REQUEST_ID_TAKEN).
     """
     Get: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.GetRequest, _privacy_service_pb2.GetResponse]  # type: ignore[assignment]
     """Answers a request as it stands, with every step. Role: any.
@@ -157,7 +159,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     Plan: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.PlanRequest, _privacy_service_pb2.PlanResponse]  # type: ignore[assignment]
     """Says what running a request would do, and does nothing. Role: any.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
+    FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
     """
     Advance: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]  # type: ignore[assignment]
     """Notes that who asks was verified, that more time is taken, that it is
@@ -178,10 +181,11 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     """Carries a request out; again after a failure, it goes on where it was; done
     before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID),
-    FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST,
-    SUBJECT_UNNAMEABLE, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
-    UNAVAILABLE (SIGNALS_UNAVAILABLE).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
+    SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
+    LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
+    REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
+    (SIGNALS_UNAVAILABLE).
     """
     Hold: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.HoldRequest, _privacy_service_pb2.HoldResponse]  # type: ignore[assignment]
     """Sets somebody apart: served to no one and, under a legal hold, erased by no
@@ -238,8 +242,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         kind needs. Role: agent.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
-        PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID), ALREADY_EXISTS
-        (REQUEST_ID_TAKEN).
+        PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
+        ALREADY_EXISTS (REQUEST_ID_TAKEN).
         """
 
     @_abc_1.abstractmethod
@@ -273,7 +277,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_privacy_service_pb2.PlanResponse, _abc.Awaitable[_privacy_service_pb2.PlanResponse]]:
         """Says what running a request would do, and does nothing. Role: any.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
+        FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
         """
 
     @_abc_1.abstractmethod
@@ -312,10 +317,11 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Carries a request out; again after a failure, it goes on where it was; done
         before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID),
-        FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST,
-        SUBJECT_UNNAMEABLE, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
-        UNAVAILABLE (SIGNALS_UNAVAILABLE).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
+        SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
+        LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
+        REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
+        (SIGNALS_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod

@@ -152,6 +152,31 @@ class EvidenceContract:
             for one in (first, second):
                 assert [kept.fact for kept in one.facts] == [agreed]
 
+    def test_signals_that_count_tell_whom_they_name(self, engine: Engine) -> None:
+        """What a signal links, holds or decides on, once; what was retracted or expired, or never
+        came, names nobody.
+        """
+        with engine.fresh() as store:
+            consumer = Consumer(store)
+            bought = Fact(EvidenceKind.PURCHASE, (PHONE,), b"payload")
+            consumer.take(
+                contribution(1, "login:a", "device:a"),
+                contribution(2, "device:a", fact=bought, day=FIRST_DAY + 2),
+                decision(3, "login:a", "device:b", True, day=FIRST_DAY + 2),
+                contribution(4, "login:a", "device:b", day=FIRST_DAY + 2),
+                retraction(5, 4, day=FIRST_DAY + 3),
+            )
+            asked = [1, 2, 3, 4, 5, 6, 1]
+            assert store.named_by(asked) == {
+                1: frozenset({ANN, PHONE}),
+                2: frozenset({PHONE}),
+                3: frozenset({ANN, TABLET}),
+            }
+            assert store.named_by([]) == {}
+            for kind in EvidenceKind:
+                store.move_horizon(kind, FIRST_DAY + 1)
+            assert store.named_by(asked).keys() == {2, 3}
+
     def test_decisions_wait_for_their_nodes(self, engine: Engine) -> None:
         """A decision makes no node, comes once for both its ends, and goes with its signal."""
         with engine.fresh() as store:

@@ -71,7 +71,7 @@ def test_access_gives_everything_held(line: AskingLine) -> None:
     """
     where = line.folder / "profiles.parquet"
     line.does(
-        "export", "profiles", "--out", where, "--for", "analytics",
+        "export", "profiles", "--out", where, "--for", "marketing",
         "--recipient", "agency", "--expires", "2030-01-31",
     )  # fmt: skip
     found = opened(line, "r-1", EMAIL)
@@ -148,6 +148,7 @@ def test_a_correction_outranks_what_was_wrong(line: AskingLine) -> None:
     assert said["address.city"] == ("Bern", "staff")
     assert said["family_name"] == ("O'Neill", "crm")
     line.submit("r-2", "correction", EMAIL, "--retract", "crm:s-2")
+    line.does("privacy", "approve", "r-2", "--staff", "dpo")
     line.does("privacy", "run", "r-2")
     profile = line.does("get", "--local", ANN, "--for", "service", "--json").json["profile"]
     assert {one["name"] for one in profile["attributes"]} == {"given_name", "address.city"}

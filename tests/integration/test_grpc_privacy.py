@@ -36,6 +36,7 @@ staff = ["desk"]
 kinds = ["email"]
 """
 DESK, DPO, BOTH, EYE = "desk", "dpo", "both", "eye"
+NO_SOURCE = pb.SignalRef(source="crm\0web", signal_id="s-1")
 _NUMBERS = iter(range(1_000))
 
 
@@ -229,6 +230,7 @@ def test_who_may_do_what(asking: Asking) -> None:
         ({"level": "sure"}, "REQUEST_INVALID", "level"),
         ({"words": "x" * 5_000}, "REQUEST_INVALID", "words"),
         ({"corrections": {"given_name": "A"}}, "REQUEST_INVALID", "corrections"),
+        ({"kind": "correction", "retractions": [NO_SOURCE]}, "REQUEST_INVALID", "corrections"),
         ({"suppress": True}, "REQUEST_INVALID", "suppress"),
         ({"subject": Subject()}, "SUBJECT_MISSING", "subject"),
         ({"subject": Subject(person_id="?")}, "PERSON_ID_INVALID", "subject.person_id"),

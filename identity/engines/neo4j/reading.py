@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from identity import evidence
 from identity.engines.neo4j.connection import Connection, Tx
 from identity.engines.neo4j.nodes import by_label
 from identity.engines.neo4j.packing import link_days as unpack_days
+from identity.engines.neo4j.signals import look_at
 from identity.model import LinkDay, NodeKey
 from identity.store import Totals
 
@@ -36,6 +38,12 @@ def _link_days(tx: Tx, pairs: list[Pair]) -> dict[Pair, tuple[LinkDay, ...]]:
         rows=[(ids[left], ids[right], i) for i, (left, right) in enumerate(known)],
     )
     return {known[i]: unpack_days(days, earlier) for i, days, earlier in rows}
+
+
+def named_by(connection: Connection, signals: Iterable[int]) -> dict[int, frozenset[NodeKey]]:
+    """Every node that each signal names, see `GraphStore.named_by`."""
+    wanted = sorted(set(signals))
+    return connection.read(lambda tx: evidence.named_by(look_at(tx, wanted)))
 
 
 def totals(connection: Connection) -> Totals:

@@ -46,6 +46,15 @@ def read_known(tx: Tx, signals: Iterable[int]) -> dict[int, Known]:
     return {signal: unpack_signal(signal, body) for signal, body in rows}
 
 
+def look_at(tx: Tx, signals: Iterable[int]) -> dict[int, Known]:
+    """What is known of those signals that are known, with nothing locked."""
+    rows = tx.rows(
+        "UNWIND $ids AS each MATCH (s:Signal {id: each}) RETURN collect([s.id, s.body])",
+        ids=sorted(signals),
+    )
+    return {signal: unpack_signal(signal, body) for signal, body in rows}
+
+
 def parts_of(content: Contribution) -> int:
     """The kinds of evidence in a content, a bit for each."""
     parts = 0

@@ -252,6 +252,10 @@ class Neo4jGraphStore:
         """Daily sightings by pair as given, ordered by day, source, assurance."""
         return reading.link_days(self._connection, pairs)
 
+    def named_by(self, signals: Iterable[int]) -> dict[int, frozenset[NodeKey]]:
+        """Every node that each signal that counts says something of."""
+        return reading.named_by(self._connection, signals)
+
     def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
         """The person each node is assigned to; unassigned nodes are left out."""
         return persons.person_of(self._connection, keys)

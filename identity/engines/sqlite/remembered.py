@@ -86,6 +86,10 @@ class Remembered:
         found = self._database.look_up_rows(_ON_ITS_DAY, 2, sorted(rows))
         return dict(self.decode(found))
 
+    def of(self, signals: Iterable[int]) -> dict[int, Known]:
+        """What is known of signals, whatever their days."""
+        return dict(self.decode(self._database.look_up(_ON_ANY_DAY, sorted(set(signals)))))
+
     def of_day(self, day: int) -> Iterator[Contribution]:
         """Every live content of a day."""
         rows = self._database.execute("SELECT day, signal, body FROM known WHERE day = ?", (day,))

@@ -56,7 +56,7 @@ from identity.engines.sqlite.state import (
     write_horizon,
     write_state,
 )
-from identity.evidence import Known, expire, settle
+from identity.evidence import Known, expire, named_by, settle
 from identity.horizons import NO_DAY
 from identity.model import (
     BlockKey,
@@ -452,6 +452,12 @@ class SqliteGraphStore:
             self._catch_up(read_state(database).forgets)
             ids = self._nodes.ids({key for pair in asked for key in pair})
             return read_link_days(database, self._names, ids, asked)
+
+    def named_by(self, signals: Iterable[int]) -> dict[int, frozenset[NodeKey]]:
+        """Every node that each signal that counts says something of."""
+        with self._reading() as database:
+            self._catch_up(read_state(database).forgets)
+            return named_by(self._remembered().of(signals))
 
     def person_of(self, keys: Iterable[NodeKey]) -> dict[NodeKey, PersonId]:
         """The person each node is assigned to; unassigned nodes are left out."""

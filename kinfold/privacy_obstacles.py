@@ -1,0 +1,91 @@
+"""What stands in the way of carrying a request out, told before anything is done."""
+
+from __future__ import annotations
+
+from identity.model import PersonId
+from identity.refused import Refused
+from ingest.staff_signals import StaffSignals
+from kinfold.privacy_subjects import Subjects
+from profiles.deadlines import RequestKind
+from profiles.requests import Request, Said, Step
+from profiles.serve.errors import refuse
+
+
+class Obstacles:
+    """Tells why requests cannot be carried out. One object per thread. Raises: StoreError.
+
+    `deciding`: sources whose signals are decisions of staff, which no request retracts.
+    """
+
+    def __init__(self, subjects: Subjects, signals: StaffSignals, deciding: frozenset[str]) -> None:
+        self._subjects = subjects
+        self._signals = signals
+        self._deciding = deciding
+
+    def problem(self, said: Said) -> Refused | None:
+        """What is wrong with what was said, whoever it is about."""
+        if any(source in self._deciding for source, _ in said.retract):
+            return refuse("SIGNAL_OF_STAFF", "retractions")
+        values = dict(said.values)
+        if not values or not said.kind:
+            return None
+        return self._signals.problem((said.kind, said.value), values)
+
+    def lasting(self, request: Request) -> Refused | None:
+        """Why a request cannot be carried out as it stands, whatever staff do beside it.
+
+        What it retracts is gone once it ran: run again, it is not asked for anew.
+        """
+        said = request.said
+        if any(source in self._deciding for source, _ in said.retract):
+            return refuse("SIGNAL_OF_STAFF", "retractions")
+        if said.retract and request.at(Step.RUN) is None:
+            members = self._subjects.members(said)
+            if not all(named & members for named in self._subjects.named_by(said)):
+                return refuse("SIGNAL_NOT_THEIRS", "retractions")
+        return None
+
+    def why_not(self, request: Request, *, as_one: bool) -> Refused | None:
+        """Why a request cannot be run just now."""
+        lasting = self.lasting(request)
+        if lasting is not None:
+            return lasting
+        if self.holds(request):
+            return refuse("LEGAL_HOLD")
+        if request.kind is RequestKind.ERASURE:
+            return self._in_doubt(request, as_one=as_one)
+        return self._unsayable(request)
+
+    def holds(self, request: Request) -> list[int]:
+        """The signals of the legal holds that keep a request from running: over whom it is about,
+        and over others whose evidence would go with theirs.
+        """
+        if request.kind is not RequestKind.ERASURE and not request.said.retract:
+            return []
+        person = self._subjects.person(request.said)
+        return self._subjects.holds(self.others(request) | ({person} if person else set()))
+
+    def others(self, request: Request) -> set[PersonId]:
+        """Others some of whose evidence would go."""
+        person = self._subjects.person(request.said)
+        if request.kind is RequestKind.ERASURE:
+            scope = self._subjects.scope(person)
+            return set() if scope is None else set(scope.others)
+        named = frozenset[str]().union(*self._subjects.named_by(request.said))
+        return self._subjects.owners(named) - {person}
+
+    def _unsayable(self, request: Request) -> Refused | None:
+        """Why what a request comes to cannot be said of whom it is about."""
+        values = dict(request.said.values)
+        if request.kind is RequestKind.CORRECTION and not values:
+            return None
+        identifier = self._subjects.identifier(request.said)
+        if identifier is None:
+            return refuse("SUBJECT_UNNAMEABLE", "subject")
+        return self._signals.problem(identifier, values) if values else None
+
+    def _in_doubt(self, request: Request, *, as_one: bool) -> Refused | None:
+        if as_one or request.at(Step.RUN) is not None:
+            return None
+        scope = self._subjects.scope(self._subjects.person(request.said))
+        return refuse("SPLIT_FIRST") if scope is not None and scope.is_doubtful else None

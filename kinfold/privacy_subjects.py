@@ -1,0 +1,108 @@
+"""Whom requests are about: what they name, who that is now, and whose signals they retract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from identity.model import Node, NodeKey, PersonEvidence, PersonId, kind_of
+from identity.policy import IdentityPolicy
+from identity.scope import Scope, scope_of
+from identity.store import GraphStore
+from identity.tokens import Tokens
+from profiles.consent import LEGAL_HOLD, set_apart
+from profiles.requests import Said
+
+NameOf = Callable[[str, str], NodeKey | None]
+
+
+class Subjects:
+    """Finds whom requests are about. One object per thread. Raises: StoreError.
+
+    `value_of` gives an identifier's value where it is kept, else "".
+    """
+
+    def __init__(
+        self,
+        store: GraphStore,
+        policy: IdentityPolicy,
+        tokens: Tokens,
+        name_of: NameOf,
+        value_of: Callable[[Node], str],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._tokens = tokens
+        self._name_of = name_of
+        self._value_of = value_of
+
+    def person(self, said: Said) -> PersonId | None:
+        """Whom a request is about as they are now; None: nobody is known by what it names."""
+        if said.person:
+            return self._store.current(said.person)
+        name = self._name_of(said.kind, said.value)
+        return None if name is None else self._store.person_of((name,)).get(name)
+
+    def evidence(self, said: Said) -> PersonEvidence | None:
+        """All that is held of whom a request is about."""
+        person = self.person(said)
+        return None if person is None else self._store.evidence((person,)).get(person)
+
+    def identifier(self, said: Said) -> tuple[str, str] | None:
+        """What names somebody in a signal: what was given, else the nearest to a person that is
+        kept.
+        """
+        if said.kind:
+            return said.kind, said.value
+        evidence = self.evidence(said)
+        if evidence is None:
+            return None
+        nodes = sorted(evidence.nodes, key=lambda node: (-self._priority(node.key), node.key))
+        for node in nodes:
+            value = self._value_of(node)
+            if value:
+                return kind_of(node.key), value
+        return None
+
+    def apart(self, said: Said) -> dict[str, int]:
+        """What sets somebody apart: the signals that say so, by reserved purpose."""
+        evidence = self.evidence(said)
+        return {} if evidence is None else _apart(evidence)
+
+    def holds(self, people: Iterable[PersonId]) -> list[int]:
+        """The signals of the legal holds that stand over people."""
+        found = self._store.evidence(people)
+        holds = (_apart(evidence).get(LEGAL_HOLD) for evidence in found.values())
+        return sorted(signal for signal in holds if signal is not None)
+
+    def named_by(self, said: Said) -> list[frozenset[NodeKey]]:
+        """Whom each signal that is to be retracted says something of; nothing where none counts."""
+        signals = [self._tokens.signal(*one) for one in said.retract]
+        named = self._store.named_by(signals)
+        return [named.get(signal, frozenset()) for signal in signals]
+
+    def members(self, said: Said) -> frozenset[NodeKey]:
+        """The nodes of whom a request is about."""
+        person = self.person(said)
+        if person is None:
+            return frozenset()
+        return self._store.members((person,)).get(person, frozenset())
+
+    def scope(self, person: PersonId | None) -> Scope | None:
+        """What erasing a person would take."""
+        return None if person is None else scope_of(self._store, self._policy, person)
+
+    def owners(self, nodes: Iterable[NodeKey]) -> set[PersonId]:
+        """Whose these nodes are."""
+        return set(self._store.person_of(nodes).values())
+
+    def _priority(self, key: NodeKey) -> int:
+        kind = self._policy.kind(kind_of(key))
+        return 0 if kind is None else kind.priority
+
+
+def _apart(evidence: PersonEvidence) -> dict[str, int]:
+    signals = {(kept.source, kept.digest): kept.signal for kept in evidence.facts}
+    return {
+        purpose: signals[decision.source, decision.digest]
+        for purpose, decision in set_apart(evidence).items()
+    }
