@@ -158,7 +158,8 @@ class Carrier:
 
     def signal_of(self, signal_id: str) -> int:
         """See `Doing`."""
-        return self._parts.tokens.signal(self._parts.privacy.source, signal_id)
+        named = self._parts.signals.id_of(signal_id)
+        return self._parts.tokens.signal(self._parts.privacy.source, named)
 
     def counts(self, said: Said, signal: int) -> bool:
         """See `Doing`."""

@@ -127,13 +127,6 @@ REASONS: Mapping[str, Reason] = {
     "SIGNAL_OF_STAFF": Reason(
         INVALID_ARGUMENT, "what staff decided is not retracted by a request: decide anew"
     ),
-    "SIGNAL_NOT_THEIRS": Reason(
-        FAILED_PRECONDITION,
-        "no signal of this source and id that counts says anything of this person",
-    ),
-    "SIGNAL_OF_STAFF": Reason(
-        INVALID_ARGUMENT, "what staff decided is not retracted by a request: decide anew"
-    ),
     "HOLD_ID_TAKEN": Reason(
         ALREADY_EXISTS, "this id stands for another hold or release, or one that has ended since"
     ),
