@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,9 +59,7 @@ def _shown(ran: Ran, people: int, titles: Sequence[str] = TITLES) -> None:
 
 def test_the_demo_ends_by_itself_and_leaves_nothing(tmp_path: Path) -> None:
     """With no server and no options but a size it shows all of it, and tidies up."""
-    began_s = time.monotonic()
     ran = CommandLine(tmp_path).does("demo", "--people", "60")
-    assert time.monotonic() - began_s < 60
     _shown(ran, 60)
     assert list(tmp_path.iterdir()) == []
 

@@ -166,16 +166,16 @@ def test_served_to_any_grpc_client(served: tuple[Used, str]) -> None:
             for kind, value in (("email", has["email"]), ("login", "nobody"))
         ]
         request = GetProfileRequest(subject=subjects[0], purposes=["service"])
-        answer = profiles.GetProfile(request, timeout=10)
+        answer = profiles.GetProfile(request, timeout=60)
         batch = BatchGetProfilesRequest(subjects=subjects, purposes=["service"])
-        found = profiles.BatchGetProfiles(batch, timeout=10)
+        found = profiles.BatchGetProfiles(batch, timeout=60)
         who = ResolveIdentityRequest(identifier=IdentifierRef(kind="login", value=has["login"]))
-        resolved = identity.ResolveIdentity(who, timeout=10)
+        resolved = identity.ResolveIdentity(who, timeout=60)
         health = health_pb2_grpc.HealthStub(channel)
         # The stub's methods are made at run time; its types do not say so.
-        state = health.Check(health_pb2.HealthCheckRequest(), timeout=10)  # type: ignore[attr-defined]
+        state = health.Check(health_pb2.HealthCheckRequest(), timeout=60)  # type: ignore[attr-defined]
         request.purposes.append("espionage")
-        refused = told(lambda: profiles.GetProfile(request, timeout=10))
+        refused = told(lambda: profiles.GetProfile(request, timeout=60))
     assert answer.person_id == resolved.person_id
     assert {known.kind for known in answer.profile.identifiers} >= {"email", "login"}
     assert [each.code for each in found.results] == [0, grpc.StatusCode.NOT_FOUND.value[0]]

@@ -45,7 +45,7 @@ REQUEST = GetProfileRequest(
 )
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_a_signal_stops_after_the_batch_at_hand(tmp_path: Path, number: signal.S
         told.append(step)
         if len(told) == 2:
             os.kill(os.getpid(), number)
-            assert stop.wait(10)
+            assert stop.wait(60)
 
     before = signal.getsignal(number)
     with stopping_on_signals(stop):
