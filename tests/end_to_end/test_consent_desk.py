@@ -65,6 +65,7 @@ def test_an_export_is_in_the_audit_log(tmp_path: Path) -> None:
     """What was handed out, for which purpose and how many people, and to whom as a token alone."""
     line = CommandLine(tmp_path)
     line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"), **VIEWED)))
+    line.does("consent", "record", "login:ann", "--purpose", "analytics", "--grant", *DESK)
     to = ("--recipient", "the lab of Ann", "--expires", "2099-01-31")
     line.does("export", "profiles", "--for", "analytics", "--out", "people.parquet", *to)
     (entry,) = line.does("audit", "show", "--kind", "export", "--json").json_lines

@@ -17,7 +17,7 @@ OTTILIE = f"login:{PRIVATE}"
 ADDRESS = f"email:{PRIVATE}@posteo.net"
 SUBMIT = ("privacy", "submit", "r-1", "--of", OTTILIE, "--kind")
 CORRECTS = (*SUBMIT, "correction", "--correct")
-RECORD = ("consent", "record", OTTILIE, "--purpose", "marketing", "--source", "staff")
+RECORD = ("consent", "record", OTTILIE, "--purpose", "marketing", "--source", "web")
 ROOT = "0" * 64
 
 
