@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from identity.model import DAY_US, Contribution
+from identity.horizons import NO_DAY
+from identity.model import DAY_US, Contribution, EvidenceKind
 from identity.policy import IdentityPolicy
 from identity.retention import Retention
 from identity.store import NO_KEYS, KeyAge
@@ -49,7 +50,7 @@ class Intake:
         """`token_keys` is the chain, oldest first; `region` as in `identity.normalize`;
         `purposes` as in `ingest.consents`, without them no consent string decides anything;
         `keys` are those of `token_keys` and `sealer`, where they may rotate;
-        `retention` says for how long attributes of records are kept.
+        `retention` says for how long attributes of records and decisions on purposes are kept.
         """
         self._retention = retention or Retention()
         self._today = 0
@@ -123,4 +124,6 @@ class Intake:
         if received_us // DAY_US != self._today:
             self._today = received_us // DAY_US
             self._pseudonymiser.attributes_from = self._retention.attributes_from(self._today)
+            kept = self._retention.due(self._today, {}).get(EvidenceKind.CONSENT)
+            self._pseudonymiser.consents_from = NO_DAY if kept is None else kept
         return self._pseudonymiser.contribution(decoded, published_us)

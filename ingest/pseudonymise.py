@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgpack
 
 from identity import normalize
+from identity.horizons import NO_DAY
 from identity.model import (
     DAY_US,
     HOUR_US,
@@ -111,6 +112,8 @@ class Pseudonymiser:
         self.attributes_from: Mapping[str, int] = {}
         """The first day that attributes are kept: a record from before is kept without them, under
         the digest of what was sent."""
+        self.consents_from = NO_DAY
+        """The first day of which decisions on purposes are kept: no yes of before comes in."""
         self._policy, self._sealer, self._region = policy, sealer, region
         self._purposes = purposes or PurposePolicy()
         self._order_key = order_key
@@ -218,7 +221,7 @@ class Pseudonymiser:
         seen = self._usable(signal.identifiers)
         if isinstance(seen, Rejected):
             return seen
-        said = consents.said(content, self._purposes)
+        said = consents.said(content, self._purposes, self.consents_from)
         if isinstance(said, Rejected):
             return said
         if signal.source not in self._policy.deciders and any(

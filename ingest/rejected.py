@@ -54,6 +54,7 @@ RULES: Final = {
     "same_ends": "both ends are the same",
     "may_decide": "a decision that policy lets no such source make",
     "tcf": "not a TCF consent string that is whole and known",
+    "stale": "grants only what was granted longer ago than decisions are kept",
     "no_purpose": "decides on no purpose that the policy has",
     "segment": "not a message of the Segment spec that kinfold reads",
 }

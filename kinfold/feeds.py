@@ -121,7 +121,7 @@ def kept_up(
         ready()
         expiry = Expiry(
             lambda: open_store(settings),
-            policies.identity,
+            policies,
             policies.retention,
             now_us,
             Trims(open_sealer(vault)),

@@ -1,10 +1,12 @@
-"""Lets expire what is due by the policy, and nothing of who is under a legal hold.
+"""Lets expire what is due by the policy, and nothing of who is under a legal hold, and no refusal.
 
 A horizon is one day for everybody. While somebody is under a legal hold, the
 horizon of a kind stops at the earliest day of their evidence of it, for
 everybody else as well: nothing that a court asked to keep is deleted, and
 people stay a function of evidence and horizons. It moves on with the first
-expiry after the hold was lifted. Attributes of records are kept likewise; for
+expiry after the hold was lifted. That of decisions on purposes stops, too, at a
+no without which something would be granted, or somebody restricted be served:
+a no is kept to be honoured. Attributes of records are kept likewise; for
 how long a purpose uses anything has nothing to do with holds, since who is
 under one is served to no one.
 """
@@ -16,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from identity.horizons import families
 from identity.model import (
@@ -23,6 +26,7 @@ from identity.model import (
     RECORD_KIND,
     EvidenceKind,
     Expiring,
+    KeptFact,
     NodeKey,
     PersonEvidence,
     PersonId,
@@ -33,7 +37,8 @@ from identity.rotating import Trim
 from identity.store import GraphStore, StoreError
 from ingest.payloads import without
 from profiles import contexts
-from profiles.consent import LEGAL_HOLD, set_apart
+from profiles.consent import LEGAL_HOLD, may_refuse, needed_from, set_apart
+from profiles.purposes import PurposePolicy
 from profiles.sealing import Sealer, Unreadable
 from profiles.vault import KeyDestroyed, VaultError
 
@@ -46,6 +51,18 @@ _HELD = LEGAL_HOLD.encode()
 _LOG = logging.getLogger(__name__)
 
 
+class Policies(Protocol):
+    """What decides on what must be kept: kinds of identifiers, and purposes."""
+
+    @property
+    def identity(self) -> IdentityPolicy:
+        """The kinds."""
+
+    @property
+    def purposes(self) -> PurposePolicy:
+        """The purposes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """What is to move: horizons, and cutoffs by their names (`identity.retention`)."""
@@ -56,7 +73,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What an expiry came to: what moved, and the days at which legal holds stopped some of it."""
+    """What an expiry came to: what moved, and the days at which holds and a no stopped some."""
 
     moved: Mapping[Expiring, int]
     held: Mapping[Expiring, int]
@@ -98,14 +115,15 @@ def due(retention: Retention, store: GraphStore, now_us: int) -> Due:
     )
 
 
-def expire(store: GraphStore, policy: IdentityPolicy, wanted: Due, trims: Trims) -> Expired:
-    """Move horizons and cutoffs to these days, as far as legal holds let them.
+def expire(store: GraphStore, policies: Policies, wanted: Due, trims: Trims) -> Expired:
+    """Move horizons and cutoffs to these days, as far as legal holds and refusals let them.
 
     A hold that comes into the graph while this runs may come too late for it.
     """
     attributes = [name for name in wanted.cutoffs if name.startswith(ATTRIBUTE)]
     asked = {*wanted.horizons, *([EvidenceKind.RECORD] if attributes else [])}
-    held = held_from(store, policy, asked) if asked else {}
+    consents_before = wanted.horizons.get(EvidenceKind.CONSENT)
+    held = held_from(store, policies, asked, consents_before) if asked else {}
     stopped = {
         kind: held[kind] for kind, day in wanted.horizons.items() if held.get(kind, day) < day
     }
@@ -139,25 +157,35 @@ def _cut(store: GraphStore, wanted: Mapping[str, int], trims: Trims) -> dict[str
 
 
 def expire_due(
-    store: GraphStore, policy: IdentityPolicy, retention: Retention, now_us: int, trims: Trims
+    store: GraphStore, policies: Policies, retention: Retention, now_us: int, trims: Trims
 ) -> Expired:
     """Move every horizon and cutoff that is due by the policy."""
-    return expire(store, policy, due(retention, store, now_us), trims)
+    return expire(store, policies, due(retention, store, now_us), trims)
 
 
 def held_from(
-    store: GraphStore, policy: IdentityPolicy, kinds: Iterable[Expiring]
+    store: GraphStore,
+    policies: Policies,
+    kinds: Iterable[Expiring],
+    consents_before: int | None = None,
 ) -> dict[Expiring, int]:
-    """The earliest day of evidence of whoever is under a legal hold, by its kind."""
+    """The earliest day of evidence of whoever is under a legal hold, by its kind.
+
+    Of decisions on purposes, if those before a day are to go: also the day from
+    which a no is needed, whoever's it is.
+    """
     earliest: dict[Expiring, int] = {}
     asked = set(kinds)
-    held = _people_with_holds(store, policy)
-    while some := list(_some(held)):
+    refusing = _people_who_refuse(store, policies.identity, consents_before)
+    while some := list(_some(refusing)):
         for evidence in store.evidence(some).values():
-            if LEGAL_HOLD in set_apart(evidence):
-                for kind, day in _days(evidence):
-                    if kind in asked:
-                        earliest[kind] = min(day, earliest.get(kind, day))
+            held = [*_days(evidence)] if LEGAL_HOLD in set_apart(evidence) else []
+            if consents_before is not None:
+                day = needed_from(policies.purposes, evidence, consents_before)
+                held += [(EvidenceKind.CONSENT, day)] if day is not None else []
+            for kind, day in held:
+                if kind in asked:
+                    earliest[kind] = min(day, earliest.get(kind, day))
     return earliest
 
 
@@ -166,26 +194,38 @@ def _some(people: Iterator[PersonId]) -> Iterator[PersonId]:
         yield person
 
 
-def _people_with_holds(store: GraphStore, policy: IdentityPolicy) -> Iterator[PersonId]:
-    """Whoever has a decision on a legal hold, in force or lifted; found by its bytes."""
+def _people_who_refuse(
+    store: GraphStore, policy: IdentityPolicy, consents_before: int | None
+) -> Iterator[PersonId]:
+    """Whoever has a decision on a legal hold, in force or lifted, or a no of before the day.
+
+    Found by their bytes.
+    """
+
+    def tells(kept: KeptFact) -> bool:
+        if _HELD in kept.fact.payload and kept.fact.kind is EvidenceKind.CONSENT:
+            return True
+        if consents_before is None or kept.event_us // DAY_US >= consents_before:
+            return False
+        return may_refuse(kept)
+
     told: set[PersonId] = set()
-    for key in _nodes(store, policy):
+    for key in _nodes(store, policy, tells):
         person = store.person_of((key,)).get(key)
         if person is not None and person not in told:
             told.add(person)
             yield person
 
 
-def _nodes(store: GraphStore, policy: IdentityPolicy) -> Iterator[NodeKey]:
+def _nodes(
+    store: GraphStore, policy: IdentityPolicy, tells: Callable[[KeptFact], bool]
+) -> Iterator[NodeKey]:
     for kind in policy.kinds:
         after = ""
         while keys := store.nodes_of(kind, after, _AT_ONCE):
             after = keys[-1]
             for key, evidence in store.evidence_at(keys, activity=False).items():
-                consents = (one.fact for one in evidence.facts)
-                if any(
-                    fact.kind is EvidenceKind.CONSENT and _HELD in fact.payload for fact in consents
-                ):
+                if any(map(tells, evidence.facts)):
                     yield key
 
 
@@ -214,13 +254,13 @@ class Expiry:
     def __init__(
         self,
         open_store: Callable[[], GraphStore],
-        policy: IdentityPolicy,
+        policies: Policies,
         retention: Retention,
         now_us: Callable[[], int],
         trims: Trims,
     ) -> None:
         self._open_store = open_store
-        self._policy = policy
+        self._policies = policies
         self._retention = retention
         self._now_us = now_us
         self._trims = trims
@@ -236,7 +276,7 @@ class Expiry:
                 continue
             try:
                 with closing(self._open_store()) as store:
-                    expire_due(store, self._policy, self._retention, now_us, self._trims)
+                    expire_due(store, self._policies, self._retention, now_us, self._trims)
             except (StoreError, VaultError) as error:
                 _LOG.warning("nothing could be let expire yet: %s", error)
                 continue

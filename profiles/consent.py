@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from identity.model import EvidenceKind, KeptFact, NodeKey, PersonEvidence
+from identity.model import DAY_US, EvidenceKind, KeptFact, NodeKey, PersonEvidence
 from profiles.purposes import Purpose, PurposePolicy
 
 RESTRICTION: Final = "restriction"
@@ -31,6 +31,7 @@ RESERVED: Final = (RESTRICTION, LEGAL_HOLD)
 """Purposes that no policy has: who withdrew one is set apart, and served to no one. Only sources
 with `may_decide` decide on them."""
 _RESERVED_BYTES: Final = tuple(name.encode() for name in RESERVED)
+_NO: Final = msgpack.packb(False)
 Joined = tuple[int, NodeKey, NodeKey]
 """When two nodes were first joined, in microseconds, and the two."""
 
@@ -215,6 +216,50 @@ def is_reserved(kept: KeptFact) -> bool:
     return kept.fact.kind is EvidenceKind.CONSENT and any(
         name in payload for name in _RESERVED_BYTES
     )
+
+
+def may_refuse(kept: KeptFact) -> bool:
+    """Whether a decision may hold a no, by its bytes."""
+    return kept.fact.kind is EvidenceKind.CONSENT and _NO in kept.fact.payload
+
+
+def needed_from(policy: PurposePolicy, evidence: PersonEvidence, before_day: int) -> int | None:
+    """From which day on decisions have to stay, if those before a day are to be forgotten.
+
+    None: forgetting them grants nothing. Otherwise a no that holds is older, and
+    without it something would be granted, because nobody has to say yes or because
+    of a yes that would outlast it. Decisions stay from the latest such no on: it
+    holds whatever else is forgotten.
+    """
+    members = {node.key for node in evidence.nodes}
+    days: dict[ConsentDecision, int] = {}
+    for kept in evidence.facts:
+        day = kept.event_us // DAY_US
+        for one in decisions((kept,), members):
+            days[one] = max(day, days.get(one, day))
+    refused: dict[str, int] = {}
+    for one in undefeated(days, joins(evidence)):
+        if one.withdrawn:
+            refused[one.purpose] = max(days[one], refused.get(one.purpose, days[one]))
+    outlasted = {
+        one.purpose
+        for one, day in days.items()
+        if not one.withdrawn and day > refused.get(one.purpose, day)
+    }
+    needed = [
+        day
+        for purpose, day in refused.items()
+        if day < before_day and (purpose in outlasted or _holds_undecided(policy, purpose))
+    ]
+    return min(needed, default=None)
+
+
+def _holds_undecided(policy: PurposePolicy, name: str) -> bool:
+    """Whether a purpose may be granted, somewhere, to who said nothing; being served is."""
+    purpose = policy.by_name.get(name)
+    if purpose is None:
+        return name in RESERVED
+    return any(rule.opt_out for rule in (purpose.rule, *purpose.places.values()))
 
 
 class Circumstances(NamedTuple):

@@ -21,6 +21,7 @@ _EXAMPLES = """  kinfold expire --due       (what the policy's [retention] says)
   kinfold expire --json      (what has expired so far)
 """
 _EPOCH = date(1970, 1, 1)
+_CONSENT = name_of(EvidenceKind.CONSENT)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -49,7 +50,7 @@ def _day(text: str) -> date:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Move horizons and print all of them; nothing of who is under a legal hold expires."""
+    """Move horizons and print all of them; legal holds and refusals keep what they need."""
     by_hand = args.kind or args.identifier
     if bool(by_hand) is not bool(args.before) or (args.kind and args.identifier):
         return fail(
@@ -76,6 +77,12 @@ def run(args: argparse.Namespace) -> int:
             f"one of {known}",
             ASKED_WRONGLY,
         )
+    if args.kind == _CONSENT and EvidenceKind.CONSENT not in policies.retention.days:
+        return fail(
+            "--kind consent: the policy keeps decisions on purposes for good",
+            "give [retention] a number for consent, so that no older consent string comes in again",
+            ASKED_WRONGLY,
+        )
     with closing(open_vault(settings)) as vault, closing(open_store(settings)) as store:
         wanted = Due()
         if args.due:
@@ -83,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         elif by_hand:
             day = (args.before - _EPOCH).days
             wanted = Due({EvidenceKind[args.kind.upper()] if args.kind else args.identifier: day})
-        outcome = expire(store, policies.identity, wanted, Trims(open_sealer(vault)))
+        outcome = expire(store, policies, wanted, Trims(open_sealer(vault)))
         told = _named(store.horizons()) | _dated(store.cutoffs())
     held = _named(outcome.held) | _dated(outcome.held_cutoffs)
     if args.json:
@@ -91,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         return OK
     for name, before in sorted(told.items()):
         used = "used" if name.startswith(PURPOSE) else "kept"
-        print(f"{name}: {used} from {before}" + (", by a legal hold" if name in held else ""))
+        print(f"{name}: {used} from {before}{_by(name) if name in held else ''}")
     if not told:
         print("nothing has expired yet; give --due, or --kind or --identifier and --before")
     elif outcome.moved or outcome.cut:
@@ -99,6 +106,10 @@ def run(args: argparse.Namespace) -> int:
             "people are resolved anew by a running `kinfold run` or `serve`, or the next `ingest`"
         )
     return OK
+
+
+def _by(name: str) -> str:
+    return ", by a legal hold" + (" or a no that has to be honoured" if name == _CONSENT else "")
 
 
 def _named(days: Mapping[Expiring, int]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from profiles.v1.profile_service_pb2 import (
 )
 from tests.support.rights import EVERYTHING
 from tests.support.served import Make, Served, decided, signal, viewed
+from tests.support.tcf_encoding import DAY_DS, Said
 
 ANN, PHONE, BOB = ("login", "ann"), ("phone", "+41 79 123 45 01"), ("login", "bob")
 COOKIE = ("cookie", "c-1")
@@ -41,6 +42,55 @@ def at(when: str, *identifiers: tuple[str, str], **content: Any) -> dict[str, An
 def hold(when: str, identifier: tuple[str, str], *, lifted: bool = False) -> dict[str, Any]:
     """What staff says to put a legal hold in force, or to lift it."""
     return {**at(when, identifier, **decided(legal_hold=lifted)), "source": "staff"}
+
+
+def string(when: str, identifier: tuple[str, str], updated: str) -> dict[str, Any]:
+    """A consent string that was updated on a day and sent on another."""
+    updated_ds = day_of(updated) * DAY_DS
+    said = Said(publisher=(5, 6), created_ds=updated_ds, updated_ds=updated_ds)
+    return at(when, identifier, consent_decided={"tcf_string": said.text()})
+
+
+CONSENTS = Retention({EvidenceKind.CONSENT: 90})
+COOKIE_2 = ("cookie", "c-2")
+UNDONE = "2026-09-01T12:00:00Z"
+
+
+def decision(when: str, identifier: tuple[str, str], **granted: bool) -> dict[str, Any]:
+    """A decision of a day, by staff."""
+    return {**at(when, identifier, **decided(**granted)), "source": "staff"}
+
+
+REFUSALS: dict[str, tuple[str, str, list[dict[str, Any]]]] = {
+    "restricted": ("service", "restriction", [decision(OLD, ANN, restriction=False)]),
+    "objected": ("analytics", "analytics", [decision(OLD, ANN, analytics=False)]),
+    "opted out of sale": (
+        "sale",
+        "sale",
+        [
+            at(RECENT, ANN, record_asserted={"address": {"country": "US"}}),
+            at(OLD, ANN, consent_decided={"global_privacy_control": True}),
+        ],
+    ),
+    "outlasted by who was not known to be the same": (
+        "marketing",
+        "marketing",
+        [
+            decision(OLD, ANN, marketing=False),
+            decision(RECENT, COOKIE_2, marketing=True),
+            at(LATE, ANN, COOKIE_2),
+        ],
+    ),
+    "outlasted by an old consent string": (
+        "personalisation",
+        "personalisation",
+        [
+            decision(OLD, ANN, personalisation=False),
+            string(RECENT, ANN, "2025-12-01T00:00:00Z"),
+        ],
+    ),
+}
+"""What is refused, by which purpose, and what was said."""
 
 
 class Expiring:
@@ -90,7 +140,7 @@ class Expiring:
         assert served.person(*ANN) == served.person(*PHONE)
         assert served.person(*BOB) == served.person(*COOKIE)
         asked = Due({EvidenceKind.CONSENT: day_of(LATE)})
-        outcome = expire(served.store, served.policy, asked, Trims(served.sealer))
+        outcome = expire(served.store, served.policies, asked, Trims(served.sealer))
         assert outcome.held == {EvidenceKind.CONSENT: day_of(RECENT)}
         served.take(hold(LATE, ANN, lifted=True))
         assert _due(served).held == {}
@@ -101,6 +151,44 @@ class Expiring:
         served.take(hold(RECENT, PHONE))
         _due(served)
         assert served.person(*ANN) == served.person(*PHONE)
+
+    @pytest.mark.parametrize("case", REFUSALS)
+    def test_no_refusal_is_forgotten_into_a_grant(self, served: Served, case: str) -> None:
+        """The horizon of decisions stops at it, for everybody, until it does not hold any more."""
+        purpose, refused, said = REFUSALS[case]
+        served.take(decision(OLD, BOB, marketing=True), *said)
+        assert not shown(served, ANN, purpose)
+        served.keep(CONSENTS)
+        outcome = served.expire_due()
+        assert outcome.held == outcome.moved == {EvidenceKind.CONSENT: day_of(OLD)}
+        assert not shown(served, ANN, purpose)
+        assert shown(served, BOB, "marketing")
+        served.take(decision(UNDONE, ANN, **{refused: True}))
+        assert served.expire_due().held == {}
+        assert shown(served, ANN, purpose)
+        assert not shown(served, BOB, "marketing")
+
+    def test_a_refusal_that_nobody_needs_expires(self, served: Served) -> None:
+        """Where nothing is granted without a yes, and no yes would outlast it."""
+        served.take(
+            at(OLD, ANN, **decided(marketing=False)),
+            at(OLD, BOB, **decided(marketing=True)),
+            at(RECENT, BOB, **decided(marketing=False)),
+        )
+        served.keep(CONSENTS)
+        assert served.expire_due().held == {}
+        assert not shown(served, ANN, "marketing")
+        assert not shown(served, BOB, "marketing")
+
+    def test_no_string_from_before_comes_back(self, served: Served) -> None:
+        """What it grants was given when decisions are forgotten already; a younger one grants."""
+        served.take(at(OLD, ANN, **decided(personalisation=False)))
+        served.keep(CONSENTS)
+        assert served.expire_due().held == {}
+        served.take(string(LATE, ANN, OLD))
+        assert not shown(served, ANN, "personalisation")
+        served.take(string(LATE, ANN, RECENT))
+        assert shown(served, ANN, "personalisation")
 
     def test_identifiers_of_a_kind_expire(self, served: Served) -> None:
         """What cookies did and joined goes, what they consented to stays; others keep theirs."""
@@ -180,6 +268,14 @@ def looked_up(served: Served, identifier: tuple[str, str], *purposes: str) -> Pr
     found = served.lookup.get(request, served.now_us, EVERYTHING)
     assert isinstance(found, bytes), found
     return GetProfileResponse.FromString(found).profile
+
+
+def shown(served: Served, identifier: tuple[str, str], purpose: str) -> bool:
+    """Whether somebody is served for a purpose."""
+    bits = served.purposes.bits([purpose])
+    assert bits is not None
+    stored = served.view.stored(served.person(*identifier))
+    return stored is not None and bool(stored.granted & bits)
 
 
 def told(served: Served, identifier: tuple[str, str]) -> set[str]:

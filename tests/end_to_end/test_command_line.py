@@ -206,6 +206,7 @@ def test_what_is_due_expires_by_the_policy(line: CommandLine) -> None:
     ))  # fmt: skip
     line.fails(2, "expire", "--due")
     line.fails(2, "expire", "--due", *kept, "--kind", "link", "--before", "2026-01-01")
+    line.fails(2, "expire", *kept, "--kind", "consent", "--before", "2026-01-01")
     line.fails(2, "expire", "--identifier", "nose", "--before", "2026-01-01")
     line.fails(2, "expire", "--kind", "link", "--identifier", "cookie", "--before", "2026-01-01")
 

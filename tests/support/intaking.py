@@ -13,6 +13,7 @@ from google.protobuf import json_format
 
 from identity.model import Contribution
 from identity.policy import IdentityPolicy, parse
+from identity.retention import Retention
 from ingest.intake import Intake, Outcome
 from ingest.rejected import Rejected
 from ingest.segment import SegmentOptions
@@ -51,6 +52,7 @@ def intake(
     segment: SegmentOptions | None = None,
     token_keys: Sequence[bytes] = TOKEN_KEYS,
     keys: VaultKeys | None = None,
+    retention: Retention | None = None,
 ) -> Intake:
     """A fresh intake with the keys above, with another chain, or with keys that rotate."""
     return Intake(
@@ -62,6 +64,7 @@ def intake(
         segment_options=segment,
         purposes=purposes.parse(document()),
         keys=keys,
+        retention=retention,
     )
 
 

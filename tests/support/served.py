@@ -98,6 +98,7 @@ class Served:
         self.graph = MemoryGraph()
         self._made = made or InProcess(MemoryGraphStore(self.graph))
         self.store = self._made.store
+        self.policies = policy
         self.policy = policy.identity
         tokens = Tokens(vault.token_keys(), vault.order_key())
         self.naming = Naming(policy.identity, tokens, region="CH")
@@ -149,7 +150,7 @@ class Served:
     def expire_due(self) -> Expired:
         """Let expire what is due, resolve and publish."""
         trims = Trims(self.sealer)
-        outcome = expire_due(self.store, self.policy, self.retention, self.now_us, trims)
+        outcome = expire_due(self.store, self.policies, self.retention, self.now_us, trims)
         self.settle()
         return outcome
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from identity.model import Contribution
+from identity.model import DAY_US, Contribution, EvidenceKind
+from identity.retention import Retention
 from ingest.rejected import Rejected
 from profiles.purposes import Purpose, PurposePolicy, Rule, parse
 from profiles.tcf import ConsentString, decode
@@ -165,9 +166,9 @@ def test_purposes_without_numbers_are_left_alone() -> None:
     assert decided(PurposePolicy(PURPOSES[3:]), read(GRANTING)) == {}
 
 
-def taken(**content: Any) -> Contribution | Rejected:
-    """What the shipped policy makes of a decision."""
-    return intake().from_json(line(consent_decided=content), RECEIVED_US)
+def taken(kept: Retention | None = None, **content: Any) -> Contribution | Rejected:
+    """What the shipped policy makes of a decision; `kept`: for how long things are."""
+    return intake(retention=kept).from_json(line(consent_decided=content), RECEIVED_US)
 
 
 def said_in(contribution: Contribution | Rejected) -> dict[str, Any]:
@@ -192,6 +193,28 @@ def test_a_consent_string_decides_on_every_purpose_of_the_framework() -> None:
     assert said["given_us"] == 20_400 * DAY_DS * 100_000
     assert said["text_version"] == "TCF policy 4, vendors 100"
     assert said["place"] == "CMP 10 version 3"
+
+
+@pytest.mark.parametrize(("days", "granted"), [(None, 3), (600, 3), (599, 0)])
+def test_what_was_granted_before_decisions_are_kept_does_not_come_in(
+    days: int | None, granted: int
+) -> None:
+    """A no after it may be forgotten already; what the string refuses counts all the same."""
+    kept = Retention({} if days is None else {EvidenceKind.CONSENT: days})
+    today = RECEIVED_US // DAY_US
+    text = Said(publisher=(5, 6), updated_ds=(today - 600) * DAY_DS).text()
+    said = said_in(taken(kept, tcf_string=text))
+    refused = [name for name, is_granted in said["decisions"].items() if not is_granted]
+    assert len(said["decisions"]) - len(refused) == granted
+    assert len(refused) == 11
+    everything = tuple(range(1, 12))
+    whole = Said(publisher=everything, features=(1, 2), updated_ds=(today - 600) * DAY_DS).text()
+    found = taken(kept, tcf_string=whole)
+    if granted:
+        assert isinstance(found, Contribution)
+    else:
+        assert isinstance(found, Rejected)
+        assert (found.field, found.rule) == ("consent_decided.tcf_string", "stale")
 
 
 @pytest.mark.parametrize("text", ["C", Said().text()[:-1], Said(version=3).text(), "é"])

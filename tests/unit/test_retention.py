@@ -13,8 +13,7 @@ from identity.model import DAY_US, EvidenceKind
 from identity.retention import Retention, parse, verify
 from identity.store import StoreUnavailable
 from kinfold.retention import Expiry, Trims
-from tests.support.histories import policy
-from tests.support.profile_parts import new_sealer
+from tests.support.profile_parts import new_sealer, profile_policy
 
 LINK, CONSENT = EvidenceKind.LINK, EvidenceKind.CONSENT
 
@@ -99,7 +98,9 @@ def test_expiry_happens_once_a_day_and_again_after_a_failure() -> None:
         return MemoryGraphStore(graph)
 
     with _at_once():
-        expiry = Expiry(open_store, policy(), Retention({LINK: 30}), now_us, Trims(new_sealer()))
+        expiry = Expiry(
+            open_store, profile_policy(), Retention({LINK: 30}), now_us, Trims(new_sealer())
+        )
         expiry.run(stop, first_s=0.0)
     assert opened[:3] == [10_000, 10_000, 10_001]
     assert MemoryGraphStore(graph).horizons() == {LINK: 9_971}
@@ -111,7 +112,7 @@ def test_without_retention_there_is_nothing_to_do() -> None:
     def open_store() -> MemoryGraphStore:
         raise AssertionError("nothing is opened")
 
-    expiry = Expiry(open_store, policy(), Retention(), lambda: 0, Trims(new_sealer()))
+    expiry = Expiry(open_store, profile_policy(), Retention(), lambda: 0, Trims(new_sealer()))
     expiry.run(threading.Event(), first_s=0.0)
 
 
