@@ -201,6 +201,8 @@ class Resolution:
     - `cleared`: marks as read.
     - `matching`: what changes in the index of matching; nodes that are gone
       must have been taken out of it.
+    - `folding`: by what profiles are folded from now on, or None while it stays
+      what it was.
     """
 
     people: Mapping[NodeKey, PersonId | None]
@@ -209,6 +211,7 @@ class Resolution:
     outbox: Sequence[OutboxEntry]
     cleared: Sequence[Mark]
     matching: Matching = NO_MATCHING
+    folding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +415,12 @@ class GraphStore(Protocol):
 
     def evidence(self, people: Iterable[PersonId]) -> dict[PersonId, PersonEvidence]:
         """All live evidence of each person; people with no node are left out."""
+
+    def folding(self) -> str:
+        """By what profiles are folded, as the last `Resolution` that named it said; "" at first.
+
+        Whoever folds by something else has to publish everybody anew.
+        """
 
     def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
         """Remove entries whose resolution is still the one given; `Fenced` if the lease is lost."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -56,7 +56,10 @@ class Upkeep:
 
     While another process holds the lease this one does nothing and tries again.
     `now_us` is the clock, microseconds since 1970 UTC. `view` is where a feed
-    that keeps no log ends: a view that was lost is filled again. Where `models`
+    that keeps no log ends: a view that was lost is filled again. Whoever takes the
+    lease under a policy that folds profiles otherwise than the last one publishes
+    everybody anew, a thousand at a time, so that whoever changes meanwhile need
+    not wait. Where `models`
     are given, others that are put in force are used within seconds. `watch` hears
     of rotated keys, `rotation` carries rotations out while this process has the lease.
     """
@@ -88,6 +91,7 @@ class Upkeep:
         self._also: list[Callable[[], object]] = [] if watch is None else [watch.look]
         self._rotation = rotation
         self._led = 0
+        self._refolding: Iterator[int] | None = None
         self._lease: Lease | None = None
         self._renew_ms = 0
         self._beat_ms = 0
@@ -114,6 +118,7 @@ class Upkeep:
                 self._feeder.refill(lease, self._view)
                 self._view = None
             self._renew_models()
+            refolding = self._refold(lease)
             drained = self._resolver.drain(lease, self._now_us())
             if drained is not None:
                 self.kept.add(drained)
@@ -125,7 +130,7 @@ class Upkeep:
             return False
         self.kept.published += fed
         self._beat(heard=fed > 0)
-        return drained is not None or fed > 0 or rotating
+        return drained is not None or refolding or fed > 0 or rotating
 
     def settle(self) -> None:
         """Until nothing is marked and the outbox is empty, whoever does the work.
@@ -187,8 +192,19 @@ class Upkeep:
             epoch = 0 if self._lease is None else self._lease.epoch
             if self._rotation is not None and (not epoch or epoch != self._led):
                 self._rotation.restart()
+            if epoch != self._led:
+                self._refolding = None
             self._led = epoch
         return self._lease
+
+    def _refold(self, lease: Lease) -> bool:
+        """Enqueue some more of everybody, where the policy has changed; whether there were any."""
+        refolding = self._refolding or self._feeder.refolding(lease)
+        # One that is cut short by a failure is at its end: begin anew then.
+        self._refolding = None
+        enqueued = next(refolding, 0)
+        self._refolding = refolding
+        return enqueued > 0
 
     def _rotate(self, lease: Lease, *, published: bool) -> bool:
         """One step of a rotation of keys; what is out of reach is tried again the next time."""

@@ -31,12 +31,15 @@ from profiles.affinities import interests
 from profiles.attributes import Asserted, Survivorship, survivors
 from profiles.fold import Daily, Folded, Holder, Span, fold, since
 from profiles.layout import Place, layout_of
+from profiles.policy_digest import digest_of
 from profiles.purposes import FIELDS, PurposePolicy
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.feed_pb2 import StoredProfile
 from profiles.v1.profile_pb2 import Profile
 from profiles.vault import KeyDestroyed
 
+_FOLDING = 1
+"""Raise it when the same evidence and policy come to be folded into another profile."""
 MAX_NETWORKS = 20
 MAX_PURCHASES = 50
 _DAY_S = 86_400
@@ -79,6 +82,20 @@ class ProfilePolicy:
     survivorship: Survivorship
     half_life_days: int = 30
 
+    @property
+    def folding(self) -> str:
+        """Its digest: whoever was folded by another must be folded anew."""
+        survivorship, kinds = self.survivorship, self.identity.kinds
+        said = [
+            _FOLDING,
+            self.purposes.digest,
+            list(survivorship.trust),
+            {name: list(rules) for name, rules in survivorship.rules.items()},
+            self.half_life_days,
+            {name: kind.device for name, kind in kinds.items()},
+        ]
+        return f"{digest_of(said):016x}"
+
 
 class Folding(NamedTuple):
     """A profile before it is sealed: sections by their places, and what is told openly."""
@@ -94,6 +111,7 @@ class Builder:
 
     What does not open, because its key is destroyed or somebody changed it, is
     left out and counted in `unopened`: it must not hold up everybody else.
+    `folding` is the digest of all but the evidence that a profile depends on.
     One object per thread.
     """
 
@@ -103,6 +121,7 @@ class Builder:
         self._payloads = payloads
         self._place = lru_cache(_PLACES_KEPT)(self._find_place)
         self._grounds = lru_cache(_PLACES_KEPT)(self._find_grounds)
+        self.folding = policy.folding
         self.unopened = 0
 
     def build(

@@ -91,6 +91,19 @@ class Feeder:
         view.mark_whole()
         return enqueued
 
+    def refolding(self, lease: Lease) -> Iterator[int]:
+        """As `enqueuing`, once after profiles have come to be folded by something else.
+
+        By what they are folded stands in the store once everybody is in the
+        outbox: cut short before, it is all done again. A policy that changed
+        reaches everybody so, not only whoever changes next.
+        """
+        folding = self._builder.folding
+        if self._store.folding() == folding:
+            return
+        yield from self.enqueuing(lease)
+        self._store.commit_resolution(lease, Resolution({}, {}, (), (), (), folding=folding))
+
     def _as_it_is(self, person: PersonId) -> OutboxEntry:
         current = self._store.current(person)
         if current is None:

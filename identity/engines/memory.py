@@ -72,6 +72,7 @@ class MemoryGraph:
     stands_for: dict[PersonId, PersonId | None] = field(default_factory=dict)
     outbox: dict[PersonId, OutboxEntry] = field(default_factory=dict)
     matching: MatchingState = field(default_factory=MatchingState)
+    folding: str = ""
 
     def remember(self, known: Mapping[int, Known], forgotten: Iterable[int] = ()) -> None:
         """Replace what is known of some signals, and mark every node whose evidence changed."""
@@ -316,6 +317,8 @@ class MemoryGraphStore:
                 if graph.marks.get(mark.key, (0, 0))[0] == mark.count:
                     del graph.marks[mark.key]
             graph.matching.apply(resolution.matching)
+            if resolution.folding is not None:
+                graph.folding = resolution.folding
             for key in resolution.matching.marked:
                 if key in graph.evidence.nodes or key in graph.people:
                     graph.mark(key, Changed.ADDED)
@@ -395,6 +398,11 @@ class MemoryGraphStore:
                 person: self._graph.evidence.of_person(person, keys)
                 for person, keys in self.members(people).items()
             }
+
+    def folding(self) -> str:
+        """By what profiles are folded."""
+        with self._graph.lock:
+            return self._graph.folding
 
     def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
         """Remove entries whose resolution is still the one given, else `Fenced`."""

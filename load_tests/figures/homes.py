@@ -21,13 +21,14 @@ from kinfold.settings import load
 from kinfold.wiring import (
     new_person_id,
     now_us,
+    open_builder,
     open_intake,
     open_policies,
     open_store,
     open_vault,
     open_view,
 )
-from load_tests.figures.visits import first_sights
+from load_tests.figures.visits import first_consents, first_sights
 from profiles.feed import ProfileFeed
 from profiles.v1.feed_pb2 import FeedRecord, StoredProfile
 
@@ -37,24 +38,33 @@ PROFILE_BYTES = 900
 LEASE_MS = 3_600_000
 
 
-def make_home(home: Path, people: int) -> None:
-    """A home folder that knows so many people by a login and a device each."""
+def make_home(home: Path, people: int, *, consents: bool = False) -> None:
+    """A home folder that knows so many people by a login and a device each, and their consents."""
     settings = load({"home.dir": str(home)}, {})
     with (
         closing(open_vault(settings)) as vault,
         closing(open_store(settings)) as store,
         closing(open_view(settings)) as view,
     ):
-        intake = open_intake(settings, open_policies(settings), vault)
+        policies = open_policies(settings)
+        intake, folding = (
+            open_intake(settings, policies, vault),
+            open_builder(policies, vault).folding,
+        )
         feed = local_feed(view)
         signals = first_sights(people)
+        decisions = first_consents(people) if consents else iter(())
         checkpoint = store.claim("seed")
         lease = store.acquire_lease("seed", now_us() // 1_000, LEASE_MS)
         assert lease is not None
         while some := list(islice(signals, AT_ONCE)):
             contributions = _understood(intake, some)
             checkpoint = _commit(store, checkpoint, contributions)
+            said = _understood(intake, list(islice(decisions, AT_ONCE * 5 // 4)))
+            checkpoint = _commit(store, checkpoint, said)
             _resolve(store, lease, contributions, feed)
+        # As if a feeder had been through: nobody is published anew at the first start.
+        store.commit_resolution(lease, Resolution({}, {}, (), (), (), folding=folding))
         view.mark_whole()
         # Whoever comes next need not wait until the lease runs out.
         store.acquire_lease("seed", 0, 1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from identity.model import LineageChange, LineageEntry, OutboxEntry, PersonId
-from identity.store import GraphStore, Resolution
+from identity.store import Fenced, GraphStore, Resolution
 from tests.contracts.engine import Engine
 from tests.support.evidence_strategies import contribution, node, retraction
 from tests.support.store_driver import Consumer, assign, lease_of
@@ -129,6 +131,20 @@ class PeopleContract:
             second = publish(store, P)
             store.clear_outbox(lease_of(store), published)
             assert store.outbox(10) == [OutboxEntry(P, second)]
+
+    def test_what_profiles_are_folded_by_is_remembered(self, engine: Engine) -> None:
+        """It is what the last resolution that named it said; who lost the lease says nothing."""
+        with engine.fresh() as store:
+            assert store.folding() == ""
+            lost = store.acquire_lease("one", 0, 1)
+            assert lost is not None
+            store.commit_resolution(lost, Resolution({}, {}, [], [], [], folding="by this"))
+            held = store.acquire_lease("two", 5, 1)
+            assert held is not None
+            with pytest.raises(Fenced):
+                store.commit_resolution(lost, Resolution({}, {}, [], [], [], folding="by that"))
+            store.commit_resolution(held, Resolution({}, {}, [], [], []))
+            assert store.folding() == "by this"
 
     def test_every_id_resolves(self, engine: Engine) -> None:
         """An id stands for whom it was merged into, at any distance; for nobody when retired."""

@@ -60,9 +60,9 @@ def new_sealer() -> Sealer:
     return Sealer(MemoryVault(os.urandom), os.urandom)
 
 
-def new_builder(sealer: Sealer) -> Builder:
-    """A builder under the shipped policy that reads what ingest writes."""
-    return Builder(profile_policy(), sealer, Payloads(read_record, read_purchase))
+def new_builder(sealer: Sealer, policy: ProfilePolicy | None = None) -> Builder:
+    """A builder under a policy, by default the shipped one, that reads what ingest writes."""
+    return Builder(policy or profile_policy(), sealer, Payloads(read_record, read_purchase))
 
 
 def node(sealer: Sealer, kind: str, name: str, value: str = "") -> Node:

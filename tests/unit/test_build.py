@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.model import DAY_US, HOUR_US, ActivityDay, Node, PersonEvidence
+from identity.policy import IdentityPolicy
 from identity.retention import PURPOSE
 from ingest.v1.signal_pb2 import RecordAsserted
+from profiles.attributes import Survivorship
 from profiles.build import MAX_NETWORKS, MAX_PURCHASES
 from profiles.fold import since
 from profiles.layout import Place, bounds, choose, cut, layout_of, shape_of
-from profiles.purposes import FIELDS
+from profiles.purposes import FIELDS, PurposePolicy
 from profiles.sealing import Sealer, Unreadable
 from profiles.v1.profile_pb2 import Profile
 from profiles.vault_memory import MemoryVault
@@ -229,6 +231,23 @@ def test_aliases_are_all_identifiers_and_no_record(sealer: Sealer) -> None:
     stored = new_builder(sealer).build(sample(sealer), 7)
     assert list(stored.aliases) == [key("device", "ada"), key("email", "ada"), key("login", "ada")]
     assert (stored.version, stored.as_of_us) == (7, (DAY + 2) * DAY_US + 20 * HOUR_US + 1)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"half_life_days": 29},
+        {"survivorship": Survivorship(("web",))},
+        {"survivorship": replace(profile_policy().survivorship, rules={"": ("most_recent",)})},
+        {"purposes": PurposePolicy()},
+        {"identity": IdentityPolicy({})},
+    ],
+)
+def test_what_profiles_are_folded_by_has_a_digest(sealer: Sealer, changed: dict[str, Any]) -> None:
+    """It is the same for the same policy, and another for whatever a profile depends on."""
+    folding = new_builder(sealer).folding
+    assert new_builder(new_sealer(), profile_policy()).folding == folding
+    assert new_builder(sealer, replace(profile_policy(), **changed)).folding != folding
 
 
 def test_granted_purposes_follow_the_decisions(sealer: Sealer) -> None:

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from identity.model import DAY_US, EvidenceKind, PersonEvidence, PersonId
-from ingest.payloads import read_purchase, read_record
 from kinfold.statistics import profiles
 from profiles import purposes
-from profiles.build import Builder, Payloads
 from profiles.lookup import Lookup
 from profiles.purposes import PurposePolicy
 from profiles.sealing import Sealer
@@ -23,6 +21,7 @@ from tests.support.profile_parts import (
     consent,
     key,
     merged,
+    new_builder,
     person_id,
     profile_policy,
     sample,
@@ -42,7 +41,7 @@ def decided(sealer: Sealer, **said: bool) -> PersonEvidence:
 def under(replica: Replica, policy: PurposePolicy) -> Replica:
     """The same replica under another policy."""
     whole = replace(profile_policy(), purposes=policy)
-    builder = Builder(whole, replica.sealer, Payloads(read_record, read_purchase))
+    builder = new_builder(replica.sealer, whole)
     lookup = Lookup(replica.view, replica.sealer, policy, name_of, MAX_SILENCE_MS)
     return replace(replica, builder=builder, lookup=lookup)
 
@@ -65,8 +64,8 @@ def exported(replica: Replica, policy: PurposePolicy, at_ms: int = NOW_MS) -> li
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[Replica]:
     """A replica whose export needs consent, and Ada, who gave it."""
-    with new_replica(tmp_path) as made:
-        made = under(made, export_needs_consent())
+    with new_replica(tmp_path) as shipped:
+        made = under(shipped, export_needs_consent())
         made.publish(decided(made.sealer, analytics=True, marketing=True), version=8)
         yield made
 

@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 
-from ingest.payloads import read_purchase, read_record
 from profiles import purposes
-from profiles.build import Builder, Payloads
 from profiles.lookup import Lookup
 from profiles.purposes import FIELDS
 from profiles.v1.profile_pb2 import Profile
-from tests.support.profile_parts import POLICY, person_id, profile_policy, sample
+from tests.support.profile_parts import POLICY, new_builder, person_id, profile_policy, sample
 from tests.support.replica import (
     ALL,
     MAX_SILENCE_MS,
@@ -97,7 +95,7 @@ def test_under_another_policy_nothing_is_granted(
     assert names(response.profile) == set()
     assert set(response.withheld) == set(FIELDS)
     assert lookup.granted(person_id("ada"), NOW_MS * 1_000) == 0
-    changed.builder = Builder(policy, replica.sealer, Payloads(read_record, read_purchase))
+    changed.builder = new_builder(replica.sealer, policy)
     changed.publish(sample(replica.sealer), version=8)
     evidence = changed.builder.fold(sample(replica.sealer))
     assert lookup.granted(person_id("ada"), NOW_MS * 1_000) == evidence.granted

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from identity.engines.memory import MemoryGraph, MemoryGraphStore
-from identity.model import DAY_US, Assurance, Contribution
+from identity.model import DAY_US, Assurance, Contribution, PersonId
 from identity.resolver import Resolver
-from identity.store import GraphStore
+from identity.store import GraphStore, StoreUnavailable
 from kinfold.upkeep import BEAT_MS, EVERY_S, EVERY_SIGNALS, RETRY_S, Upkeep
+from profiles import feeder
 from profiles.feed import FeedUnavailable, ProfileFeed
 from profiles.feed_local import LocalFeed
 from profiles.feeder import Feeder
@@ -53,15 +55,22 @@ class Bench:
         self._ids, self._numbers, self._owners = count(), count(1), count()
 
     def process(
-        self, clock: Clock, feed: ProfileFeed | None = None, view: ReadView | None = None
+        self,
+        clock: Clock,
+        feed: ProfileFeed | None = None,
+        view: ReadView | None = None,
+        *,
+        store: GraphStore | None = None,
+        half_life_days: int = 30,
     ) -> Upkeep:
-        """Another process of upkeep."""
-        store = MemoryGraphStore(self.graph)
+        """Another process of upkeep, under a policy with this half-life."""
+        policy = replace(profile_policy(), half_life_days=half_life_days)
+        store = store or MemoryGraphStore(self.graph)
         end = feed or LocalFeed(self.view, lambda: clock() // 1_000)
         return Upkeep(
             store,
             Resolver(store, profile_policy().identity, self._new_id),
-            Feeder(store, new_builder(SEALER), end),
+            Feeder(store, new_builder(SEALER, policy), end),
             owner=f"process-{next(self._owners)}",
             lease_ms=LEASE_MS,
             now_us=clock,
@@ -214,6 +223,18 @@ def test_after_settles_by_count_and_by_time(bench: Bench) -> None:
     assert bench.logins() == {"first", "soon", "few", "many", "again", "late"}
 
 
+class Unsteady(MemoryGraphStore):
+    """Says of nobody who they are while it is out of reach."""
+
+    reachable = True
+
+    def current(self, person: PersonId) -> PersonId | None:
+        """The id that an id stands for now, or out of reach."""
+        if not self.reachable:
+            raise StoreUnavailable("out of reach")
+        return super().current(person)
+
+
 class Flaky(LocalFeed):
     """Out of reach until told otherwise."""
 
@@ -277,6 +298,79 @@ def test_a_view_that_was_lost_is_filled_again(bench: Bench, tmp_path: Path) -> N
     third = bench.process(Clock(3), view=bench.view)
     third.settle()
     assert third.kept.published == 0
+
+
+def test_a_policy_that_changed_reaches_everybody_once(bench: Bench) -> None:
+    """Who takes the lease under another policy publishes everybody anew, the next one nobody."""
+    first = bench.process(Clock(1))
+    bench.arrive("ada", "bob", "cat")
+    first.settle()
+    assert first.kept.published == 3
+    first.release()
+    second = bench.process(Clock(2), half_life_days=7)
+    second.settle()
+    assert second.kept.published == 3
+    second.release()
+    third = bench.process(Clock(3), half_life_days=7)
+    third.settle()
+    assert third.kept.published == 0
+
+
+def test_a_policy_that_changed_is_heeded_whenever_the_lease_is_taken(bench: Bench) -> None:
+    """Who waited for the lease while another published under its policy does all anew in turn."""
+    clock = Clock(1)
+    one, other = bench.process(clock, half_life_days=7), bench.process(clock)
+    bench.arrive("ada", "bob")
+    one.settle()
+    assert not other.once()
+    one.release()
+    other.settle()
+    assert other.kept.published == 2
+    other.release()
+    one.settle()
+    assert one.kept.published == 4
+
+
+def test_whoever_changes_need_not_wait_for_everybody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While everybody is published anew, a change goes out in the round in which it is seen."""
+    monkeypatch.setattr(feeder, "_PEOPLE_AT_ONCE", 2)
+    first = bench.process(Clock(1))
+    bench.arrive(*"abcdefgh")
+    first.settle()
+    first.release()
+    second = bench.process(Clock(2), half_life_days=7)
+    assert second.once()
+    bench.arrive("new")
+    assert second.once()
+    assert "new" in bench.logins()
+    assert second.kept.published == 5
+    second.settle()
+    assert second.kept.published == 9
+
+
+def test_publishing_everybody_goes_on_after_a_failure(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of reach half way, it is all done again: the policy counts as heeded only at its end."""
+    monkeypatch.setattr(feeder, "_PEOPLE_AT_ONCE", 2)
+    first = bench.process(Clock(1))
+    bench.arrive(*"abcdefgh")
+    first.settle()
+    first.release()
+    folding = bench.store.folding()
+    store = Unsteady(bench.graph)
+    second = bench.process(Clock(2), store=store, half_life_days=7)
+    assert second.once()
+    store.reachable = False
+    with pytest.raises(StoreUnavailable):
+        second.once()
+    store.reachable = True
+    assert bench.store.folding() == folding
+    second.settle()
+    assert second.kept.published == 2 + 8
+    assert bench.store.folding() != folding
 
 
 def _soon(holds: Callable[[], bool], more_s: float = 0.0) -> bool:

@@ -107,6 +107,17 @@ def _move(tx: Tx, clause: str, places: list[int]) -> None:
         tx.run(f"UNWIND $ids AS each MATCH (p) WHERE id(p) = each {clause} p:Former", ids=places)
 
 
+def folding(connection: Connection) -> str:
+    """By what profiles are folded, see `GraphStore.folding`."""
+    query = "MATCH (l:Lease {name: 'resolver'}) RETURN coalesce(l.folding, '')"
+    return str(connection.read(lambda tx: tx.row(query))[0])
+
+
+def write_folding(tx: Tx, folding: str) -> None:
+    """From now on profiles are folded by this."""
+    tx.run("MATCH (l:Lease {name: 'resolver'}) SET l.folding = $folding", folding=folding)
+
+
 def write_outbox(tx: Tx, entries: Iterable[OutboxEntry], number: int) -> None:
     """Let people wait to be published, each for this resolution."""
     rows = sorted(

@@ -208,6 +208,8 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
     if resolution.matching is not NO_MATCHING:
         indexed = {key: (node[0], node[4]) for key, node in held.items()}
         matching.write(tx, indexed, resolution.matching)
+    if resolution.folding is not None:
+        people.write_folding(tx, resolution.folding)
     _drop(tx, held, resolution.people)
     tx.run(
         "MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number, l.resolved = $number",

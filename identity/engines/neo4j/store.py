@@ -240,6 +240,10 @@ class Neo4jGraphStore:
         """All live evidence of each person; people with no node are left out."""
         return feeding.evidence(self._connection, people)
 
+    def folding(self) -> str:
+        """By what profiles are folded."""
+        return persons.folding(self._connection)
+
     def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
         """Remove entries whose resolution is still the one given, else `Fenced`."""
         feeding.clear_outbox(self._connection, lease, entries)

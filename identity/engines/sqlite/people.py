@@ -8,7 +8,7 @@ from identity.engines.sqlite.database import Database
 from identity.engines.sqlite.grain import FIELDS, PERIOD_DAYS, Sightings, unpack_document
 from identity.engines.sqlite.matching import write_matching
 from identity.engines.sqlite.names import Nodes
-from identity.engines.sqlite.state import State
+from identity.engines.sqlite.state import State, write_folding
 from identity.model import (
     DAY_US,
     Assurance,
@@ -221,6 +221,8 @@ class Resolving:
         )
         if resolution.matching is not NO_MATCHING:
             write_matching(database, self._nodes, self._state, resolution.matching)
+        if resolution.folding is not None:
+            write_folding(database, resolution.folding)
         doubtful = {mark.key for mark in resolution.cleared if mark.changed & Changed.REMOVED}
         doubtful |= {key for key, person in resolution.people.items() if person is None}
         self._drop(sorted(ids[key] for key in doubtful if key in ids))

@@ -30,7 +30,7 @@ block keys of each node (8 bytes each), `scored` each scored link from both ends
 from __future__ import annotations
 
 APPLICATION_ID = 0x6B696E66
-VERSION = 5
+VERSION = 6
 
 TABLES = """
 CREATE TABLE state (
@@ -147,5 +147,9 @@ CREATE TABLE horizon_of_kind (kind TEXT PRIMARY KEY, before_day INTEGER NOT NULL
 CREATE TABLE cutoff (name TEXT PRIMARY KEY, before_day INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-STEPS = (TABLES, MATCHING, ERASING, KEYS, RETENTION)
+FOLDING = """
+ALTER TABLE state ADD COLUMN folding TEXT NOT NULL DEFAULT '';
+"""
+
+STEPS = (TABLES, MATCHING, ERASING, KEYS, RETENTION, FOLDING)
 """What leads from each version of the file to the next; a file has `user_version` of them."""

@@ -65,6 +65,17 @@ def write_cutoff(database: Database, name: str, before_day: int) -> None:
     database.execute("INSERT OR REPLACE INTO cutoff VALUES (?, ?)", (name, before_day))
 
 
+def read_folding(database: Database) -> str:
+    """By what profiles are folded."""
+    (folding,) = database.execute("SELECT folding FROM state").fetchone()
+    return str(folding)
+
+
+def write_folding(database: Database, folding: str) -> None:
+    """From now on profiles are folded by this."""
+    database.execute("UPDATE state SET folding = ?", (folding,))
+
+
 def write_marks(database: Database, marks: dict[int, int], count: int) -> None:
     """Mark nodes with their reasons; `count` is larger than that of any mark there is."""
     database.executemany(

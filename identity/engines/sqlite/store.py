@@ -50,6 +50,7 @@ from identity.engines.sqlite.rotating import read_keys, rekey_all, rewrap_some, 
 from identity.engines.sqlite.state import (
     State,
     read_cutoffs,
+    read_folding,
     read_horizons,
     read_state,
     write_cutoff,
@@ -434,6 +435,11 @@ class SqliteGraphStore:
         """All live evidence of each person; people with no node are left out."""
         with self._reading() as database:
             return Gathering(database, self._names, self._remembered()).gather(people)
+
+    def folding(self) -> str:
+        """By what profiles are folded."""
+        with self._reading() as database:
+            return read_folding(database)
 
     def clear_outbox(self, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
         """Remove entries whose resolution is still the one given, else `Fenced`."""
