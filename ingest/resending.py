@@ -16,6 +16,7 @@ from ingest.pipeline import Audit
 from ingest.rejected import Rejected
 from ingest.source import Form, Received
 from profiles.sealing import Unreadable
+from profiles.vault import KeyDestroyed
 
 PARTITION = "dead-letters"
 _AT_ONCE = 500
@@ -129,6 +130,10 @@ class Resender:
         form = Form.PROTOBUF if letter.form == "protobuf" else Form.JSON
         try:
             payload = self._envelopes.open(letter)
+        except KeyDestroyed:
+            words = f"its key is destroyed: kinfold dead-letters --remove {letter.id}"
+            resent.refused.append((letter, words))
+            return []
         except Unreadable:
             resent.refused.append((letter, "does not open with the keys that are here"))
             return []

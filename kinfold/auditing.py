@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 from ingest.auditing import Auditor
+from ingest.dead_letters import DeadLetter
 from kinfold.register import Exported
 from kinfold.settings import Settings
 from kinfold.wiring import made_home, now_us, open_vault
 from profiles.audit import Event, Kind, token
 from profiles.audit_sqlite import SqliteAuditLog
+from profiles.request_book import staff_token
 from profiles.vault import KeyVault
 
 
@@ -47,6 +49,29 @@ def log_export(settings: Settings, number: int, export: Exported) -> None:
         closing(open_audit(settings, vault)) as log,
     ):
         log.append([event])
+
+
+def log_removed(settings: Settings, vault: KeyVault, letters: Iterable[DeadLetter]) -> None:
+    """Log that dead letters are removed by hand: the ids, and who of staff does it if they said so.
+
+    Raises:
+        AuditError, VaultError: it was not logged, and nothing may be removed.
+    """
+    at_us, key, staff = now_us(), vault.audit_key(), settings.home.staff
+    by = {"staff": staff_token(key, staff)} if staff else {}
+    events = [
+        Event(
+            Kind.LETTER,
+            f"{letter.id}:{letter.received_us}",
+            at_us,
+            "dead-letters",
+            (),
+            {"removed": letter.id, **by},
+        )
+        for letter in letters
+    ]
+    with closing(open_audit(settings, vault)) as log:
+        log.append(events)
 
 
 def desk_ids(vault: KeyVault) -> Callable[[str], str]:

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     EXPORT = "export"
     ERASURE = "erasure"
     KEYS = "keys"
+    LETTER = "letter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,24 @@
-"""`kinfold dead-letters`: what could not be counted, why, and sending it again."""
+"""`kinfold dead-letters`: what could not be counted, why, sending it again, and removing it."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 from ingest.dead_letters import DeadLetter, DeadLetters, Envelopes, LettersError
 from ingest.resending import Resender, Resent
-from kinfold.auditing import open_auditor
+from kinfold.auditing import log_removed, open_auditor
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import FAILED, OK, fail, print_json
 from kinfold.feeds import open_feed
 from kinfold.intaking import readers
 from kinfold.letters import open_letters
 from kinfold.restoring import brought_up
-from kinfold.settings import Settings
+from kinfold.settings import Settings, SettingsError
 from kinfold.upkeeping import open_upkeep
 from kinfold.wiring import (
     now_us,
@@ -31,7 +33,9 @@ _EXAMPLES = """  kinfold dead-letters
   kinfold dead-letters --reason ahead --json
   kinfold dead-letters --show 4jx…       (prints the input itself, unsealed)
   kinfold dead-letters --send --reason expired
+  kinfold dead-letters --remove 4jx… 7ab…  (for good; the audit log says which)
 """
+_ID = re.compile("[a-z2-7]{26}")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -39,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = verb(
         subparsers,
         "dead-letters",
-        "list what could not be counted, and send it again",
+        "list what could not be counted, send it again, or remove it",
         examples=_EXAMPLES,
         sections=("home", "graph", "ingest", "pulsar"),
     )
@@ -48,16 +52,22 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--source", metavar="S", help="only letters of this source")
     parser.add_argument("--show", metavar="ID", help="print the input of a letter, unsealed")
     parser.add_argument("--send", action="store_true", help="send these letters again")
+    parser.add_argument("--remove", nargs="+", metavar="ID", help="remove these letters, for good")
     parser.add_argument("--summary", action="store_true", help="only how many, by reason")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, show or send again. 0: done; 1: some still cannot count, or there is no such letter."""
+    """List, show, send again or remove. 0: done; 1: some still cannot count, or are not there."""
     settings = settings_of(args)
+    chosen_otherwise = (args.id, args.reason, args.source, args.show, args.send, args.summary)
+    if args.remove and any(chosen_otherwise):
+        raise SettingsError(["--remove: it takes the ids of letters, and no other choice"])
     try:
         with closing(open_letters(settings)) as letters:
+            if args.remove:
+                return _remove(settings, letters, args.remove, as_json=args.json)
             if args.show:
                 return _show(settings, letters, args.show)
             chosen = [letter for letter in letters.all() if _matches(letter, args)]
@@ -117,6 +127,28 @@ def _show(settings: Settings, letters: DeadLetters, letter_id: str) -> int:
     with closing(open_vault(settings)) as vault:
         opened = Envelopes(open_sealer(vault), vault.order_key()).open(letter)
     print(opened.decode("utf-8", "backslashreplace"))
+    return OK
+
+
+def _remove(
+    settings: Settings, letters: DeadLetters, wanted: Sequence[str], *, as_json: bool
+) -> int:
+    """All of them or, where one is not there, none. What is logged but was not removed goes when it
+    is asked for again.
+    """
+    found = {letter.id: letter for letter in letters.all() if letter.id in set(wanted)}
+    missing = [one for one in dict.fromkeys(wanted) if one not in found]
+    if missing:
+        # Whatever is not an id may be anything that somebody pasted.
+        named = ", ".join(one if _ID.fullmatch(one) else "what is no id" for one in missing)
+        return fail(f"no such letter: {named}", "kinfold dead-letters lists them")
+    with closing(open_vault(settings)) as vault:
+        log_removed(settings, vault, list(found.values()))
+    letters.remove(found.values())
+    if as_json:
+        print_json({"removed": sorted(found)})
+    else:
+        print(f"{len(found):,} letter{'s' if len(found) > 1 else ''} removed")
     return OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from ingest.letter_writing import LetterWriter
 from ingest.rejected import Rejected
 from ingest.resending import _AT_ONCE, Resender
 from ingest.source import Form, Received
+from profiles.sealing import Sealer
+from profiles.vault_memory import MemoryVault
 from tests.support.intaking import EVENT_US, NOW_US, ORDER_KEY, intake, line, protobuf, sealer
 from tests.support.store_driver import Consumer
 
@@ -109,6 +112,21 @@ def test_what_cannot_count_stays_with_todays_reason(desk: Desk) -> None:
     assert resent.refused == [(ahead, "identifiers[0].value: email")]
     assert resent.counted == desk.signals == 0
     assert desk.left == [letter]
+
+
+def test_a_letter_whose_key_is_destroyed_stops_no_other(desk: Desk) -> None:
+    """It is told as such, with the way out, and what stands beside it is sent."""
+    vault = MemoryVault(random.Random(3).randbytes)
+    desk.envelopes = Envelopes(Sealer(vault, random.Random(4).randbytes), ORDER_KEY)
+    lost = desk.refuse(line())
+    vault.new_epoch()
+    vault.destroy_epoch(1)
+    desk.envelopes = Envelopes(Sealer(vault, random.Random(5).randbytes), ORDER_KEY)
+    desk.refuse(protobuf(signal_id="s-2"), "protobuf")
+    resent = desk.resender.send(desk.left)
+    words = f"its key is destroyed: kinfold dead-letters --remove {lost.id}"
+    assert (resent.counted, resent.refused) == (1, [(lost, words)])
+    assert desk.left == [lost]
 
 
 def test_sent_twice_counts_once(desk: Desk) -> None:
