@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import orjson
@@ -107,7 +107,11 @@ def _killed(
 
 def _until_it_writes(process: subprocess.Popen[bytes], log: Path) -> None:
     began_ns = time.time_ns()
-    while process.poll() is None and not (log.exists() and log.stat().st_mtime_ns > began_ns):
+    while process.poll() is None:
+        # The log is gone for a moment when one part of the command closes the graph.
+        with suppress(FileNotFoundError):
+            if log.stat().st_mtime_ns > began_ns:
+                return
         time.sleep(0.001)
 
 
