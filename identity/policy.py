@@ -1,6 +1,6 @@
 """The identity policy: what each kind of identifier may join, and how far each source is believed.
 
-Read from TOML (`[kinds.NAME]`, `[sources.NAME]`, `[clustering]`). `verify`
+Read from TOML (`[kinds.NAME]`, `[sources.NAME]`). `verify`
 returns every problem at once, each naming its key; `parse` needs a verified
 document.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from identity.model import Assurance, NodeKey, kind_of
+from identity.nearest import meant, unknown
 
 EXTERNAL = "external"
 MBITS = 1_000
@@ -106,6 +107,8 @@ _KIND_KEYS: dict[str, type | tuple[type, ...]] = {
     "blocked": list,
     "blocked_patterns": list,
 }
+_SOURCE_KEYS = ("max_assurance", "may_decide")
+_OTHERS = "others"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(:[a-z0-9_.-]+)?")
 _POSITIVE = ("max_per_person", "shared_window_days")
 
@@ -118,19 +121,33 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         problems.append("kinds: name at least one, for example [kinds.login] with priority = 50")
     else:
         for name, body in kinds.items():
-            problems += _kind_problems(f"kinds.{name}", str(name), body)
-    for name, body in dict(document.get("sources", {})).items():
+            problems += _kind_problems(f"kinds.{name}", str(name), body, tuple(kinds))
+    sources = document.get("sources", {})
+    if not isinstance(sources, Mapping):
+        return [*problems, "sources: must be tables, for example [sources.web]"]
+    for name, body in sources.items():
         problems += _source_problems(f"sources.{name}", body)
     return problems
+
+
+def unknown_kind(document: Mapping[str, Any], name: str) -> str | None:
+    """Why a name is no kind of identifier of the document; None when it is one.
+
+    A document without kinds has a problem of its own, and no other because of it.
+    """
+    kinds = document.get("kinds")
+    if not isinstance(kinds, Mapping) or not kinds or name in kinds:
+        return None
+    if name.startswith(EXTERNAL + ":") and EXTERNAL in kinds:
+        return None
+    return f"no kind of identifier{meant(name, kinds)}; there are {', '.join(kinds)}"
 
 
 def _source_problems(where: str, body: object) -> list[str]:
     if not isinstance(body, Mapping):
         return [f"{where}: must be a table with max_assurance"]
     problems = [
-        f"{where}.{key}: unknown; known are max_assurance and may_decide"
-        for key in body
-        if key not in ("max_assurance", "may_decide")
+        unknown(f"{where}.{key}", key, _SOURCE_KEYS) for key in body if key not in _SOURCE_KEYS
     ]
     if body.get("max_assurance") not in _ASSURANCE:
         problems.append(f"{where}.max_assurance: must be one of {', '.join(_ASSURANCE)}")
@@ -139,7 +156,7 @@ def _source_problems(where: str, body: object) -> list[str]:
     return problems
 
 
-def _kind_problems(where: str, name: str, body: object) -> list[str]:
+def _kind_problems(where: str, name: str, body: object, kinds: tuple[str, ...]) -> list[str]:
     if not isinstance(body, Mapping):
         return [f"{where}: must be a table with at least priority"]
     problems = []
@@ -150,32 +167,37 @@ def _kind_problems(where: str, name: str, body: object) -> list[str]:
     for key, value in body.items():
         wanted = _KIND_KEYS.get(key)
         if wanted is None:
-            problems.append(f"{where}.{key}: unknown; known are {', '.join(_KIND_KEYS)}")
+            problems.append(unknown(f"{where}.{key}", key, _KIND_KEYS))
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             problems.append(f"{where}.{key}: wrong type {type(value).__name__}")
         elif key == "shared_beside":
-            problems += _beside_problems(f"{where}.{key}", value)
+            problems += _beside_problems(f"{where}.{key}", value, kinds)
         elif key in _POSITIVE and isinstance(value, int) and value < 1:
             problems.append(f"{where}.{key}: must be 1 or more; leave it out for no limit")
+        elif isinstance(value, list) and not all(isinstance(one, str) for one in value):
+            problems.append(f"{where}.{key}: must be a list of texts")
         elif key == "blocked_patterns":
             problems += _pattern_problems(f"{where}.{key}", value)
     return problems
 
 
-def _beside_problems(where: str, value: object) -> list[str]:
+def _beside_problems(where: str, value: object, kinds: tuple[str, ...]) -> list[str]:
     limits = value.items() if isinstance(value, Mapping) else [("", value)]
-    return [
-        f"{where}{'.' + kind if kind else ''}: must be a whole number, 1 or more"
-        for kind, limit in limits
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1
-    ]
+    problems = []
+    for kind, limit in limits:
+        at = f"{where}.{kind}" if kind else where
+        if kind and kind not in kinds and kind != _OTHERS:
+            problems.append(unknown(at, kind, (*kinds, _OTHERS)))
+        elif isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            problems.append(f"{at}: must be a whole number, 1 or more")
+    return problems
 
 
 def _pattern_problems(where: str, patterns: object) -> list[str]:
     problems = []
     for index, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
         try:
-            re.compile(str(pattern))
+            re.compile(pattern)
         except re.error as error:
             problems.append(f"{where}[{index}]: not a regular expression: {error.msg}")
     return problems
@@ -209,4 +231,4 @@ def _kind(body: Mapping[str, Any]) -> KindPolicy:
 
 def _beside(limits: Mapping[str, int]) -> Mapping[str, int]:
     """In TOML all other kinds are written `others`; no kind may have that name's empty stand-in."""
-    return {"" if kind == "others" else kind: limit for kind, limit in limits.items()}
+    return {"" if kind == _OTHERS else kind: limit for kind, limit in limits.items()}

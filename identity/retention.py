@@ -6,12 +6,12 @@ that only move forward, and this only says which move is due on a day.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from identity.model import EvidenceKind, Expiring
+from identity.nearest import meant, unknown
 
 ATTRIBUTE: Final = "attribute."
 PURPOSE: Final = "purpose."
@@ -19,8 +19,8 @@ PURPOSE: Final = "purpose."
 purpose."""
 _KINDS = {kind.name.lower(): kind for kind in EvidenceKind}
 _PARTS = {"identifiers": "kinds", "purposes": "purposes", "attributes": None}
-"""What is kept by name, and the policy's table that has the names."""
-_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+"""What is kept by name, and the policy's table that has the names; those of attributes are known to
+who reads records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         if name in _PARTS:
             problems += _part_problems(where, name, body, document)
         elif name not in _KINDS:
-            problems.append(f"{where}: unknown; known are {', '.join((*_KINDS, *_PARTS))}")
+            problems.append(unknown(where, name, (*_KINDS, *_PARTS)))
         else:
             problems += _day_problems(where, body)
     return problems
@@ -90,13 +90,14 @@ def _part_problems(where: str, part: str, body: object, document: Mapping[str, A
         return [f"{where}: must be a table of days by name"]
     problems = []
     table = _PARTS[part]
-    known = document.get(table, {}) if table else None
+    named = document.get(table, {}) if table else None
+    known = named if isinstance(named, Mapping) else {}
     for name, days in body.items():
-        if known is None:
-            if not _ATTRIBUTE.fullmatch(name):
-                problems.append(f"{where}.{name}: write attributes like phone or address.line")
-        elif name not in known:
-            problems.append(f"{where}.{name}: unknown; [{table}.{name}] is not in the policy")
+        if table and name not in known:
+            at = f"{where}.{name}"
+            problems.append(
+                f"{at}: unknown{meant(name, known)}; [{table}.{name}] is not in the policy"
+            )
         problems += _day_problems(f"{where}.{name}", days)
     return problems
 

@@ -24,9 +24,10 @@ from identity.store import GraphStore
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.payloads import read_purchase, read_record
+from kinfold import policy_file
 from kinfold.keys import STAGE, GraphNaming, KeyWatch, VaultKeys, chain_of
 from kinfold.settings import Settings, SettingsError
-from profiles import access, privacy_policy, purposes_verify
+from profiles import access, privacy_policy
 from profiles import attributes as survivorship
 from profiles import purposes as purpose_policy
 from profiles.access import Access
@@ -47,8 +48,6 @@ from profiles.vault_sqlite import SqliteVault
 if TYPE_CHECKING:
     from kinfold.comparing import ActiveModels
     from kinfold.models import Models
-
-HALF_LIFE_DAYS = 30
 
 
 def new_person_id() -> PersonId:
@@ -97,12 +96,7 @@ def open_policies(settings: Settings) -> Policies:
         raise SettingsError(
             [f"home.policy: {settings.home.policy} is not TOML: {error}"]
         ) from error
-    problems = identity_policy.verify(document) + purposes_verify.verify(document)
-    problems += survivorship.verify(document) + access.verify(document)
-    problems += privacy_policy.verify(document) + retention.verify(document)
-    half_life_days = document.get("affinities", {}).get("half_life_days", HALF_LIFE_DAYS)
-    if not isinstance(half_life_days, int) or half_life_days < 1:
-        problems.append("affinities.half_life_days: must be a whole number of days, 1 or more")
+    problems = policy_file.verify(document)
     if problems:
         raise SettingsError([f"home.policy: {problem}" for problem in problems])
     purposes = purpose_policy.parse(document)
@@ -110,7 +104,7 @@ def open_policies(settings: Settings) -> Policies:
         identity_policy.parse(document),
         purposes,
         survivorship.parse(document),
-        half_life_days,
+        policy_file.half_life_days(document),
         access.parse(document, purposes),
         privacy_policy.parse(document),
         retention.parse(document),

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from identity.nearest import meant, unknown
+from identity.policy import unknown_kind
 from profiles import issuers
 from profiles.issuers import Issuer
 from profiles.purposes import FIELDS, PurposePolicy
@@ -195,8 +197,8 @@ def verify(document: Mapping[str, Any]) -> list[str]:
             elif key in known:
                 problems += _list_problems(f"{where}.{key}", value, known[key])
             else:
-                keys = ", ".join((*_WAYS, *_QUOTAS, *known))
-                problems.append(f"{where}.{key}: unknown; known are {keys}")
+                problems.append(unknown(f"{where}.{key}", key, (*_WAYS, *_QUOTAS, *known)))
+        problems += _kind_problems(f"{where}.kinds", body.get("kinds"), document)
         problems += _source_problems(f"{where}.sources", body, document)
         problems += _identity_problems(where, str(name), body, shown)
     return problems + issuers.verify(document)
@@ -206,6 +208,15 @@ def _quota_problems(where: str, value: object, most: int | None) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         return [f"{where}: must be 1 or more; leave it out for no limit"]
     return [f"{where}: must be at most {most:,}"] if most is not None and value > most else []
+
+
+def _kind_problems(where: str, kinds: object, document: Mapping[str, Any]) -> list[str]:
+    named = [one for one in kinds if isinstance(one, str)] if isinstance(kinds, list) else []
+    return [
+        f"{where}: {one!r} is {wrong}"
+        for one in named
+        if one != ALL and (wrong := unknown_kind(document, one)) is not None
+    ]
 
 
 def _staff(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -264,7 +275,7 @@ def _list_problems(where: str, value: object, known: tuple[str, ...] | None) -> 
     if known is None:
         return []
     return [
-        f"{where}: {one!r} is none; there are {', '.join(known)}"
+        f"{where}: {one!r} is none{meant(one, known)}; there are {', '.join(known)}"
         for one in value
         if one != ALL and one not in known
     ]

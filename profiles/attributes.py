@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from identity.nearest import meant, unknown
+from profiles import declared
+
 DEFAULT_RULES = ("most_trusted", "most_recent", "most_frequent")
 ONLY_VALUE = "only_value"
 ORDER_OF_VALUES = "order_of_values"
@@ -132,24 +135,39 @@ _RULES: dict[str, Callable[[list[_Claim], Survivorship], list[_Claim]]] = {
 
 
 def verify(document: Mapping[str, Any]) -> list[str]:
-    """Every problem of the document's `[survivorship]`, each naming its key; [] when sound."""
+    """Every problem of the document's `[survivorship]` and of attributes in its `[retention]`, each
+    naming its key; [] when sound.
+    """
     body = document.get("survivorship", {})
     if not isinstance(body, Mapping):
         return ["survivorship: must be a table with trust and rules"]
+    known = declared.known(document, "attributes")
+    whole = [name for name in known if not name.startswith(_COMPOSED + ".")]
     problems = []
     for key, value in body.items():
         where = f"survivorship.{key}"
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        table, _, name = key.partition(".")
+        if table == "rules" and key != table and name not in whole:
+            problems.append(unknown(where, name, whole))
+        elif not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             problems.append(f"{where}: must be a list of names")
-        elif key == "rules" or key.startswith("rules."):
+        elif table == "rules":
             problems += [
-                f"{where}: {one!r} is no rule; there are {', '.join(_RULES)}"
+                f"{where}: {one!r} is no rule{meant(one, _RULES)}; there are {', '.join(_RULES)}"
                 for one in value
                 if one not in _RULES
             ]
         elif key != "trust":
-            problems.append(f"{where}: unknown; known are trust, rules and rules.ATTRIBUTE")
-    return problems
+            problems.append(unknown(where, key, ("trust", "rules", "rules.ATTRIBUTE")))
+    return problems + _kept_problems(document.get("retention", {}), known)
+
+
+def _kept_problems(retention: object, known: Iterable[str]) -> list[str]:
+    kept = retention.get("attributes", {}) if isinstance(retention, Mapping) else {}
+    named = kept if isinstance(kept, Mapping) else {}
+    return [
+        unknown(f"retention.attributes.{name}", name, known) for name in named if name not in known
+    ]
 
 
 def parse(document: Mapping[str, Any]) -> Survivorship:

@@ -50,7 +50,8 @@ _ISO_COUNTRY = 2
 _PlaceOf = Callable[[str, str], Place | None]
 """Where an item of a field goes; None: nowhere."""
 NO_CUTOFFS: Mapping[str, int] = {}
-_SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
+SEEN_ATTRIBUTES = (("coarse_place", "place"), ("locale", "locale"), ("time_zone", "zone"))
+"""Attributes that follow from what was seen unless a record says them; the cells they are of."""
 
 
 class PurchaseSaid(NamedTuple):
@@ -249,7 +250,7 @@ class Builder:
             made.rule = survivor.rule
             made.other_values = survivor.other_values
             _set(made.observed_at, survivor.observed_us)
-        for name, dimension in _SEEN_ATTRIBUTES:
+        for name, dimension in SEEN_ATTRIBUTES:
             values = folded.of(dimension)
             if values and name not in said:
                 made = sections.part("attributes", name).attributes.add()

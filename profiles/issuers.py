@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from identity.nearest import unknown
+
 PublicKey = Ed25519PublicKey | RSAPublicKey
 ALGORITHMS: Final[Mapping[str, type[PublicKey]]] = {
     "EdDSA": Ed25519PublicKey,
@@ -104,8 +106,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         if not isinstance(body, Mapping):
             problems.append(f"{where}: must be a table with {', '.join(_KEYS)}")
             continue
-        unknown = [key for key in body if key not in _KEYS]
-        problems += [f"{where}.{key}: unknown; known are {', '.join(_KEYS)}" for key in unknown]
+        problems += [unknown(f"{where}.{key}", key, _KEYS) for key in body if key not in _KEYS]
         problems += [
             f"{where}.{key}: missing; say what its tokens say"
             for key in ("issuer", "audience")

@@ -15,6 +15,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from identity.model import Assurance
+from identity.nearest import unknown
 from profiles.deadlines import Law, RequestKind
 
 
@@ -117,9 +118,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
     body = document.get("privacy", {})
     if not isinstance(body, Mapping):
         return ["privacy: must be a table"]
-    problems = [
-        f"privacy.{key}: unknown; known are {', '.join(_KEYS)}" for key in body if key not in _KEYS
-    ]
+    problems = [unknown(f"privacy.{key}", key, _KEYS) for key in body if key not in _KEYS]
     problems += _law_problems("privacy.law", body.get("law", Law.GDPR.value))
     problems += _zone_problems(body.get("zone", "UTC"))
     problems += _holiday_problems(body.get("holidays", []))
@@ -212,7 +211,7 @@ def _level_problems(value: object) -> list[str]:
     kinds = [kind.value for kind in RequestKind]
     for kind, level in value.items():
         if kind not in kinds:
-            problems.append(f"privacy.verification.{kind}: unknown; known are {', '.join(kinds)}")
+            problems.append(unknown(f"privacy.verification.{kind}", kind, kinds))
         if level not in LEVELS:
             problems.append(f"privacy.verification.{kind}: must be one of {', '.join(LEVELS)}")
     return problems
@@ -227,7 +226,9 @@ def _staff_problems(value: object) -> list[str]:
         where = f"staff.{name}"
         if not _STAFF.fullmatch(str(name)):
             problems.append(f"{where}: an id is lower case letters, digits, _ . and -")
-        roles = body.get("roles") if isinstance(body, Mapping) and len(body) == 1 else None
+        told = body if isinstance(body, Mapping) else {}
+        problems += [unknown(f"{where}.{key}", key, ("roles",)) for key in told if key != "roles"]
+        roles = told.get("roles")
         if not isinstance(roles, list) or not roles or any(role not in known for role in roles):
             problems.append(f"{where}: must have roles, a list of some of {', '.join(known)}")
     return problems

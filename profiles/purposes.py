@@ -29,7 +29,8 @@ DEVICE_LINKING: Final = "device_linking"
 EXPORT: Final = "export"
 USES: Final = (DEVICE_LINKING, EXPORT)
 """What is done with profiles beyond serving them, and needs a purpose as well."""
-_ITEM_PARTS = re.compile("[:/.]")
+ITEM_PARTS: Final = re.compile("[:/.]")
+"""What an item's name is made up by, from general to special."""
 _MEANING = 1
 """Raise it when the same policy comes to mean something else: other bits, or other sections."""
 
@@ -112,10 +113,13 @@ class PurposePolicy:
     tcf_vendor: int | None = None
     by_name: Mapping[str, Purpose] = field(init=False)
     digest: int = field(init=False)
+    _served: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_name = {purpose.name: purpose for purpose in self.purposes}
         object.__setattr__(self, "by_name", by_name)
+        served = {part.casefold(): bits for part, bits in self.serves.items()}
+        object.__setattr__(self, "_served", served)
         decides = [purpose.decides for purpose in self.purposes]
         laid_out = {part: bits for part, bits in self.serves.items() if part not in USES}
         object.__setattr__(self, "digest", digest_of([_MEANING, decides, laid_out]))
@@ -140,15 +144,17 @@ class PurposePolicy:
 
         An item without an entry of its own has that of the nearest name above
         it (`external:crm` that of `external`, `sport/running` that of `sport`,
-        `address.city` that of `address`), in the end its field's.
+        `address.city` that of `address`), in the end its field's. The case of
+        letters makes no difference, nor do blanks around a part.
         """
+        item = item.casefold().strip()
         while item:
-            found = self.serves.get(f"{field}.{item}")
+            found = self._served.get(f"{field}.{item}")
             if found is not None:
                 return found
-            above = list(_ITEM_PARTS.finditer(item))
-            item = item[: above[-1].start()] if above else ""
-        return self.serves.get(field, 0)
+            above = list(ITEM_PARTS.finditer(item))
+            item = item[: above[-1].start()].rstrip() if above else ""
+        return self._served.get(field, 0)
 
     def covered(self, purpose: Purpose) -> list[str]:
         """The parts of a profile and the uses that a purpose covers, in the policy's order."""

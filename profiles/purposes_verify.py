@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from identity.nearest import meant, unknown
+from identity.policy import unknown_kind
+from profiles import declared
 from profiles.consent import RESERVED
-from profiles.purposes import FIELDS, FINER, USES, rule_of
+from profiles.purposes import FIELDS, FINER, ITEM_PARTS, USES, rule_of
 
 MAX_PURPOSES: Final = 64
 TCF_PURPOSES: Final = 24
@@ -35,8 +38,14 @@ def verify(document: Mapping[str, Any]) -> list[str]:
         problems.append(f"purposes: at most {MAX_PURPOSES}, here are {len(purposes)}")
     for name, body in purposes.items():
         problems += _purpose_problems(f"purposes.{name}", str(name), body)
+    said: set[str] = set()
     for part, names in serves.items():
-        problems += _serves_problems(f"serves.{part}", str(part), names, purposes)
+        where, folded = f"serves.{part}", str(part).casefold()
+        found = _part_problems(where, str(part), document)
+        if not found and folded in said:
+            found = [f"{where}: said twice: the case of letters makes no difference"]
+        said.add(folded)
+        problems += found or _served_problems(where, names, purposes)
     return problems + _tcf_problems(document.get("tcf", {}))
 
 
@@ -85,7 +94,7 @@ def _told(where: str, body: Mapping[str, Any], keys: Mapping[str, _Problem]) -> 
     for key, value in body.items():
         check = keys.get(key)
         if check is None:
-            problems.append(f"{where}.{key}: unknown; known are {', '.join(keys)}")
+            problems.append(unknown(f"{where}.{key}", key, keys))
         elif (problem := check(value)) is not None:
             problems.append(f"{where}.{key}: {problem}")
     return problems
@@ -147,20 +156,41 @@ _PURPOSE_KEYS: Final[dict[str, _Problem]] = {
 }
 
 
-def _serves_problems(
-    where: str, part: str, names: object, purposes: Mapping[str, Any]
-) -> list[str]:
-    field, _, item = part.partition(".")
-    if part not in USES:
-        if field not in FIELDS:
-            known = ", ".join((*FIELDS, *USES))
-            return [f"{where}: no field of a profile and no use; there are {known}"]
-        if item and field not in FINER:
-            return [f"{where}: only {', '.join(FINER)} may be told apart by item"]
+def _part_problems(where: str, part: str, document: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the name of a part: an entry for what there is not would serve as none."""
+    field, dot, item = part.partition(".")
+    if part in USES or (part in FIELDS and not dot):
+        return []
+    known = (*FIELDS, *USES)
+    if field not in FIELDS:
+        near = meant(field, known)
+        return [f"{where}: no field of a profile and no use{near}; there are {', '.join(known)}"]
+    if field not in FINER:
+        return [f"{where}: only {', '.join(FINER)} may be told apart by item"]
+    if any(not each or each != each.strip() for each in ITEM_PARTS.split(item)):
+        return [f"{where}: write {field}, or {field}.NAME"]
+    if field == "identifiers":
+        wrong = unknown_kind(document, item)
+        return [] if wrong is None else [f"{where}: {wrong}"]
+    if field == "affinities":
+        return []
+    names = declared.known(document, field)
+    if item in names or any(_is_above(item, name) for name in names):
+        return []
+    return [f"{unknown(where, item, names)}; declare others under declares.{field}"]
+
+
+def _is_above(item: str, name: str) -> bool:
+    """Whether an entry of `item` is that of `name`, too, where it has none of its own."""
+    return name.startswith(item) and ITEM_PARTS.match(name, len(item)) is not None
+
+
+def _served_problems(where: str, names: object, purposes: Mapping[str, Any]) -> list[str]:
     if not isinstance(names, list):
         return [f"{where}: must be a list of purposes"]
+    there_are = f"there are {', '.join(purposes) or 'none'}"
     return [
-        f"{where}: {name!r} is no purpose; there are {', '.join(purposes) or 'none'}"
+        f"{where}: {name!r} is no purpose{meant(name, purposes)}; {there_are}"
         for name in names
         if not isinstance(name, str) or name not in purposes
     ]

@@ -130,5 +130,8 @@ def test_every_problem_of_the_policy_is_told_at_once() -> None:
         "survivorship.rules.city",
         "survivorship.else",
     ]
+    kept = {"attributes": {"Phone": 5, "phone": 5, "address.city": 5}, "link": 5}
+    (problem,) = verify({"retention": kept})
+    assert problem.startswith("retention.attributes.Phone: unknown (did you mean phone?)")
     assert verify({"survivorship": 3}) == ["survivorship: must be a table with trust and rules"]
     assert verify({}) == []
