@@ -20,10 +20,12 @@ Sources
   by an additional 45 days when reasonably necessary, provided the consumer is
   provided notice of the extension within the first 45-day period"; section 10
   of the code: the first day is excluded and the last included.
-- California Code of Regulations, title 11, section 7021(a): receipt is confirmed
-  within 10 business days; section 7026(f): an opt-out of sale or sharing is
-  complied with within 15 business days at the latest, and 7027(g): likewise a
-  request to limit use. Neither can be extended.
+- California Code of Regulations, title 11, section 7021(a): receipt of a request
+  to delete, to correct or to know is confirmed within 10 business days, with how
+  it will be processed, unless it was granted or denied by then; section 7026(f):
+  an opt-out of sale or sharing is complied with within 15 business days at the
+  latest, and 7027(g): likewise a request to limit use. Of these two no receipt
+  need be confirmed, and neither can be extended.
 """
 
 from __future__ import annotations
@@ -86,10 +88,9 @@ def deadlines(
     if law is Law.GDPR:
         due = after_months(received, 1)
         return Deadlines(None, due, due, after_months(received, 3))
-    confirm_by = after_business_days(received, _CONFIRM, holidays)
     if kind in _NOT_EXTENDED:
-        due = after_business_days(received, _OPT_OUT, holidays)
-        return Deadlines(confirm_by, due, None, None)
+        return Deadlines(None, after_business_days(received, _OPT_OUT, holidays), None, None)
+    confirm_by = after_business_days(received, _CONFIRM, holidays)
     due = received + timedelta(days=_CCPA_DAYS)
     return Deadlines(confirm_by, due, due, received + timedelta(days=2 * _CCPA_DAYS))
 

@@ -15,14 +15,24 @@ from identity.refused import Refused
 from profiles.access import LOCAL, Grant
 from profiles.audit import Kind, token
 from profiles.deadlines import RequestKind, deadlines
-from profiles.privacy_messages import as_message, kind_of, problem_of, said_of, state_of
+from profiles.privacy_messages import (
+    as_message,
+    kind_of,
+    place_of,
+    problem_of,
+    said_of,
+    state_of,
+    token_of,
+)
 from profiles.privacy_policy import GRPC, LEVELS, Role
 from profiles.request_book import RequestBook
+from profiles.request_store import PAGE
 from profiles.requests import OPEN, PACKAGED, InStore, Request, Said, State, Step, Taken
 from profiles.serve.errors import refuse
 from profiles.v1 import privacy_service_pb2 as pb
 
 ADVANCES: Final = {
+    "confirm": Step.CONFIRM,
     "verify": Step.VERIFY,
     "extend": Step.EXTEND,
     "refuse": Step.REFUSE,
@@ -115,7 +125,8 @@ class PrivacyDesk:
         known = book.requests.get(made.id) is not None
         kept = book.take_in(made, by)
         # What was forgotten after an erasure cannot be compared any more: it is that one.
-        if kept.keyed not in ("", made.keyed):
+        is_other = kept.keyed != made.keyed or (given and kept.received_us != received_us)
+        if kept.keyed and is_other:
             return refuse("REQUEST_ID_TAKEN", "request_id")
         if kept.state is State.RECEIVED and kept.level >= kept.needed:
             verified = book.moved(kept, Step.VERIFY, by)
@@ -131,7 +142,7 @@ class PrivacyDesk:
         return pb.GetResponse(request=as_message(found[0]))
 
     def list(self, doing: Doing, asked: pb.ListRequest, grant: Grant) -> pb.ListResponse | Refused:
-        """Requests in some states, soonest due first."""
+        """Requests in some states, soonest owed first, a page of them."""
         del doing
         by = self._book.acts(grant, asked.staff, ANYBODY)
         if isinstance(by, Refused):
@@ -143,9 +154,14 @@ class PrivacyDesk:
             due_by = date.fromisoformat(asked.due_by) if asked.due_by else None
         except ValueError:
             return refuse("REQUEST_INVALID", "due_by")
+        after = place_of(asked.page_token)
+        if after is None:
+            return refuse("REQUEST_INVALID", "page_token")
         wanted = [state for state in states if state is not None] or OPEN
-        found = self._book.requests.all(wanted, due_by)
-        return pb.ListResponse(requests=map(as_message, found))
+        found = self._book.requests.all(wanted, due_by, PAGE + 1, after=after)
+        page = found[:PAGE]
+        token_of_next = token_of(page[-1]) if len(found) > PAGE else ""
+        return pb.ListResponse(requests=map(as_message, page), next_page_token=token_of_next)
 
     def plan(self, doing: Doing, asked: pb.PlanRequest, grant: Grant) -> pb.PlanResponse | Refused:
         """What running a request would do."""
@@ -199,7 +215,7 @@ class PrivacyDesk:
     def advance(
         self, doing: Doing, asked: pb.AdvanceRequest, grant: Grant
     ) -> pb.AdvanceResponse | Refused:
-        """Verify, extend, refuse or note a withdrawal."""
+        """Note that receipt was confirmed or that it was withdrawn; verify, extend or refuse."""
         del doing
         found = self._book.found(grant, asked.staff, AGENT, asked.request_id)
         if isinstance(found, Refused):
@@ -210,6 +226,8 @@ class PrivacyDesk:
             return refuse("REQUEST_INVALID", "step")
         if asked.level and asked.level not in LEVELS:
             return refuse("REQUEST_INVALID", "level")
+        if step is Step.CONFIRM and request.at(step) is not None:
+            return pb.AdvanceResponse(request=as_message(request))
         level = LEVELS[asked.level] if asked.level and step is Step.VERIFY else None
         done = self._book.moved(request, step, by, reason=asked.reason.strip(), level=level)
         return done if isinstance(done, Refused) else pb.AdvanceResponse(request=as_message(done))

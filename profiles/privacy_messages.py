@@ -12,7 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from identity.refused import Refused
 from profiles.deadlines import RequestKind
 from profiles.privacy_policy import LEVELS
-from profiles.requests import Request, Said, State
+from profiles.request_store import FIRST, Place
+from profiles.requests import Request, Said, State, Step
 from profiles.serve.errors import refuse
 from profiles.v1 import privacy_service_pb2 as pb
 from profiles.v1.profile_service_pb2 import Subject
@@ -20,6 +21,7 @@ from profiles.v1.profile_service_pb2 import Subject
 MOST_CHARS: Final = 4_096
 MOST_VALUES: Final = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _PERSON = re.compile("[a-z2-7]{26}")
 _WORDS: Final[Mapping[int, str]] = {level: word for word, level in LEVELS.items()}
@@ -27,7 +29,7 @@ _WORDS: Final[Mapping[int, str]] = {level: word for word, level in LEVELS.items(
 
 def as_message(request: Request) -> pb.PrivacyRequest:
     """A request as it is told."""
-    dates, said = request.deadlines, request.said
+    dates, said, confirmed_us = request.deadlines, request.said, request.at(Step.CONFIRM)
     return pb.PrivacyRequest(
         request_id=request.id,
         kind=request.kind.value,
@@ -36,6 +38,8 @@ def as_message(request: Request) -> pb.PrivacyRequest:
         state=request.state.value,
         received_at=timestamp(request.received_us),
         confirm_by=_day(dates.confirm_by),
+        confirmed_at=None if confirmed_us is None else timestamp(confirmed_us),
+        next_by=_day(request.next_by),
         due=_day(request.due),
         extend_by=_day(None if request.extended else dates.extend_by),
         extended=request.extended,
@@ -134,6 +138,18 @@ def subject_of(subject: Subject) -> Said | Refused:
             return Said(subject.identifier.kind, subject.identifier.value)
         case _:
             return refuse("SUBJECT_MISSING", "subject")
+
+
+def place_of(token: str) -> Place | None:
+    """The place that a token of `token_of` stands for; "": the beginning. None: it is none."""
+    day, _, request = token.partition("/")
+    is_one = _DAY.fullmatch(day) is not None and _ID.fullmatch(request) is not None
+    return (day, request) if is_one else FIRST if not token else None
+
+
+def token_of(request: Request) -> str:
+    """What stands for a request's place in the order of requests."""
+    return f"{request.next_by.isoformat()}/{request.id}"
 
 
 def kind_of(name: str) -> RequestKind | None:

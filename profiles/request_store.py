@@ -16,10 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from profiles.audit import Event
 from profiles.requests import Request, State
+
+PAGE: Final = 1_000
+"""How many requests `RequestStore.all` gives at once, unless told otherwise."""
+Place = tuple[str, str]
+"""A place in the order of requests: the next day by which something is owed, as YYYY-MM-DD, and
+the id."""
+FIRST: Final[Place] = ("", "")
 
 
 class RequestsError(Exception):
@@ -84,11 +91,13 @@ class RequestStore(Protocol):
         self,
         states: Collection[State] = (),
         due_by: date | None = None,
-        limit: int = 1_000,
+        limit: int = PAGE,
         *,
+        after: Place = FIRST,
         if_readable: bool = False,
     ) -> list[Request]:
-        """Requests in these states (none: all) due on a day or before, soonest due first.
+        """Requests in these states (none: all) of which something is owed by a day or before,
+        soonest first, from behind a place in that order.
 
         `if_readable` leaves out those whose key was destroyed, as after a store was
         put back from before a rotation; else they raise RequestsDamaged.

@@ -35,6 +35,7 @@ class Step(StrEnum):
     """What staff do with a request."""
 
     SUBMIT = "submit"
+    CONFIRM = "confirm"
     VERIFY = "verify"
     APPROVE = "approve"
     EXTEND = "extend"
@@ -144,6 +145,14 @@ class Request:
         return later if self.extended and later is not None else self.deadlines.due
 
     @property
+    def next_by(self) -> date:
+        """The next day by which something is owed: receipt confirmed, or the answer."""
+        confirm_by = self.deadlines.confirm_by
+        if confirm_by is None or not self.is_open or self.at(Step.CONFIRM) is not None:
+            return self.due
+        return min(confirm_by, self.due)
+
+    @property
     def is_open(self) -> bool:
         """Whether the clock runs."""
         return self.state in OPEN
@@ -188,6 +197,7 @@ class Move:
 
 
 _MOVES: Final[Mapping[Step, tuple[frozenset[State], State | None]]] = {
+    Step.CONFIRM: (OPEN, None),
     Step.VERIFY: (frozenset({State.RECEIVED}), State.VERIFIED),
     Step.APPROVE: (frozenset({State.VERIFIED}), State.APPROVED),
     Step.EXTEND: (OPEN, None),

@@ -19,9 +19,12 @@ from identity.model import Assurance
 from profiles.audit import Event, Kind
 from profiles.deadlines import Deadlines, Law, RequestKind
 from profiles.request_store import (
+    FIRST,
+    PAGE,
     Half,
     Hold,
     Overtaken,
+    Place,
     RequestsDamaged,
     RequestsUnavailable,
 )
@@ -36,7 +39,7 @@ _SCHEMA = (
         id TEXT PRIMARY KEY,
         version INTEGER NOT NULL,
         state TEXT NOT NULL,
-        due TEXT NOT NULL,
+        due TEXT NOT NULL, -- the next day by which something is owed
         sealed BLOB NOT NULL
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX requests_by_due ON requests (due, id)",
@@ -116,8 +119,9 @@ class SqliteRequests:
         self,
         states: Collection[State] = (),
         due_by: date | None = None,
-        limit: int = 1_000,
+        limit: int = PAGE,
         *,
+        after: Place = FIRST,
         if_readable: bool = False,
     ) -> list[Request]:
         """See `RequestStore`."""
@@ -125,8 +129,9 @@ class SqliteRequests:
         with self._lock, _told():
             rows = self._db.execute(
                 "SELECT id, sealed FROM requests WHERE state IN (SELECT value FROM json_each(?))"
-                " AND (?2 IS NULL OR due <= ?2) ORDER BY due, id LIMIT ?3",
-                (orjson.dumps(wanted).decode(), due_by and due_by.isoformat(), limit),
+                " AND (?2 IS NULL OR due <= ?2) AND (due, id) > (?4, ?5)"
+                " ORDER BY due, id LIMIT ?3",
+                (orjson.dumps(wanted).decode(), due_by and due_by.isoformat(), limit, *after),
             ).fetchall()
         found = []
         for row in rows:
@@ -231,7 +236,7 @@ class SqliteRequests:
 
     def _row(self, request: Request) -> tuple[int, str, str, bytes]:
         sealed = self._seal("request:", request.id, _packed(request))
-        return request.version, request.state.value, request.due.isoformat(), sealed
+        return request.version, request.state.value, request.next_by.isoformat(), sealed
 
     def _opened(self, request: str, sealed: bytes) -> Request:
         return _unpacked(request, self._open("request:", request, sealed))

@@ -37,6 +37,7 @@ _DAY_US: Final = 86_400_000_000
 _MOST_DAYS: Final = 3_650
 _EXAMPLES: Final = """  export KINFOLD_HOME_STAFF=desk              (an id of [staff.ID])
   kinfold privacy submit r-17 --kind access --of email:ann@example.org --level authenticated
+  kinfold privacy confirm r-17                (receipt was confirmed to whoever asks)
   kinfold privacy due --within 7
   kinfold privacy export r-17 --out r-17.kinfold   (prints its key, once)
   kinfold privacy open r-17 r-17.kinfold --key K7QX-… --out ann
@@ -82,6 +83,7 @@ def add_parser(subparsers: Subparsers) -> None:
     ):
         _request(acts, name, words, run)
     _add_lists(acts)
+    _request(acts, "confirm", "note that receipt was confirmed to whoever asks", _advance)
     verify = _request(acts, "verify", "note how sure it is who asks", _advance)
     verify.add_argument("--level", choices=tuple(LEVELS), required=True, help="how sure")
     for name, words in (
@@ -137,10 +139,10 @@ def _add_submit(acts: Subparsers) -> None:
 
 
 def _add_lists(acts: Subparsers) -> None:
-    listed = _act(acts, "list", "requests, soonest due first", _list)
+    listed = _act(acts, "list", "requests, soonest owed first", _list)
     states = [state.value for state in State]
     listed.add_argument("--state", action="append", default=[], choices=states, help="only these")
-    due = _act(acts, "due", "what must be answered when, soonest first", _due)
+    due = _act(acts, "due", "what must be confirmed or answered when, soonest first", _due)
     due.add_argument("--within", type=int, metavar="DAYS", help="only in so many days")
 
 
@@ -275,7 +277,20 @@ def _run(args: argparse.Namespace, desk: _Desk) -> int:
 def _list(args: argparse.Namespace, desk: _Desk) -> int:
     states = args.state or [state.value for state in State]
     asked = pb.ListRequest(states=states, staff=desk.settings.home.staff)
-    return _told(args, desk.answer("List", asked), telling.listed)
+    return _told(args, _all_pages(desk, asked), telling.listed)
+
+
+def _all_pages(desk: _Desk, asked: pb.ListRequest) -> pb.ListResponse | Refused:
+    """Every request that is asked for, as one answer."""
+    found = pb.ListResponse()
+    while True:
+        page = desk.answer("List", asked)
+        if isinstance(page, Refused):
+            return page
+        found.requests.extend(page.requests)
+        if not page.next_page_token:
+            return found
+        asked.page_token = page.next_page_token
 
 
 def _due(args: argparse.Namespace, desk: _Desk) -> int:
@@ -286,7 +301,7 @@ def _due(args: argparse.Namespace, desk: _Desk) -> int:
     asked = pb.ListRequest(
         due_by="" if by is None else by.isoformat(), staff=desk.settings.home.staff
     )
-    return _told(args, desk.answer("List", asked), lambda found: telling.due(found, today))
+    return _told(args, _all_pages(desk, asked), lambda found: telling.due(found, today))
 
 
 def _hold(args: argparse.Namespace, desk: _Desk) -> int:

@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from profiles.requests import OPEN, State
 from profiles.v1 import privacy_service_pb2 as pb
 
 
@@ -40,12 +41,19 @@ def submitted(found: pb.SubmitResponse) -> None:
 
 
 def _confirm(one: pb.PrivacyRequest) -> str:
+    if one.HasField("confirmed_at"):
+        return f", receipt confirmed {moment(one.confirmed_at)}"
     return f", receipt to be confirmed by {one.confirm_by}" if one.confirm_by else ""
 
 
 def moved(found: pb.AdvanceResponse | pb.ApproveResponse) -> None:
     """A request after a step."""
-    print(f"{found.request.request_id}: {found.request.state}, due {found.request.due}")
+    one = found.request
+    print(f"{one.request_id}: {one.state}, due {one.due}{_confirm(one) if _is_open(one) else ''}")
+
+
+def _is_open(one: pb.PrivacyRequest) -> bool:
+    return State(one.state) in OPEN
 
 
 def request(one: pb.PrivacyRequest) -> None:
@@ -89,26 +97,35 @@ def plan(found: pb.PlanResponse) -> None:
 def listed(found: pb.ListResponse) -> None:
     """Requests, a line each."""
     for one in found.requests:
-        print(f"{one.due}  {one.request_id}  {one.kind}  {one.state}")
+        confirm = "  (confirm receipt)" if one.next_by != one.due else ""
+        print(f"{one.next_by}  {one.request_id}  {one.kind}  {one.state}{confirm}")
     if not found.requests:
         print("no such requests")
 
 
 def due(found: pb.ListResponse, today: date) -> None:
-    """Requests with how long there is left, and what else must be done by when."""
+    """Requests with how long there is left, and what must be done by when."""
     for one in found.requests:
-        days = (date.fromisoformat(one.due) - today).days
-        left = f"in {days} days" if days > 1 else ("tomorrow" if days == 1 else "today")
-        left = left if days >= 0 else f"{-days} days late"
-        print(f"{one.due}  {left:12}  {one.request_id}  {one.kind}  {one.state}{_also(one, today)}")
+        left = _left(one.next_by, today)
+        words = f"{one.request_id}  {one.kind}  {one.state}{_also(one, today)}"
+        print(f"{one.next_by}  {left:12}  {words}")
     if not found.requests:
         print("nothing is due")
 
 
+def _left(day: str, today: date) -> str:
+    days = (date.fromisoformat(day) - today).days
+    if days < 0:
+        return "1 day late" if days == -1 else f"{-days} days late"
+    return f"in {days} days" if days > 1 else ("tomorrow" if days else "today")
+
+
 def _also(one: pb.PrivacyRequest, today: date) -> str:
     words = []
-    if one.confirm_by and date.fromisoformat(one.confirm_by) >= today:
-        words.append(f"confirm receipt by {one.confirm_by}")
+    if one.next_by != one.due:
+        is_late = date.fromisoformat(one.next_by) < today
+        first = f"confirmation {_left(one.next_by, today)}" if is_late else "confirm receipt"
+        words += [first, f"answer by {one.due}"]
     if one.extend_by and date.fromisoformat(one.extend_by) >= today:
         words.append(f"can be extended by {one.extend_by}")
     return f"  ({'; '.join(words)})" if words else ""

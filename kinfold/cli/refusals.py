@@ -34,7 +34,7 @@ _REASONS: Final = {
     "REASON_MISSING": "--reason WORDS: as the person was told",
     "STAFF_NOT_ALLOWED": "--staff: an id of [staff.ID] in the policy with the role that this takes",
     "REQUEST_UNKNOWN": "kinfold privacy list shows what was taken in",
-    "REQUEST_ID_TAKEN": "kinfold privacy show REQUEST shows what it stands for",
+    "REQUEST_ID_TAKEN": "kinfold privacy show REQUEST shows what it stands for, and when it came",
     "REQUEST_STATE": "kinfold privacy show REQUEST says how it stands",
     "REQUEST_CHANGED": "kinfold privacy show REQUEST says how it stands",
     "REQUEST_NEEDS_EXPORT": "kinfold privacy export REQUEST --out FILE",

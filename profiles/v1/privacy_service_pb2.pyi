@@ -67,6 +67,8 @@ class PrivacyRequest(_message.Message):
     SUPPRESS_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     STORES_FIELD_NUMBER: _builtins.int
+    CONFIRMED_AT_FIELD_NUMBER: _builtins.int
+    NEXT_BY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Its id, given by who took it in."""
     kind: _builtins.str
@@ -97,6 +99,10 @@ class PrivacyRequest(_message.Message):
     """Where to answer."""
     suppress: _builtins.bool
     """An erasure after which nothing of the person may come in again."""
+    next_by: _builtins.str
+    """The next day by which something is owed: `confirm_by` until receipt was
+    confirmed, else `due`.
+    """
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
         """When it was received."""
@@ -120,6 +126,10 @@ class PrivacyRequest(_message.Message):
     @_builtins.property
     def stores(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreStatus]:
         """How far it is in each store."""
+
+    @_builtins.property
+    def confirmed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was noted that receipt was confirmed; absent: it was not."""
 
     def __init__(
         self,
@@ -145,10 +155,12 @@ class PrivacyRequest(_message.Message):
         suppress: _builtins.bool = ...,
         steps: _abc.Iterable[Global___PrivacyStep] | None = ...,
         stores: _abc.Iterable[Global___StoreStatus] | None = ...,
+        confirmed_at: _timestamp_pb2.Timestamp | None = ...,
+        next_by: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["received_at", b"received_at", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "received_at", b"received_at", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_by", b"confirm_by", "contact", b"contact", "corrections", b"corrections", "due", b"due", "extend_by", b"extend_by", "extended", b"extended", "kind", b"kind", "law", b"law", "level", b"level", "needed", b"needed", "needs_approval", b"needs_approval", "place", b"place", "received_at", b"received_at", "request_id", b"request_id", "retractions", b"retractions", "state", b"state", "steps", b"steps", "stores", b"stores", "subject", b"subject", "suppress", b"suppress", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_by", b"confirm_by", "confirmed_at", b"confirmed_at", "contact", b"contact", "corrections", b"corrections", "due", b"due", "extend_by", b"extend_by", "extended", b"extended", "kind", b"kind", "law", b"law", "level", b"level", "needed", b"needed", "needs_approval", b"needs_approval", "next_by", b"next_by", "place", b"place", "received_at", b"received_at", "request_id", b"request_id", "retractions", b"retractions", "state", b"state", "steps", b"steps", "stores", b"stores", "subject", b"subject", "suppress", b"suppress", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -191,7 +203,9 @@ class PrivacyStep(_message.Message):
     BY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """submit, verify, approve, extend, run, finish, refuse, withdraw, export or open."""
+    """submit, confirm, verify, approve, extend, run, finish, refuse, withdraw,
+    export, open or forget.
+    """
     by: _builtins.str
     """By whom: a keyed token of who of staff."""
     reason: _builtins.str
@@ -431,10 +445,13 @@ class ListRequest(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     DUE_BY_FIELD_NUMBER: _builtins.int
     STAFF_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     due_by: _builtins.str
-    """Only those due on this day or before, as YYYY-MM-DD."""
+    """Only those of which something is owed on this day or before, as YYYY-MM-DD."""
     staff: _builtins.str
     """Who of staff looks. Required."""
+    page_token: _builtins.str
+    """The `next_page_token` of the answer before; empty: from the beginning."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only those in these states; none: those whose clock runs."""
@@ -445,10 +462,11 @@ class ListRequest(_message.Message):
         states: _abc.Iterable[_builtins.str] | None = ...,
         due_by: _builtins.str = ...,
         staff: _builtins.str = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_by", b"due_by", "staff", b"staff", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_by", b"due_by", "page_token", b"page_token", "staff", b"staff", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,18 +479,22 @@ class ListResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Gives the next ones; empty: these are the last."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrivacyRequest]:
-        """At most 1000, soonest due first."""
+        """At most 1000, soonest `next_by` first."""
 
     def __init__(
         self,
         *,
         requests: _abc.Iterable[Global___PrivacyRequest] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -628,7 +650,7 @@ class AdvanceRequest(_message.Message):
     request_id: _builtins.str
     """Which. Required."""
     step: _builtins.str
-    """verify, extend, refuse or withdraw. Required."""
+    """confirm, verify, extend, refuse or withdraw. Required."""
     level: _builtins.str
     """verify: how sure it is who asks."""
     reason: _builtins.str

@@ -20,7 +20,9 @@ GRANTED, WITHDRAWN = "2026-03-01 12:05:00", "2026-06-02 08:00:00"
 """When Ann decided, by her signal and by a command of the page."""
 VIEWED = {"behaviour": {"type": "BEHAVIOUR_TYPE_PAGE_VIEW", "category": "sport"}}
 pytestmark = pytest.mark.slow
-STEPS = {"verify", "extend", "refuse", "withdraw", "plan", "approve", "run", "export", "open"}
+STEPS = {
+    "confirm", "verify", "extend", "refuse", "withdraw", "plan", "approve", "run", "export", "open",
+}  # fmt: skip
 
 
 def known() -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def test_the_days_of_the_ccpa() -> None:
         date(2026, 7, 17), date(2026, 8, 17), date(2026, 8, 17), date(2026, 10, 1)
     )
     found = deadlines(Law.CCPA, RequestKind.OPT_OUT, friday)
-    assert found == Deadlines(date(2026, 7, 17), date(2026, 7, 24), None, None)
+    assert found == Deadlines(None, date(2026, 7, 24), None, None)
     holiday = deadlines(Law.CCPA, RequestKind.OPT_OUT, friday, {date(2026, 7, 6)})
     assert holiday.due == date(2026, 7, 27)
 
