@@ -28,7 +28,7 @@ from profiles.requests import (
     Wrong,
     moved,
 )
-from profiles.serve.errors import refuse
+from profiles.serve.errors import NOT_FOUND, refuse
 from profiles.v1.privacy_service_pb2 import PlanResponse
 from profiles.v1.profile_service_pb2 import Subject
 
@@ -82,11 +82,15 @@ class RequestBook:
 
     def untold(self, grant: Grant, plan: PlanResponse | Refused) -> Refused | None:
         """Why a caller is not told of whom a plan names: of as many as it may be today it was."""
-        if not grant.people_per_day or isinstance(plan, Refused):
+        if not grant.people_per_day:
+            return None
+        named: set[str] = set()
+        if not isinstance(plan, Refused):
+            named = {plan.person_id, *plan.others} - {""}
+        elif plan.code != NOT_FOUND:
             return None
         people = self.means.people
         assert people is not None, "a policy with people_per_day needs PeopleQuotas"
-        named = {plan.person_id, *plan.others} - {""}
         return None if people.take_all(grant, named) else PEOPLE_EXHAUSTED
 
     def subject(self, subject: Subject) -> Said | Refused:

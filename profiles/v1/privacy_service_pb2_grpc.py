@@ -31,7 +31,9 @@ class PrivacyServiceStub(object):
     Every call names who of staff acts, `staff`, an id of the policy's `[staff.ID]`
     that has the role it takes and that the caller may act for. Whoever may not:
     PERMISSION_DENIED (STAFF_NOT_ALLOWED), from every method. From every method
-    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED. Plan, Export and
+    Open count whom they tell of, and refuse a caller that was told of as many
+    people today as it may be: RESOURCE_EXHAUSTED (PEOPLE_EXHAUSTED).
     """
 
     def __init__(self, channel):
@@ -108,7 +110,9 @@ class PrivacyServiceServicer(object):
     Every call names who of staff acts, `staff`, an id of the policy's `[staff.ID]`
     that has the role it takes and that the caller may act for. Whoever may not:
     PERMISSION_DENIED (STAFF_NOT_ALLOWED), from every method. From every method
-    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED. Plan, Export and
+    Open count whom they tell of, and refuse a caller that was told of as many
+    people today as it may be: RESOURCE_EXHAUSTED (PEOPLE_EXHAUSTED).
     """
 
     def Submit(self, request, context):
@@ -134,8 +138,8 @@ class PrivacyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Answers requests in some states of which something is owed by a day, receipt
-        to be confirmed or the answer, soonest first. None: an empty list. Role: any.
+        """Answers requests in some states that are due by a day, soonest due first.
+        None: an empty list. Role: any.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID).
         """
@@ -154,9 +158,8 @@ class PrivacyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Advance(self, request, context):
-        """Notes that receipt was confirmed to who asks (again: a no-op), that they were
-        verified, that more time is taken, that it is refused or was withdrawn. Role:
-        agent.
+        """Notes that who asks was verified, that more time is taken, that it is
+        refused or was withdrawn. Role: agent.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
         REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
@@ -322,7 +325,9 @@ class PrivacyService(object):
     Every call names who of staff acts, `staff`, an id of the policy's `[staff.ID]`
     that has the role it takes and that the caller may act for. Whoever may not:
     PERMISSION_DENIED (STAFF_NOT_ALLOWED), from every method. From every method
-    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED. Plan, Export and
+    Open count whom they tell of, and refuse a caller that was told of as many
+    people today as it may be: RESOURCE_EXHAUSTED (PEOPLE_EXHAUSTED).
     """
 
     @staticmethod

@@ -32,7 +32,9 @@ class PrivacyServiceStub:
     Every call names who of staff acts, `staff`, an id of the policy's `[staff.ID]`
     that has the role it takes and that the caller may act for. Whoever may not:
     PERMISSION_DENIED (STAFF_NOT_ALLOWED), from every method. From every method
-    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED. Plan, Export and
+    Open count whom they tell of, and refuse a caller that was told of as many
+    people today as it may be: RESOURCE_EXHAUSTED (PEOPLE_EXHAUSTED).
     """
 
     @_typing.overload
@@ -54,8 +56,8 @@ class PrivacyServiceStub:
     Errors: NOT_FOUND (REQUEST_UNKNOWN).
     """
     List: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.ListRequest, _privacy_service_pb2.ListResponse]
-    """Answers requests in some states of which something is owed by a day, receipt
-    to be confirmed or the answer, soonest first. None: an empty list. Role: any.
+    """Answers requests in some states that are due by a day, soonest due first.
+    None: an empty list. Role: any.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID).
     """
@@ -66,9 +68,8 @@ class PrivacyServiceStub:
     FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
     """
     Advance: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]
-    """Notes that receipt was confirmed to who asks (again: a no-op), that they were
-    verified, that more time is taken, that it is refused or was withdrawn. Role:
-    agent.
+    """Notes that who asks was verified, that more time is taken, that it is
+    refused or was withdrawn. Role: agent.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
     REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
@@ -133,7 +134,9 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     Every call names who of staff acts, `staff`, an id of the policy's `[staff.ID]`
     that has the role it takes and that the caller may act for. Whoever may not:
     PERMISSION_DENIED (STAFF_NOT_ALLOWED), from every method. From every method
-    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED. Plan, Export and
+    Open count whom they tell of, and refuse a caller that was told of as many
+    people today as it may be: RESOURCE_EXHAUSTED (PEOPLE_EXHAUSTED).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -152,8 +155,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     Errors: NOT_FOUND (REQUEST_UNKNOWN).
     """
     List: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.ListRequest, _privacy_service_pb2.ListResponse]  # type: ignore[assignment]
-    """Answers requests in some states of which something is owed by a day, receipt
-    to be confirmed or the answer, soonest first. None: an empty list. Role: any.
+    """Answers requests in some states that are due by a day, soonest due first.
+    None: an empty list. Role: any.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID).
     """
@@ -164,9 +167,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
     """
     Advance: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]  # type: ignore[assignment]
-    """Notes that receipt was confirmed to who asks (again: a no-op), that they were
-    verified, that more time is taken, that it is refused or was withdrawn. Role:
-    agent.
+    """Notes that who asks was verified, that more time is taken, that it is
+    refused or was withdrawn. Role: agent.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
     REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
@@ -230,7 +232,9 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
     Every call names who of staff acts, `staff`, an id of the policy's `[staff.ID]`
     that has the role it takes and that the caller may act for. Whoever may not:
     PERMISSION_DENIED (STAFF_NOT_ALLOWED), from every method. From every method
-    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    as well: UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED. Plan, Export and
+    Open count whom they tell of, and refuse a caller that was told of as many
+    people today as it may be: RESOURCE_EXHAUSTED (PEOPLE_EXHAUSTED).
     """
 
     @_abc_1.abstractmethod
@@ -265,8 +269,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_service_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_service_pb2.ListResponse, _abc.Awaitable[_privacy_service_pb2.ListResponse]]:
-        """Answers requests in some states of which something is owed by a day, receipt
-        to be confirmed or the answer, soonest first. None: an empty list. Role: any.
+        """Answers requests in some states that are due by a day, soonest due first.
+        None: an empty list. Role: any.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID).
         """
@@ -289,9 +293,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_service_pb2.AdvanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_service_pb2.AdvanceResponse, _abc.Awaitable[_privacy_service_pb2.AdvanceResponse]]:
-        """Notes that receipt was confirmed to who asks (again: a no-op), that they were
-        verified, that more time is taken, that it is refused or was withdrawn. Role:
-        agent.
+        """Notes that who asks was verified, that more time is taken, that it is
+        refused or was withdrawn. Role: agent.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
         REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
