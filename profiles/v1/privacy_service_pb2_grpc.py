@@ -138,8 +138,8 @@ class PrivacyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Answers requests in some states that are due by a day, soonest due first.
-        None: an empty list. Role: any.
+        """Answers requests in some states of which something is owed by a day, receipt
+        to be confirmed or the answer, soonest first. None: an empty list. Role: any.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID).
         """
@@ -158,8 +158,9 @@ class PrivacyServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Advance(self, request, context):
-        """Notes that who asks was verified, that more time is taken, that it is
-        refused or was withdrawn. Role: agent.
+        """Notes that receipt was confirmed to who asks (again: a no-op), that they were
+        verified, that more time is taken, that it is refused or was withdrawn. Role:
+        agent.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
         REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,

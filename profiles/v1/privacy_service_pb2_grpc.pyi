@@ -56,8 +56,8 @@ class PrivacyServiceStub:
     Errors: NOT_FOUND (REQUEST_UNKNOWN).
     """
     List: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.ListRequest, _privacy_service_pb2.ListResponse]
-    """Answers requests in some states that are due by a day, soonest due first.
-    None: an empty list. Role: any.
+    """Answers requests in some states of which something is owed by a day, receipt
+    to be confirmed or the answer, soonest first. None: an empty list. Role: any.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID).
     """
@@ -68,8 +68,9 @@ class PrivacyServiceStub:
     FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
     """
     Advance: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]
-    """Notes that who asks was verified, that more time is taken, that it is
-    refused or was withdrawn. Role: agent.
+    """Notes that receipt was confirmed to who asks (again: a no-op), that they were
+    verified, that more time is taken, that it is refused or was withdrawn. Role:
+    agent.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
     REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
@@ -155,8 +156,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     Errors: NOT_FOUND (REQUEST_UNKNOWN).
     """
     List: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.ListRequest, _privacy_service_pb2.ListResponse]  # type: ignore[assignment]
-    """Answers requests in some states that are due by a day, soonest due first.
-    None: an empty list. Role: any.
+    """Answers requests in some states of which something is owed by a day, receipt
+    to be confirmed or the answer, soonest first. None: an empty list. Role: any.
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID).
     """
@@ -167,8 +168,9 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
     """
     Advance: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]  # type: ignore[assignment]
-    """Notes that who asks was verified, that more time is taken, that it is
-    refused or was withdrawn. Role: agent.
+    """Notes that receipt was confirmed to who asks (again: a no-op), that they were
+    verified, that more time is taken, that it is refused or was withdrawn. Role:
+    agent.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
     REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
@@ -269,8 +271,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_service_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_service_pb2.ListResponse, _abc.Awaitable[_privacy_service_pb2.ListResponse]]:
-        """Answers requests in some states that are due by a day, soonest due first.
-        None: an empty list. Role: any.
+        """Answers requests in some states of which something is owed by a day, receipt
+        to be confirmed or the answer, soonest first. None: an empty list. Role: any.
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID).
         """
@@ -293,8 +295,9 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_service_pb2.AdvanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_service_pb2.AdvanceResponse, _abc.Awaitable[_privacy_service_pb2.AdvanceResponse]]:
-        """Notes that who asks was verified, that more time is taken, that it is
-        refused or was withdrawn. Role: agent.
+        """Notes that receipt was confirmed to who asks (again: a no-op), that they were
+        verified, that more time is taken, that it is refused or was withdrawn. Role:
+        agent.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (REQUEST_INVALID,
         REASON_MISSING), FAILED_PRECONDITION (REQUEST_STATE, VERIFICATION_TOO_WEAK,
