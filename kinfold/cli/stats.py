@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+import polars as pl
+
 from kinfold.cli.export import not_released
 from kinfold.cli.options import Subparsers, settings_of, verb
 from kinfold.cli.output import ASKED_WRONGLY, OK, fail, print_json, progress
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             return not_released(error)
     if args.json:
         told = {"manifest": release.manifest, "cells": release.table().to_dicts()}
-        print_json(told | {"largest_people": release.largest})
+        print_json(told | {"rates": release.rates().to_dicts(), "largest_people": release.largest})
         return OK
     print("\n".join(lines(release)))
     return OK
@@ -72,6 +74,7 @@ def lines(release: Release) -> Iterator[str]:
         yield "the first figures of this register: later ones hold them, other registers do not"
     for each in release.figures:
         yield from _figure(each)
+    yield from _rates(release.rates())
     if release.largest:
         yield ""
         yield "Largest people, for review here and not to be handed on:"
@@ -95,6 +98,22 @@ def _figure(released: Released) -> Iterator[str]:
             last = group
         told = f"{'-' if value is None else format(value, ',')}"
         yield f"    {part:{width}}  {told:>12}  {_bar(value or 0, most)} {note}".rstrip()
+
+
+def _rates(rates: pl.DataFrame) -> Iterator[str]:
+    if rates.is_empty():
+        return
+    yield ""
+    yield "Rates, from the numbers above"
+    width = max(len(of) for _, of, *_ in rates.rows())
+    last = ""
+    for rate, of, _, share, behind in rates.rows():
+        if rate != last:
+            yield f"  {rate}"
+            last = rate
+        note = f"  {behind:.1%} behind the highest" if behind else ""
+        bar = _bar(round(share * 1_000), 1_000)
+        yield f"    {of:{width}}  {share:>12.1%}  {bar}{note}".rstrip()
 
 
 def _bar(value: int, most: int) -> str:

@@ -8,6 +8,7 @@ from html import escape
 from importlib.resources import files
 
 import orjson
+import polars as pl
 
 from kinfold.report.chapters import Chapter, Fact, chapters, facts
 from kinfold.report.charts import key_of
@@ -15,6 +16,7 @@ from kinfold.report.drawing import ROOMS, notes, svg_of
 from kinfold.report.palette import DARK, LIGHT, SERIES, Palette, as_css
 from kinfold.statistics.exporting import Release
 from kinfold.statistics.figure import Spec
+from kinfold.statistics.rates import DEFINITIONS
 from kinfold.statistics.release import Released
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -46,12 +48,15 @@ def _page(release: Release) -> Iterator[str]:
     yield '<header class="top"><p class="kicker">kinfold</p><h1>Identity report</h1>'
     yield f'<p class="moment">{_moment(release)}</p></header>'
     yield from _glance(facts(release.figures))
-    yield f'<div class="body">{_contents(found)}<main id="figures">'
+    contents = _contents(found, has_rates=not release.rates().is_empty())
+    yield f'<div class="body">{contents}<main id="figures">'
     yield (
-        f'<p class="terms">Every number has at least {minimum} people behind it and is rounded, '
+        f'<p class="terms">Every number of people, links or signals has at least {minimum} people '
+        "behind it and is rounded, "
         f"so parts need not add up to their total; a number moves only when {minimum} people "
         "came or went. What fewer people stand behind is withheld.</p>"
     )
+    yield from _rates(release.rates())
     for chapter in found:
         yield from _chapter(chapter)
     yield "</main></div>"
@@ -93,7 +98,7 @@ def _glance(found: list[Fact]) -> Iterator[str]:
     yield "</ul></section>"
 
 
-def _contents(found: list[Chapter]) -> str:
+def _contents(found: list[Chapter], *, has_rates: bool) -> str:
     items = "".join(
         f'<li><a href="#{chapter.id}">{escape(chapter.title)}</a><ul>'
         + "".join(
@@ -103,7 +108,26 @@ def _contents(found: list[Chapter]) -> str:
         + "</ul></li>"
         for chapter in found
     )
-    return f'<nav aria-label="Figures"><ul>{items}</ul></nav>'
+    rates = '<li><a href="#rates">Rates</a></li>' if has_rates else ""
+    return f'<nav aria-label="Figures"><ul>{rates}{items}</ul></nav>'
+
+
+def _rates(found: pl.DataFrame) -> Iterator[str]:
+    if found.is_empty():
+        return
+    yield '<section id="rates" aria-labelledby="rates-name"><h2 id="rates-name">Rates</h2>'
+    yield '<div class="rates"><p class="meaning">Shares that the figures below add up to.</p>'
+    yield '<p class="counted"><b>How they are counted.</b> From the numbers told, so a rate of '
+    yield "which one is withheld is left out. "
+    yield "; ".join(escape(f"{one.name}: {one.meaning}") for one in DEFINITIONS) + ".</p>"
+    yield '<div class="scroll" tabindex="0" role="region" aria-label="Numbers of rates"><table><thead><tr>'
+    yield '<th scope="col">rate</th><th scope="col">of</th><th scope="col" class="n">share</th>'
+    yield '<th scope="col">note</th></tr></thead><tbody>'
+    for rate, of, figure, share, behind in found.rows():
+        note = f"{behind:.1%} behind the highest" if behind else ""
+        yield f'<tr><td><a href="#{figure}">{escape(rate)}</a></td><td>{escape(of)}</td>'
+        yield f'<td class="n">{share:.1%}</td><td>{note}</td></tr>'
+    yield "</tbody></table></div></div></section>"
 
 
 def _chapter(chapter: Chapter) -> Iterator[str]:

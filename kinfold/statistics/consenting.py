@@ -125,56 +125,62 @@ def _country() -> pl.Expr:
 def standing(gathered: Gathered) -> pl.DataFrame:
     """Person, purpose and withdrawn of every decision that holds, as a lookup has it.
 
-    Whoever decided under one node alone needs no looking into: links are nothing
-    to them. Consents are often word for word the same, so each wording is read
-    once. The others are looked into some at a time.
+    Whoever decided under the same nodes each time needs no looking into: links
+    are nothing to them, unless a grant was given before it was sent. Consents are
+    often word for word the same, so each wording is read once. The others are
+    looked into some at a time.
     """
     consents = gathered.consents
-    alone = pl.col("node").n_unique().over("person") == 1
-    holds = [_latest(consents.filter(alone)), _NONE_HOLD]
-    others = consents.filter(~alone)
-    people = others["person"].unique().sort()
-    for start in range(0, people.len(), _AT_ONCE):
-        some = people.slice(start, _AT_ONCE).implode()
-        mine = others.filter(pl.col("person").is_in(some))
+    words = _words(consents["payload"])
+    older = words.filter(pl.col("given_us").is_not_null())["payload"].unique().implode()
+    nodes, signals = pl.col("node").n_unique(), pl.col("signal").n_unique()
+    is_same = (pl.len() == nodes * signals) & (
+        (nodes == 1) | (signals == 1) | ~pl.col("payload").is_in(older).any()
+    )
+    people = consents.group_by("person").agg(same=is_same)
+    same = people.filter("same").select("person")
+    holds = [_latest(consents.join(same, on="person", how="semi"), words)]
+    others = people.filter(~pl.col("same"))["person"].sort()
+    for start in range(0, others.len(), _AT_ONCE):
+        some = others.slice(start, _AT_ONCE).implode()
+        mine = consents.filter(pl.col("person").is_in(some))
         holds.append(holding(mine, gathered.nodes, gathered.links, gathered.decisions))
     return pl.concat(holds)
 
 
 _AT_ONCE = 50_000
 _HOLDS = {"person": pl.Int64, "purpose": pl.String, "withdrawn": pl.Boolean}
-_NONE_HOLD = pl.DataFrame(schema=_HOLDS)
 
 
-def _latest(consents: pl.DataFrame) -> pl.DataFrame:
+def _latest(consents: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
     """The latest decision of each person and purpose, in the order of `ConsentDecision`."""
-    said = consents.select("payload").unique()
-    words = pl.DataFrame(
-        [(payload, *row) for (payload,) in said.rows() for row in _words(payload)],
-        schema={
-            "payload": pl.Binary,
-            "purpose": pl.String,
-            "withdrawn": pl.Boolean,
-            "given_us": pl.Int64,
-        },
-        orient="row",
-    )
     sent_us = pl.min_horizontal("event_us", "published_us")
     given_us = pl.when(~pl.col("withdrawn")).then(pl.min_horizontal(sent_us, "given_us"))
     return (
-        consents.join(words, on="payload")
-        .with_columns(effective_us=given_us.fill_null(sent_us))
-        .group_by("person", "purpose")
-        .agg(pl.col("withdrawn").sort_by("effective_us", "withdrawn").last())
+        consents.unique(["person", "signal"])
+        .join(words, on="payload")
+        .with_columns(effective_us=pl.coalesce(given_us, sent_us))
+        .sort("effective_us", "withdrawn")
+        .unique(["person", "purpose"], keep="last")
         .select(*_HOLDS)
     )
 
 
-def _words(payload: bytes) -> list[tuple[str, bool, int | None]]:
-    """Purpose, whether withdrawn, and when a grant was given if not when it was sent."""
-    said = msgpack.unpackb(payload)
-    given_us = said.get("given_us")
-    return [(purpose, not granted, given_us) for purpose, granted in said["decisions"].items()]
+def _words(payloads: pl.Series) -> pl.DataFrame:
+    """payload, purpose, withdrawn, and when a grant was given if not when it was sent."""
+    rows = []
+    for payload in payloads.unique():
+        said = msgpack.unpackb(payload)
+        given_us = said.get("given_us")
+        decided = said["decisions"].items()
+        rows += [(payload, purpose, not granted, given_us) for purpose, granted in decided]
+    schema = {
+        "payload": pl.Binary,
+        "purpose": pl.String,
+        "withdrawn": pl.Boolean,
+        "given_us": pl.Int64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def holding(

@@ -20,6 +20,7 @@ from kinfold.statistics.figure import Figure, Spec
 from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import Gathered, gather
 from kinfold.statistics.insight import NO_INSIGHT, Insight, Scoring
+from kinfold.statistics.rates import rates
 from kinfold.statistics.release import RELEASED, Released, release
 from kinfold.statistics.removed import figure as erased
 from kinfold.wiring import Policies
@@ -56,6 +57,10 @@ class Release:
     manifest: dict[str, Any]
     figures: tuple[Released, ...]
     largest: tuple[str, ...]
+
+    def rates(self) -> pl.DataFrame:
+        """Rates that the figures add up to, as `rates.RATES`."""
+        return rates(self.figures)
 
     def table(self) -> pl.DataFrame:
         """All cells of all figures, as one table."""

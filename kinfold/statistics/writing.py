@@ -25,15 +25,16 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
 
 
 def write_release(release: Release, folder: Path, form: str) -> list[Path]:
-    """`figures` in the form, and the manifest; the files written.
+    """`figures` and `rates` in the form, and the manifest; the files written.
 
     The largest people are not among them: their ids are for whoever reviews them here.
     """
     with placed(folder) as draft:
         draft.mkdir()
         _WRITERS[form](release.table(), draft / f"figures.{form}")
+        _WRITERS[form](release.rates(), draft / f"rates.{form}")
         (draft / MANIFEST).write_bytes(orjson.dumps(release.manifest, option=orjson.OPT_INDENT_2))
-    return [folder / f"figures.{form}", folder / MANIFEST]
+    return [folder / name for name in (f"figures.{form}", f"rates.{form}", MANIFEST)]
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def measure(wanted: Collection[str], size: Size) -> list[Measured]:
     put_off_s: list[float] = []
     with tempfile.TemporaryDirectory(prefix="kinfold-load-") as name:
         home = Path(name) / "home"
-        make_home(home, size.people)
+        make_home(home, size.people, consents=True)
         for number in range(size.runs):
             alone.append(_export(home))
             if "export_ingest_loss" in wanted:

@@ -128,6 +128,24 @@ def first_sights(people: int) -> Iterator[bytes]:
         yield orjson.dumps(signal)
 
 
+def first_consents(people: int) -> Iterator[bytes]:
+    """What everybody known said: yes to one purpose, and one in four no to another, later."""
+    for person in range(people):
+        at_us = SEEDED_US + person % 3_600 * 1_000_000
+        signal = _signal(str(person), f"yes-{person}", at_us)
+        said = [{"purpose": "personalisation", "granted": True}]
+        signal["consentDecided"] = {"decisions": said, "textVersion": "3"}
+        yield orjson.dumps(signal)
+        if person % 4 == 0:
+            signal = _signal(str(person), f"no-{person}", at_us + 60_000_000)
+            said = [{"purpose": "personalisation", "granted": False}]
+            signal["consentDecided"] = {"decisions": said, "textVersion": "3"}
+            if person % 8 == 0:
+                # Under their login alone, so that it takes links to tell whose yes it ends.
+                del signal["identifiers"][0]
+            yield orjson.dumps(signal)
+
+
 def agent(number: int) -> str:
     """One of the 1,000 user agents."""
     version = f"{90 + number % 40}.0.{4_000 + number}.{number % 200}"

@@ -82,7 +82,11 @@ def test_export_stats_as_files(line: CommandLine, form: str) -> None:
     assert len(manifest["policy"]) == 12
     assert manifest["snapshot"]["is_resolved"]
     assert {one["id"] for one in manifest["figures"]} == {spec.id for spec in SPECS}
-    assert {path.name for path in folder.iterdir()} == {f"figures.{form}", "manifest.json"}
+    rates = read(folder / f"rates.{form}")
+    assert {"match rate", "churn"} <= set(rates["rate"])
+    assert rates["share"].is_between(0, 1).all()
+    names = {f"figures.{form}", f"rates.{form}", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def test_largest_people_are_for_review_only(line: CommandLine) -> None:
