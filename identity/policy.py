@@ -31,8 +31,8 @@ class KindPolicy:
       is shared and joins nobody; a kind without a number never makes it so.
     - `shared_window_days`: the span of days in which those values must fall;
       None: the whole history.
-    - `account`: two accounts seen together by an authenticated signal are one
-      person, whatever the limits.
+    - `account`: two accounts that an authenticated login names are one person,
+      whatever the limits.
     - `device`: holds context (user agent, network) in profiles.
     - `keep_value`: the raw value is kept, sealed.
     - `weight_mbits`: match weight of a link with this kind, in thousandths of

@@ -9,7 +9,7 @@ touches gives what a rebuild gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
@@ -70,7 +70,8 @@ def link_of(
     """The observed link of a tie, or None when it is not admissible.
 
     A link with a shared end is not admissible, unless both ends are accounts
-    that an authenticated signal joined.
+    that an authenticated login joined: what else names two accounts comes in as
+    claimed.
     """
     low, high = (view.key, tie.other) if view.key < tie.other else (tie.other, view.key)
     joins = tie.authenticated and _is_account(view.key, policy) and _is_account(tie.other, policy)
@@ -123,13 +124,15 @@ def apart_of(decisions: Iterable[Decision]) -> dict[NodeKey, frozenset[NodeKey]]
 class Scored:
     """What one comparer says of the nodes in a neighbourhood: every link, positive or not.
 
-    Links may lead out of it; those are left aside.
+    Links may lead out of it; those are left aside. `may_join` tells of two groups
+    of nodes whether they may be joined; None: whoever is alike may.
     """
 
     comparer: Comparer
     links: Mapping[NodeKey, Mapping[NodeKey, int]]
     orders: Mapping[NodeKey, int]
     item_of: ItemOf
+    may_join: Callable[[Sequence[NodeKey], Sequence[NodeKey]], bool] | None = None
 
     def contrary(self) -> dict[NodeKey, frozenset[NodeKey]]:
         """Per node those that contradict it."""
@@ -168,7 +171,7 @@ def partition(
        than `max_per_person`, or two members that contradict each other.
     4. Join the ends of all others.
     5. Let each comparer in turn join clusters by the scored links between all
-       their members, as far as 2 and 3 allow.
+       their members, as far as 2 and 3 allow, and both clusters by what they say.
 
     Links to nodes outside `nodes` are left out. Depends on no order of its inputs.
     """
@@ -203,6 +206,8 @@ def _group(home: dict[NodeKey, _Cluster], scored: Scored, policy: IdentityPolicy
         left, right = home[one], home[other]
         apart = held_apart(left.members, left.apart, right.members, right.apart)
         if apart or _forbidden(left, right, policy):
+            return False
+        if scored.may_join is not None and not scored.may_join(left.members, right.members):
             return False
         _join(left, right, home)
         return True

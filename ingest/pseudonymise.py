@@ -68,19 +68,25 @@ class Sealer(Protocol):
 
 
 class _Held(NamedTuple):
-    """A usable identifier: its node, its place in order, and whether its kind holds context."""
+    """A usable identifier: its node, its place in order, whether its kind holds context, and
+    whether it is somebody's account.
+    """
 
     order: tuple[int, int]
     node: Node
     device: bool
+    account: bool
 
 
 class _Seen(NamedTuple):
-    """The usable identifiers of a signal in order, who holds its context, and kinds dropped."""
+    """The usable identifiers of a signal in order, who holds its context, kinds dropped, and how
+    many are accounts.
+    """
 
     nodes: tuple[Node, ...]
     device: NodeKey
     blocked: tuple[str, ...]
+    accounts: int
 
 
 class Pseudonymiser:
@@ -211,7 +217,7 @@ class Pseudonymiser:
             said = without(said, self._expired(signal))
         payload = self._sealer.seal(said, contexts.of_record(key))
         # The record comes last: what it is seen beside is nearer to a device or person.
-        seen = _Seen((*seen.nodes, node), seen.device or key, seen.blocked)
+        seen = seen._replace(nodes=(*seen.nodes, node), device=seen.device or key)
         fact = Fact(EvidenceKind.RECORD, (key,), payload)
         return self._counted(signal, published_us, seen, (), fact)
 
@@ -281,7 +287,7 @@ class Pseudonymiser:
         fact: Fact | None = None,
     ) -> Contribution | Rejected:
         """A contribution of nodes: `cells` go to the first, what the context says to the device."""
-        nodes, device, blocked = seen
+        nodes, device, blocked, accounts = seen
         if blocked:
             self.blocked.update(blocked)
         context = () if signal.context is None else self._seen_in(signal.context, signal.event_us)
@@ -297,7 +303,10 @@ class Pseudonymiser:
             activity.append((first, cells))
         if context:
             activity.append((holds, context))
-        return self._named(signal, published_us, nodes, tuple(activity), fact)
+        # Only a login shows that whoever holds one account holds the other.
+        shown = accounts < 2 or type(signal.content) is LoggedIn
+        most = Assurance.AUTHENTICATED if shown else Assurance.CLAIMED
+        return self._named(signal, published_us, nodes, tuple(activity), fact, most=most)
 
     def _named(
         self,
@@ -307,7 +316,9 @@ class Pseudonymiser:
         activity: tuple[tuple[NodeKey, tuple[str, ...]], ...] = (),
         fact: Fact | None = None,
         retracts: int | None = None,
+        most: Assurance = Assurance.AUTHENTICATED,
     ) -> Contribution:
+        """The contribution, of no more assurance than policy grants the source, and than `most`."""
         source, signal_id, event_us, _, assurance, identifiers, context, content = signal
         assert event_us is not None, "validate.check comes first"
         if len(identifiers) > 1:
@@ -316,16 +327,16 @@ class Pseudonymiser:
         said = (source, signal_id, event_us, assurance or 1, identifiers, seen_in)
         keyed = self._keyed.copy()
         keyed.update(self._pack((said, type(content).__name__, _digested(content))))
-        most = self._sources.get(source)
-        if most is None:
-            most = self._granted(source)
+        granted = self._sources.get(source)
+        if granted is None:
+            granted = self._granted(source)
         return Contribution(
             self._tokens.signal(source, signal_id),
             keyed.digest(),
             event_us,
             published_us,
             source,
-            _ASSURANCES[min(most, assurance)],
+            _ASSURANCES[min(granted, assurance, most)],
             nodes,
             activity,
             fact,
@@ -361,7 +372,8 @@ class Pseudonymiser:
                 held[found.node.key] = found
         ordered = sorted(held.values(), key=lambda one: one.order)
         device = next((one.node.key for one in ordered if one.device), "")
-        return _Seen(tuple(one.node for one in ordered), device, tuple(blocked))
+        accounts = sum(one.account for one in ordered)
+        return _Seen(tuple(one.node for one in ordered), device, tuple(blocked), accounts)
 
     def _hold(self, kind: str, value: str) -> _Held | Rejected | None:
         """The identifier's node; None when policy blocks it; `Rejected` on `kind` or `value`."""
@@ -380,7 +392,8 @@ class Pseudonymiser:
         order, sealed = self._tokens.order(kind, form), b""
         if policy.keep_value:
             sealed = self._sealer.seal(form.encode(), contexts.of_identifier(kind, order))
-        return _Held((-policy.priority, order), Node(key, order, sealed), policy.device)
+        node = Node(key, order, sealed)
+        return _Held((-policy.priority, order), node, policy.device, policy.account)
 
     # ---- context -----------------------------------------------------------
 

@@ -45,7 +45,8 @@ class SegmentOptions:
     - `source`: the signals' source.
     - `user_kind`, `anonymous_kind`, `device_kind`: kinds of `userId`,
       `anonymousId` and `context.device.id`.
-    - `assurance`: how sure a message with a user id is; others say none.
+    - `assurance`: how sure a message with a user id is; others say none, and an
+      alias at most claimed.
     """
 
     source: str = "segment"
@@ -101,11 +102,18 @@ def _message(message: _Json, options: SegmentOptions) -> raw.RawSignal | Rejecte
         options.source,
         signal_id,
         *times,
-        int(options.assurance if message.get("userId") else Assurance.NONE),
+        int(_assurance(str(kind), message, options)),
         _identifiers(message, options),
         _context(_object(message, "context")),
         _content(str(kind), message),
     )
+
+
+def _assurance(kind: str, message: _Json, options: SegmentOptions) -> Assurance:
+    """How sure a message is; an alias is what an application says of two ids, not a log-in."""
+    if not message.get("userId"):
+        return Assurance.NONE
+    return min(options.assurance, Assurance.CLAIMED) if kind == "alias" else options.assurance
 
 
 def _times(message: _Json) -> tuple[int, int | None] | Rejected:

@@ -1,8 +1,10 @@
 """A thousand forged signals that try to bridge two known people join none.
 
 Only an authenticated login or staff may join two people that each have a
-customer id. Whoever forges knows every identifier and every record of both,
-and publishes under any source but those that may authenticate or decide.
+customer id. Whoever forges knows every identifier, every record and every
+signal of both, and publishes under any source but those that may decide; under
+those that may authenticate all but logins, for who logs in there has shown who
+they are.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ Identifier = tuple[str, str]
 FORGED, BATCH = 1_000, 125
 SOURCES = ("crm", "shop", "call_centre", "iot", "social", "somebody")
 """None may authenticate; `somebody` is a source that the policy does not name."""
+AUTHENTICATING = ("web", "app")
+"""May authenticate whoever logs in."""
 ASSURANCES = ("ASSURANCE_AUTHENTICATED", "ASSURANCE_CLAIMED", "ASSURANCE_NONE")
 _COMMON = {"birthDate": "1990-05-17", "address": {"city": "chur"}, "gender": "f"}
 RECORDS = (
@@ -60,7 +64,15 @@ def model(key: bytes) -> MatchModel:
 
 
 def known_signals() -> Iterator[dict[str, Any]]:
-    """What is known of both before: a login each, their record, a purchase, their devices."""
+    """What is known of both before: a login each, their record, a purchase, their devices.
+
+    Each has the same id every time.
+    """
+    for number, one in enumerate(_known()):
+        yield {**one, "signal_id": f"known-{number}"}
+
+
+def _known() -> Iterator[dict[str, Any]]:
     for person, record in zip(PEOPLE, RECORDS, strict=True):
         own = list(person.items())
         yield {**signal(*own[:2], own[6], own[7]), "source": "web"}
@@ -135,9 +147,7 @@ def alike(drawn: random.Random) -> dict[str, Any]:
 
 def consent_of_both(drawn: random.Random) -> dict[str, Any]:
     """A decision on purposes under identifiers of both."""
-    decided = {"decisions": [{"purpose": "marketing", "granted": True}], "text_version": "1"}
-    ends = [*_some(drawn, 0), *_some(drawn, 1)]
-    return _sent_by_any(drawn, ends, consent_decided=decided)
+    return _sent_by_any(drawn, [*_some(drawn, 0), *_some(drawn, 1)], **_decided())
 
 
 def purchase_of_both(drawn: random.Random) -> dict[str, Any]:
@@ -162,6 +172,31 @@ def login_of_a_stranger(drawn: random.Random) -> dict[str, Any]:
     return {**sent, "signal_id": f"eve-{next(_NUMBERS)}"}
 
 
+def no_login(drawn: random.Random) -> dict[str, Any]:
+    """Whatever else a source that may authenticate sees, with accounts of both side by side."""
+    ends = [*_some(drawn, 0), *_some(drawn, 1)]
+    content = drawn.choice(CONTENTS[1:])(drawn)
+    return _sent(drawn.choice(AUTHENTICATING), ends, ASSURANCES[0], **content)
+
+
+def sent_anew(drawn: random.Random) -> dict[str, Any]:
+    """Another content under the id of a signal that is known, of any source that sent one."""
+    source, signal_id = drawn.choice([(one["source"], one["signal_id"]) for one in known_signals()])
+    contents = CONTENTS[1:] if source in AUTHENTICATING else CONTENTS
+    ends = [*_some(drawn, 0), *_some(drawn, 1)]
+    sent = _sent(source, ends, ASSURANCES[0], **drawn.choice(contents)(drawn))
+    return {**sent, "signal_id": signal_id}
+
+
+CONTENTS: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
+    lambda _: {"logged_in": {"method": "password"}},
+    lambda _: {"device_seen": {}},
+    lambda _: viewed("x"),
+    lambda _: _bought(),
+    lambda drawn: {"record_asserted": dict(drawn.choice(RECORDS))},
+    lambda _: _decided(),
+)
+"""Whatever a signal may hold that names people: first a login, then all else."""
 FORGERIES: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     both_in_one,
     shared_between,
@@ -172,6 +207,7 @@ FORGERIES: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     purchase_of_both,
     decision_of_nobody,
     login_of_a_stranger,
+    no_login,
 )
 
 
@@ -197,7 +233,26 @@ class NoForgedBridges:
             refused += len(served.take_some(*sent[at : at + BATCH]))
             assert_two(served)
         # Those that decide, and no other, are refused on the way in.
-        assert refused == sum("link_decided" in one for one in sent) > 100
+        assert refused == sum("link_decided" in one for one in sent) >= FORGED // len(FORGERIES)
+
+    def test_signals_sent_anew_join_none(self, served: Served) -> None:
+        """Of two contents under one id one counts, and it joins nobody, whichever it is."""
+        drawn = random.Random(11)
+        sent = [sent_anew(drawn) for _ in range(3 * BATCH)]
+        for at in range(0, len(sent), BATCH):
+            served.take(*sent[at : at + BATCH])
+            assert_apart(served)
+
+    @pytest.mark.parametrize("content", CONTENTS[1:])
+    def test_only_a_login_joins_accounts(
+        self, served: Served, content: Callable[[random.Random], dict[str, Any]]
+    ) -> None:
+        """What is no login joins them under no source, however sure it says it is."""
+        both = [("customer_id", one["customer_id"]) for one in PEOPLE]
+        for source in (*AUTHENTICATING, "staff"):
+            sent = content(random.Random(1))
+            served.take(_sent(source, both, "ASSURANCE_AUTHENTICATED", **sent))
+            assert_two(served)
 
     def test_an_authenticated_login_joins_them(self, served: Served) -> None:
         """What no forged signal does, one login with both accounts does."""
@@ -216,16 +271,22 @@ class NoForgedBridges:
 
 def assert_two(served: Served) -> None:
     """Each of both has their own customer id with their own login, and nobody has two."""
-    found = [served.person("customer_id", one["customer_id"]) for one in PEOPLE]
-    assert len(set(found)) == 2
+    found = assert_apart(served)
     assert [served.person("login", one["login"]) for one in PEOPLE] == found
-    members: dict[PersonId, frozenset[NodeKey]] = served.store.members(served.store.all_people())
-    for keys in members.values():
-        assert sum(kind_of(key) == "customer_id" for key in keys) <= 1
     # Lookups show what the graph holds.
     for person in found:
         stored = served.view.stored(person)
         assert stored is not None
+
+
+def assert_apart(served: Served) -> list[PersonId]:
+    """Nobody has two customer ids; gives the two whose these are."""
+    found = [served.person("customer_id", one["customer_id"]) for one in PEOPLE]
+    assert len(set(found)) == 2
+    members: dict[PersonId, frozenset[NodeKey]] = served.store.members(served.store.all_people())
+    for keys in members.values():
+        assert sum(kind_of(key) == "customer_id" for key in keys) <= 1
+    return found
 
 
 def _some(drawn: random.Random, number: int) -> list[Identifier]:
@@ -241,6 +302,11 @@ def _sent_by_any(drawn: random.Random, ends: list[Identifier], **content: Any) -
 
 def _sent(source: str, ends: list[Identifier], assurance: str, **content: Any) -> dict[str, Any]:
     return {**signal(*dict.fromkeys(ends), **content), "source": source, "assurance": assurance}
+
+
+def _decided() -> dict[str, Any]:
+    decided = {"decisions": [{"purpose": "marketing", "granted": True}], "text_version": "1"}
+    return {"consent_decided": decided}
 
 
 def _bought() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from identity.matching.devices.activity import device_of_activity
-from identity.model import ActivityDay, Assurance, Contribution, EvidenceKind
+from identity.model import ActivityDay, Contribution, EvidenceKind
 from identity.tokens import Tokens
 from ingest.intake import Intake
 from ingest.rejected import Rejected
@@ -269,21 +269,6 @@ def test_a_retraction_names_a_signal_of_its_source() -> None:
     assert contribution.retracts == TOKENS.signal("web", "s-0")
     assert (contribution.nodes, contribution.activity, contribution.fact) == ((), (), None)
     assert contribution.signal == TOKENS.signal("web", "s-1")
-
-
-@pytest.mark.parametrize(
-    ("source", "claimed", "granted"),
-    [
-        ("web", 3, Assurance.AUTHENTICATED),
-        ("web", 0, Assurance.NONE),
-        ("crm", 3, Assurance.CLAIMED),
-        ("iot", 2, Assurance.NONE),
-        ("unheard-of", 3, Assurance.CLAIMED),
-    ],
-)
-def test_assurance_is_capped_by_policy(source: str, claimed: int, granted: Assurance) -> None:
-    """No source is believed further than policy grants."""
-    assert taken(source=source, assurance=claimed).assurance is granted
 
 
 def test_a_blocked_identifier_is_dropped_and_counted() -> None:

@@ -193,6 +193,7 @@ def test_kinds_source_and_assurance_are_the_workspaces() -> None:
     assert found.assurance == Assurance.AUTHENTICATED
     assert [kind for kind, _ in found.identifiers[:3]] == ["login", "device", "external:mac"]
     assert _decoded(options, type="page", userId=None).assurance == Assurance.NONE
+    assert _decoded(options, type="alias", previousId="old").assurance == Assurance.CLAIMED
 
 
 @pytest.mark.parametrize(
