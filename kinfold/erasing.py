@@ -163,10 +163,11 @@ class Erasing:
             places.unreadable_us(),
         )
 
-    def lift(self, request: str) -> bool:
+    def lift(self, request: str, by: str = "") -> bool:
         """Let somebody come in again who asked to be suppressed; what was erased stays out.
 
-        Another request that fences the same node for longer goes on doing so.
+        Another request that fences the same node for longer goes on doing so. `by` is
+        the token of who of staff lifts it; it stands in the receipt of the request.
         False: no erasure under this id suppresses anybody.
 
         Raises:
@@ -177,9 +178,11 @@ class Erasing:
         if known is None:
             return False
         if known.suppressed:
-            at_us, what = places.now_us(), {"suppressed": False}
+            what: dict[str, str | int | bool] = {"step": "lift", "suppressed": False}
+            what |= {"staff": by} if by else {}
+            about, at_us = (f"request:{request}",), places.now_us()
             places.audit.append(
-                [Event(Kind.ERASURE, f"lift:{request}", at_us, "privacy", (), what)]
+                [Event(Kind.ERASURE, f"lift:{request}", at_us, "privacy", about, what)]
             )
             places.ledger.lift(request)
         # Done in any case: it may have been cut short here.

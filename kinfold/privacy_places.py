@@ -139,7 +139,7 @@ def elsewhere(settings: Settings, due_us: int) -> tuple[InStore, ...]:
     `due_us`: when keys are rotated next; 0: by hand alone.
     """
     day = datetime.fromtimestamp(due_us / 1_000_000, UTC).date().isoformat() if due_us else ""
-    until = f"keys rotate, by {day}" if due_us else "`kinfold keys rotate` is run"
+    until = f"keys rotate, planned for {day}" if due_us else "`kinfold keys rotate` is run"
     sealed = f"freed pages, logs and backups hold sealed values that open until {until}"
     found = [
         InStore("sealed copies", Status.PARTIAL, sealed),

@@ -13,7 +13,7 @@ from kinfold.clusters import cluster_of
 from kinfold.keys import KeyWatch
 from kinfold.letters import open_letters
 from kinfold.requests import open_requests
-from kinfold.rotating import Letters, Rotation
+from kinfold.rotating import MADE_US, Letters, Rotation
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
 from kinfold.wiring import (
@@ -143,7 +143,12 @@ class Announced:
             at_us,
             "kinfold",
             (),
-            {"epoch": age.epoch, "token_keys": age.tokens, "unreadable_before_us": at_us},
+            {
+                "epoch": age.epoch,
+                "token_keys": age.tokens,
+                "epoch_made_us": self._vault.agreed(MADE_US),
+                "unreadable_before_us": at_us,
+            },
         )
         with closing(open_audit(self._settings, self._vault)) as log:
             log.append([event])

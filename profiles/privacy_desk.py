@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from identity.model import Assurance, NodeKey
 from identity.refused import Refused
 from profiles.access import LOCAL, Grant
-from profiles.audit import Kind, token
+from profiles.audit import token
 from profiles.deadlines import RequestKind, deadlines
 from profiles.privacy_messages import (
     as_message,
@@ -25,6 +25,7 @@ from profiles.privacy_messages import (
     token_of,
 )
 from profiles.privacy_policy import GRPC, LEVELS, Role
+from profiles.receipts import receipt_of
 from profiles.request_book import RequestBook
 from profiles.request_store import PAGE
 from profiles.requests import OPEN, PACKAGED, InStore, Request, Said, State, Step, Taken
@@ -186,31 +187,7 @@ class PrivacyDesk:
         """What the audit log says on a request, with proofs."""
         del doing
         found = self._book.found(grant, asked.staff, ANYBODY, asked.request_id)
-        if isinstance(found, Refused):
-            return found
-        request, _ = found
-        means = self._book.means
-        means.requests.log(means.log.append)
-        about = token(means.audit_key, f"node\0request:{request.id}").encode()
-        # An erasure's own entry goes by the request that asked for it.
-        once = token(means.audit_key, f"{Kind.ERASURE.value}\0{request.id}").encode()
-        entries = enumerate(means.log.entries())
-        proofs = [
-            means.log.inclusion(place) for place, body in entries if about in body or once in body
-        ]
-        return pb.GetReceiptResponse(
-            request=as_message(request),
-            entries=[
-                pb.LogProof(
-                    index=proof.place,
-                    entry=proof.entry.decode(),
-                    size=proof.head.size,
-                    root=proof.head.root.hex(),
-                    path=[step.hex() for step in proof.path],
-                )
-                for proof in proofs
-            ],
-        )
+        return found if isinstance(found, Refused) else receipt_of(self._book, found[0])
 
     def advance(
         self, doing: Doing, asked: pb.AdvanceRequest, grant: Grant

@@ -27,6 +27,7 @@ from kinfold.wiring import Policies, now_us, open_policies, open_store, open_vau
 from profiles.access import LOCAL, Grant
 from profiles.deadlines import RequestKind
 from profiles.privacy_policy import LEVELS, Role
+from profiles.request_book import staff_token
 from profiles.requests import State
 from profiles.serve.privacy_service import methods
 from profiles.v1 import privacy_service_pb2 as pb
@@ -328,7 +329,7 @@ def _lift(args: argparse.Namespace, desk: _Desk) -> int:
         closing(open_vault(settings)) as vault,
         open_erasing(settings, policies, vault, store) as erasing,
     ):
-        lifted = erasing.lift(args.request)
+        lifted = erasing.lift(args.request, staff_token(vault.audit_key(), settings.home.staff))
     if not lifted:
         return fail("no erasure under this id suppresses anybody", "kinfold privacy list")
     if args.json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import Any
 
 import orjson
@@ -150,7 +150,16 @@ def receipt(found: pb.GetReceiptResponse) -> None:
         what = entry["what"]
         step = what.get("step", entry["kind"])
         print(f"  entry {proof.index} of {proof.size}: {step}, root {proof.root[:16]}…")
-        if unreadable_us := what.get("unreadable_us"):
-            at = datetime.fromtimestamp(unreadable_us // 1_000_000, UTC)
-            print(f"    no copy can be read any more from {at:%Y-%m-%d %H:%M:%S} on")
+        if "unreadable_us" in what:
+            print(f"    {_unreadable(found)}")
     print("the entries with their proofs: --json")
+
+
+def _unreadable(found: pb.GetReceiptResponse) -> str:
+    """Since when no copy can be read, or by when that is planned."""
+    if found.HasField("unreadable_since"):
+        return f"no copy from before {moment(found.unreadable_since)} can be read any more"
+    if found.HasField("unreadable_planned_at"):
+        at = moment(found.unreadable_planned_at)
+        return f"planned: no copy can be read any more from {at} on, once keys have rotated"
+    return "copies can be read until `kinfold keys rotate` has been run"

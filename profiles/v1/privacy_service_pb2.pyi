@@ -960,23 +960,39 @@ class GetReceiptResponse(_message.Message):
 
     REQUEST_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    UNREADABLE_SINCE_FIELD_NUMBER: _builtins.int
+    UNREADABLE_PLANNED_AT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def request(self) -> Global___PrivacyRequest:
         """The request."""
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogProof]:
-        """The log's entries on it, oldest first."""
+        """The log's entries on it, oldest first; of an erasure also the one on the
+        rotation of keys that made copies of it unreadable.
+        """
+
+    @_builtins.property
+    def unreadable_since(self) -> _timestamp_pb2.Timestamp:
+        """An erasure: no copy from before this moment can be read any more, since the
+        keys of then are destroyed; absent: some can.
+        """
+
+    @_builtins.property
+    def unreadable_planned_at(self) -> _timestamp_pb2.Timestamp:
+        """An erasure: when that is planned to be; absent: it has been, or is not planned."""
 
     def __init__(
         self,
         *,
         request: Global___PrivacyRequest | None = ...,
         entries: _abc.Iterable[Global___LogProof] | None = ...,
+        unreadable_since: _timestamp_pb2.Timestamp | None = ...,
+        unreadable_planned_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "unreadable_planned_at", b"unreadable_planned_at", "unreadable_since", b"unreadable_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "request", b"request", "unreadable_planned_at", b"unreadable_planned_at", "unreadable_since", b"unreadable_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
