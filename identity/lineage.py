@@ -19,6 +19,7 @@ from identity.model import (
     kind_of,
 )
 from identity.policy import IdentityPolicy
+from identity.store import FOREVER_US
 
 Block = frozenset[NodeKey]
 
@@ -30,6 +31,31 @@ class Assignment:
     people: dict[NodeKey, PersonId | None] = field(default_factory=dict)
     entries: list[LineageEntry] = field(default_factory=list)
     outbox: list[OutboxEntry] = field(default_factory=list)
+
+
+def known_as(entries: Iterable[LineageEntry], person: PersonId) -> dict[PersonId, int]:
+    """Every id under which somebody was known, wholly or with others, and up to when, microseconds.
+
+    Their own id and what was merged into it stand for them for good (`FOREVER_US`);
+    the id that they were split from did so up to the split, with all that had
+    been merged into it by then. `entries` are those of `GraphStore.lineage`.
+    """
+    until_us = {person: FOREVER_US}
+    changes = list(entries)
+    while True:
+        before = dict(until_us)
+        for entry in changes:
+            if entry.other is None:
+                continue
+            if entry.change is LineageChange.MERGED:
+                into_us = until_us.get(entry.other, -1)
+                if entry.at_us <= into_us:
+                    until_us[entry.person] = max(into_us, until_us.get(entry.person, -1))
+            elif entry.change is LineageChange.SPLIT and entry.person in until_us:
+                at_us = min(entry.at_us, until_us[entry.person])
+                until_us[entry.other] = max(at_us, until_us.get(entry.other, -1))
+        if until_us == before:
+            return until_us
 
 
 def assign(

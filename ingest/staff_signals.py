@@ -143,4 +143,6 @@ class StaffSignals:
             return outcome
         if outcome is Outcome.EXPIRED:
             return Refused(9, "CONSENT_EXPIRED")
+        if outcome is Outcome.ERASED:
+            return Refused(9, "KEPT_OUT")
         return Refused(6, "SIGNAL_ID_TAKEN") if outcome is Outcome.OUTDONE else None

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from identity.model import LineageChange, NodeKey, PersonEvidence, PersonId
+from identity.lineage import known_as
+from identity.model import NodeKey, PersonEvidence, PersonId
 from identity.policy import IdentityPolicy, is_account
 from identity.scope import Scope, by_kind, others_of, scope_of
 from identity.store import FOREVER_US, GraphStore, StoreUnavailable
@@ -23,9 +24,14 @@ from profiles.privacy import Erased, Status
 from profiles.requests import InStore
 
 _BEGUN_AT_MOST = _WIDENED_AT_MOST = 5
+_LATE_US = 3_600_000_000
+"""How long after a split an export may still hold what was one person: profiles follow the graph
+in seconds, and an export reads for minutes."""
 Tell = Callable[[InStore], None]
 Step = Callable[[str], None]
 """Told the name of every step before it is done."""
+Named = Callable[[], NodeKey | None]
+"""The node of the identifier by which somebody asks, as nodes are named at the moment."""
 
 
 class CannotErase(Exception):
@@ -33,7 +39,7 @@ class CannotErase(Exception):
 
 
 class NobodyToErase(CannotErase):
-    """Nobody has this id."""
+    """Nobody has this id, and no identifier was named."""
 
 
 class UnderHold(CannotErase):
@@ -84,33 +90,29 @@ class Erasing:
 
     def exports(self, person: PersonId) -> list[Exported]:
         """Every export that holds a person, under whichever of their ids."""
-        register = self._places.register
-        ids = _ids_of(self._places.store, person)
-        found = {export for one in ids for export in register.exports(one)}
-        # A graph is handed out whole.
-        found.update(export for export in register.exports() if export.what == "graph")
-        return sorted(found, key=lambda export: (export.at_us, export.recipient))
+        return exports_of(self._places.store, self._places.register, person)
 
-    def names(self, request: str) -> frozenset[NodeKey]:
-        """What stood for whom a request erased: their nodes, and their id as `person:ID`.
+    def names(self, request: str) -> dict[NodeKey, int]:
+        """As `erased_as`, of whom a request erased, also after a run that was cut short.
 
-        Also after a run that was cut short; nobody was: nothing.
+        Nobody was: nothing.
         """
-        ledger = self._places.ledger
-        known = ledger.find(request)
-        if known is None:
-            return frozenset()
-        return frozenset({*ledger.fences(request), f"person:{known.person}"})
+        known = self._places.ledger.find(request)
+        return {} if known is None else erased_as(self._places.store, self._places.ledger, known)
 
     def erase(
         self,
         request: str,
         person: PersonId,
         *,
+        named: Named = lambda: None,
         suppress: bool = False,
         tell: Tell = lambda _: None,
     ) -> Erased:
         """Erase a person, or go on with it; done before, it only tells again.
+
+        Whoever is not known, `person` being "", is erased by the identifier that
+        is `named`: what comes late is kept out, and dead letters go.
 
         1. Write down what is fenced, in the deletion ledger.
         2. Fence it. From here on lookups show nothing and nothing comes in.
@@ -134,7 +136,7 @@ class Erasing:
         known = places.ledger.find(request)
         scope = None
         if known is None:
-            scope = self._begin(request, person, suppress=suppress)
+            scope = self._begin(request, person, named, suppress=suppress)
             known = places.ledger.find(request)
         else:
             places.renew()
@@ -207,30 +209,41 @@ class Erasing:
                 finished += 1
         return finished
 
-    def _begin(self, request: str, person: PersonId, *, suppress: bool) -> Scope:
+    def _begin(self, request: str, person: PersonId, named: Named, *, suppress: bool) -> Scope:
         for _ in range(_BEGUN_AT_MOST):
-            scope = self._begun(request, person, suppress=suppress)
+            scope = self._begun(request, person, named, suppress=suppress)
             if scope is not None:
                 return scope
         raise StoreUnavailable("nodes were named anew meanwhile; call again")
 
-    def _begun(self, request: str, person: PersonId, *, suppress: bool) -> Scope | None:
+    def _begun(
+        self, request: str, person: PersonId, named: Named, *, suppress: bool
+    ) -> Scope | None:
         """None, and nothing was done: nodes were named anew since the person was looked at."""
         places = self._places
         self._step("settle")
         places.settle()
         # After settling, by which keys may have rotated.
         places.renew()
-        current = places.store.current(person)
-        scope = None if current is None else self.scope(current)
-        if scope is None or current is None:
+        scope = self._scope_now(person, named())
+        if scope is None:
             raise NobodyToErase("nobody has this id any more")
-        self._heed_holds({current, *scope.others})
+        self._heed_holds({scope.person, *scope.others} - {""})
         self._step("ledger")
         now_us = places.now_us()
         fences = dict.fromkeys(scope.fenced, FOREVER_US if suppress else now_us)
-        begun = places.ledger.begin(request, current, fences, now_us, suppress=suppress)
+        begun = places.ledger.begin(request, scope.person, fences, now_us, suppress=suppress)
         return scope if begun else None
+
+    def _scope_now(self, person: PersonId, name: NodeKey | None) -> Scope | None:
+        """What is theirs as they are now; of whoever is not known the identifier alone."""
+        store = self._places.store
+        current = store.current(person) if person else None
+        if current is None and name is not None:
+            current = store.person_of([name]).get(name)
+        if current is not None:
+            return self.scope(current)
+        return None if name is None else Scope("", (name,), (), (), ())
 
     def _widen(self, known: Erasure) -> int:
         """Fence what joined the person before the fence stood; how much was left out.
@@ -243,8 +256,7 @@ class Erasing:
         for _ in range(_WIDENED_AT_MOST):
             self._step("widen")
             places.settle()
-            current = places.store.current(known.person)
-            scope = None if current is None else self.scope(current)
+            scope = self._scope_now(known.person, None)
             fenced = places.ledger.fences(known.request)
             # Before the fence stood, others may have come beside them, or been merged with them.
             touched = {*others_of(places.store, fenced), *places.store.person_of(fenced).values()}
@@ -333,14 +345,31 @@ def _graph_status(left_out: int) -> tuple[Status, str]:
     )
 
 
-def _ids_of(store: GraphStore, person: PersonId) -> set[PersonId]:
-    """The id and every id that was merged into it."""
-    merged = {
-        entry.person: entry.other
-        for entry in store.lineage(person)
-        if entry.change is LineageChange.MERGED
-    }
-    ids = {person}
-    while more := {one for one, into in merged.items() if into in ids} - ids:
-        ids |= more
-    return ids
+def erased_as(store: GraphStore, ledger: DeletionLedger, known: Erasure) -> dict[NodeKey, int]:
+    """What stood for whom an erasure erased, and up to when, microseconds: their nodes for good,
+    their ids as `person:ID`.
+
+    Raises:
+        StoreError, LedgerError: it cannot be told.
+    """
+    names = dict.fromkeys(ledger.fences(known.request), FOREVER_US)
+    if known.person:
+        ids = known_as(store.lineage(known.person), known.person)
+        names |= {f"person:{one}": until_us for one, until_us in ids.items()}
+    return names
+
+
+def exports_of(store: GraphStore, register: Register, person: PersonId | None) -> list[Exported]:
+    """Every export that holds somebody, under whichever of their ids, or the whole graph.
+
+    Raises:
+        StoreError, RegisterError: it cannot be told.
+    """
+    # A graph is handed out whole.
+    found = {export for export in register.exports() if export.what == "graph"}
+    ids = known_as(store.lineage(person), person) if person else {}
+    for one, until_us in ids.items():
+        found.update(
+            export for export in register.exports(one) if export.at_us <= until_us + _LATE_US
+        )
+    return sorted(found, key=lambda export: (export.at_us, export.recipient))

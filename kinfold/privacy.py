@@ -11,9 +11,10 @@ from ingest.payloads import read_purchase, read_record
 from ingest.staff_signals import StaffSignals
 from kinfold.auditing import desk_ids, open_audit
 from kinfold.consents import open_put
+from kinfold.erasing import exports_of
 from kinfold.held.gather import Gathering
 from kinfold.privacy_doing import Carrier, Parts
-from kinfold.privacy_held import Holdings, earlier_ids, open_with
+from kinfold.privacy_held import Holdings, open_with
 from kinfold.privacy_places import Settle, open_erasing, waits_for_upkeep
 from kinfold.register import Exported
 from kinfold.releasing import open_register
@@ -80,6 +81,11 @@ def open_carrier(
         policies.purposes,
         policies.access,
     )
+
+    def exports(person: PersonId) -> list[Exported]:
+        with closing(open_register(settings)) as register:
+            return exports_of(store, register, person)
+
     comparers = open_active_models(settings, policies, vault, sealer).comparers
     controller, kept = policies.privacy.controller, policies.retention
     holdings = Holdings(store, gathering, sealer, comparers, controller, kept)
@@ -92,7 +98,7 @@ def open_carrier(
         name_of=graph_namer(settings, policies, vault),
         signals=signals,
         holdings=holdings,
-        exports=lambda person: _exports(settings, store, person),
+        exports=exports,
         open_erasing=lambda: open_erasing(settings, policies, vault, store, settle_up=settle_up),
         waits=bool(settings.pulsar.url),
     )
@@ -107,15 +113,3 @@ def open_privacy(
         methods(open_book(settings, policies, vault, people)),
         lambda store: open_carrier(settings, policies, vault, store, waits_for_upkeep(store)),
     )
-
-
-def _exports(settings: Settings, store: GraphStore, person: PersonId) -> list[Exported]:
-    """Every export that holds a person under any of their ids, or that is of the whole graph."""
-    with closing(open_register(settings)) as register:
-        found = {
-            export
-            for one in (person, *earlier_ids(store, person))
-            for export in register.exports(one)
-        }
-        found.update(export for export in register.exports() if export.what == "graph")
-    return sorted(found, key=lambda export: (export.at_us, export.recipient))

@@ -34,6 +34,9 @@ from profiles.v1 import privacy_service_pb2 as pb
 
 OpenErasing = Callable[[], AbstractContextManager[Erasing]]
 NOBODY: Final = "nobody is known by what the request names"
+KEPT_OUT: Final = (
+    "they are suppressed: nothing of theirs is held or comes in, and neither does this decision"
+)
 _PREFIX: Final = "privacy-"
 
 
@@ -113,6 +116,8 @@ class Carrier:
         assert began_us is not None, "it was noted that it runs"
         if request.kind is RequestKind.CORRECTION:
             refused = self._correct(request, began_us)
+        elif self._subjects.is_suppressed(request.said):
+            return Done((InStore("graph", Status.DONE, KEPT_OUT),))
         else:
             choices = dict.fromkeys(self._withdrawn(request.kind), False)
             whom, signal_id = self._whom(request), f"{_PREFIX}{request.id}"
@@ -137,11 +142,12 @@ class Carrier:
         return refused
 
     def _erase(self, request: Request) -> Done | Refused:
-        """Who is not there any more was erased by a run that was cut short, or never was."""
-        person = self._subjects.person(request.said) or ""
+        """Who had only an id and is not there any more was erased by another request meanwhile."""
+        said = request.said
+        person, named = self._subjects.person(said) or "", lambda: self._subjects.name(said)
         try:
             with self._parts.open_erasing() as erasing:
-                erased = erasing.erase(request.id, person, suppress=request.suppress)
+                erased = erasing.erase(request.id, person, named=named, suppress=request.suppress)
                 names = erasing.names(request.id)
         except NobodyToErase:
             return Done((InStore("graph", Status.DONE, NOBODY),))
@@ -172,6 +178,8 @@ class Carrier:
         """See `Doing`."""
         if self._subjects.person(said) is None:
             return refuse("PROFILE_NOT_FOUND")
+        if in_force and self._subjects.is_shared(said):
+            return refuse("SUBJECT_SHARED", "subject")
         identifier = self._subjects.identifier(said)
         if identifier is None:
             return refuse("SUBJECT_UNNAMEABLE", "subject")
@@ -227,9 +235,17 @@ def _sentences(request: Request, plan: pb.PlanResponse) -> list[str]:
         if request.said.values
         else "",
         f"retracts {_many(len(request.said.retract), 'signal')}" if request.said.retract else "",
-        "nothing of the person may come in again" if request.suppress else "",
+        _keeps_out(request, plan),
     ]
     return [sentence for sentence in said if sentence]
+
+
+def _keeps_out(request: Request, plan: pb.PlanResponse) -> str:
+    if request.suppress:
+        return "nothing of the person may come in again"
+    if request.kind is RequestKind.ERASURE and not plan.person_id:
+        return "keeps out what names it and happened before, and removes dead letters that do"
+    return ""
 
 
 def _counted(counts: Mapping[str, int]) -> str:

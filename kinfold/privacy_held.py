@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from identity.lineage import known_as
 from identity.matching.comparing import Comparer
 from identity.matching.index import MatchIndex
-from identity.model import LineageChange, Node, PersonEvidence, PersonId, kind_of
+from identity.model import Node, PersonEvidence, kind_of
 from identity.policy import MBITS
 from identity.retention import Retention
-from identity.store import GraphStore
+from identity.store import FOREVER_US, GraphStore
 from kinfold.held.gather import Around, Gathering, Scored, provided
 from kinfold.held.page import page
 from kinfold.register import Exported
@@ -87,7 +88,10 @@ class Holdings:
         return files
 
     def _around(self, evidence: PersonEvidence, exports: Sequence[Exported]) -> Around:
-        earlier = earlier_ids(self._store, evidence.person)
+        ids = known_as(self._store.lineage(evidence.person), evidence.person)
+        # An id that they were split from stands for somebody else.
+        earlier = sorted(one for one, until_us in ids.items() if until_us == FOREVER_US)
+        earlier.remove(evidence.person)
         scored = list(self._scored(evidence))
         horizons, cutoffs = self._store.horizons(), self._store.cutoffs()
         return Around(earlier, scored, exports, horizons, cutoffs, self._retention)
@@ -113,23 +117,6 @@ class Holdings:
                             for bar in index.explain(left, right)
                         ],
                     )
-
-
-def earlier_ids(store: GraphStore, person: PersonId) -> list[PersonId]:
-    """The ids that were merged into somebody's, directly or by way of others."""
-    merged = {
-        entry.person: entry.other
-        for entry in store.lineage(person)
-        if entry.change is LineageChange.MERGED
-    }
-    found: set[PersonId] = set()
-    while more := _into(merged.items(), {person, *found}) - found:
-        found |= more
-    return sorted(found)
-
-
-def _into(merged: Iterable[tuple[PersonId, PersonId | None]], ids: set[PersonId]) -> set[PersonId]:
-    return {one for one, into in merged if into in ids}
 
 
 def open_with(sealer: Sealer) -> Callable[[bytes, bytes], bytes | None]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from identity.model import PersonId
 from identity.refused import Refused
 from ingest.staff_signals import StaffSignals
 from kinfold.privacy_subjects import Subjects
 from profiles.deadlines import RequestKind
-from profiles.requests import Request, Said, Step
+from profiles.requests import PACKAGED, Request, Said, Step
 from profiles.serve.errors import refuse
+
+_OF_SOMEBODY: Final = frozenset({RequestKind.CORRECTION, RequestKind.RESTRICTION})
 
 
 class Obstacles:
@@ -34,16 +38,31 @@ class Obstacles:
     def lasting(self, request: Request) -> Refused | None:
         """Why a request cannot be carried out as it stands, whatever staff do beside it.
 
-        What it retracts is gone once it ran: run again, it is not asked for anew.
+        Once it has begun none of this is asked again: whom and what it was about may be gone by it.
         """
         said = request.said
         if any(source in self._deciding for source, _ in said.retract):
             return refuse("SIGNAL_OF_STAFF", "retractions")
-        if said.retract and request.at(Step.RUN) is None:
+        if request.at(Step.RUN) is not None and request.kind not in PACKAGED:
+            return None
+        if self._subjects.is_shared(said):
+            return refuse("SUBJECT_SHARED", "subject")
+        if self._must_be_known(request) and self._subjects.person(said) is None:
+            return refuse("SUBJECT_UNKNOWN", "subject")
+        if said.retract:
             members = self._subjects.members(said)
             if not all(named & members for named in self._subjects.named_by(said)):
                 return refuse("SIGNAL_NOT_THEIRS", "retractions")
         return None
+
+    def _must_be_known(self, request: Request) -> bool:
+        """Whether a request comes to nothing, or to somebody new, where nobody is known.
+
+        An identifier can be kept out, or can say no, before anybody has it.
+        """
+        if request.kind in PACKAGED:
+            return False
+        return bool(request.said.person) or request.kind in _OF_SOMEBODY
 
     def why_not(self, request: Request, *, as_one: bool) -> Refused | None:
         """Why a request cannot be run just now."""
@@ -52,6 +71,8 @@ class Obstacles:
             return lasting
         if self.holds(request):
             return refuse("LEGAL_HOLD")
+        if request.kind in PACKAGED:
+            return None
         if request.kind is RequestKind.ERASURE:
             return self._in_doubt(request, as_one=as_one)
         return self._unsayable(request)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from identity.model import Node, NodeKey, PersonEvidence, PersonId, kind_of
 from identity.policy import IdentityPolicy
 from identity.scope import Scope, scope_of
-from identity.store import GraphStore
+from identity.store import FOREVER_US, GraphStore
 from identity.tokens import Tokens
 from profiles.consent import LEGAL_HOLD, set_apart
 from profiles.requests import Said
@@ -35,11 +35,27 @@ class Subjects:
         self._name_of = name_of
         self._value_of = value_of
 
+    def name(self, said: Said) -> NodeKey | None:
+        """The node of the identifier that a request names; None: it names a person's id."""
+        return self._name_of(said.kind, said.value) if said.kind else None
+
+    def is_shared(self, said: Said) -> bool:
+        """Whether what a request names is shared by several people, and so stands for no one."""
+        members = self.members(said)
+        return len(members) == 1 and any(
+            view.shared for view in self._store.views(members).values()
+        )
+
+    def is_suppressed(self, said: Said) -> bool:
+        """Whether nothing that names the identifier comes in until that is lifted."""
+        name = self.name(said)
+        return name is not None and self._store.fences((name,)).get(name, 0) >= FOREVER_US
+
     def person(self, said: Said) -> PersonId | None:
         """Whom a request is about as they are now; None: nobody is known by what it names."""
         if said.person:
             return self._store.current(said.person)
-        name = self._name_of(said.kind, said.value)
+        name = self.name(said)
         return None if name is None else self._store.person_of((name,)).get(name)
 
     def evidence(self, said: Said) -> PersonEvidence | None:

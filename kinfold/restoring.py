@@ -10,6 +10,7 @@ from typing import NamedTuple
 from identity.model import NodeKey
 from identity.store import GraphStore, KeyAge, StoreUnavailable
 from identity.tokens import rekeying
+from kinfold.erasing import erased_as
 from kinfold.feeds import local_feed, settle_into
 from kinfold.keys import chain_of
 from kinfold.privacy import open_book
@@ -79,10 +80,10 @@ def apply_ledger(
         erasures = ledger.erasures()
         cut = [one for one in erasures if one.finished_us is None]
         until_us = {
-            name: one.begun_us
+            name: min(one.begun_us, until)
             for one in erasures
             if one.finished_us is not None
-            for name in (*ledger.fences(one.request), f"person:{one.person}")
+            for name, until in erased_as(store, ledger, one).items()
         }
     lacking = _lacking(store, wanted)
     if lacking:

@@ -15,7 +15,7 @@ from profiles.request_store import Hold
 from profiles.serve.errors import refuse
 from profiles.v1 import privacy_service_pb2 as pb
 
-_NEVER_SENT: Final = ("PROFILE_NOT_FOUND", "SUBJECT_UNNAMEABLE")
+_NEVER_SENT: Final = ("PROFILE_NOT_FOUND", "SUBJECT_SHARED", "SUBJECT_UNNAMEABLE")
 """Why a decision was not made at all: its id stays free."""
 
 

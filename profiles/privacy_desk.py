@@ -6,8 +6,9 @@ it is the server's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from identity.model import Assurance, NodeKey
@@ -45,12 +46,12 @@ APPROVER: Final = (Role.APPROVER,)
 
 
 class Done(NamedTuple):
-    """What carrying a request out came to: how far each store is, and, of an erasure, the nodes
-    that are nobody's any more.
+    """What carrying a request out came to: how far each store is, and, of an erasure, the names
+    that are nobody's any more, each up to when it stood for whom was erased, microseconds.
     """
 
     stores: tuple[InStore, ...]
-    erased: frozenset[NodeKey] = frozenset()
+    erased: Mapping[NodeKey, int] = MappingProxyType({})
 
 
 class Doing(Protocol):

@@ -43,6 +43,9 @@ class PackageDesk:
         request, by = found
         if request.kind not in PACKAGED:
             return refuse("REQUEST_STATE")
+        wrong = doing.obstacle(request, as_one=False)
+        if wrong is not None:
+            return wrong
         untold = book.untold(grant, doing.plan(request))
         if untold is not None:
             return untold

@@ -155,12 +155,13 @@ class RequestBook:
         self.requests.log(self.means.log.append)
         return done
 
-    def forget(self, request: Request, erased: frozenset[NodeKey], by: str) -> int:
+    def forget(self, request: Request, erased: Mapping[NodeKey, int], by: str) -> int:
         """Forget what ended requests and holds of somebody erased said, and destroy the keys of
-        their packages; how many requests. `request` is the one by which they were erased.
+        their packages; how many requests. `request` is the one by which they were erased,
+        `erased` what stood for them, up to when.
         """
-        names = erased.union(self.about(request.said))
-        return self.forget_all(dict.fromkeys(names, _EVERYTHING), by, but=request.id)
+        names = {**erased, **dict.fromkeys(self.about(request.said), _EVERYTHING)}
+        return self.forget_all(names, by, but=request.id)
 
     def forget_all(self, until_us: Mapping[NodeKey, int], by: str, *, but: str = "") -> int:
         """The same of everybody by these names, of what was received up to their moments."""

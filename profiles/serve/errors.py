@@ -133,6 +133,14 @@ REASONS: Mapping[str, Reason] = {
     "SPLIT_FIRST": Reason(
         FAILED_PRECONDITION, "this may be two people merged: split them, or say that they are one"
     ),
+    "SUBJECT_SHARED": Reason(
+        FAILED_PRECONDITION,
+        "several people share this identifier, so it stands for none of them: name an account",
+    ),
+    "SUBJECT_UNKNOWN": Reason(NOT_FOUND, "nobody is known by this identifier or id"),
+    "KEPT_OUT": Reason(
+        FAILED_PRECONDITION, "an erasure keeps out what names this identifier as of then"
+    ),
     "SUBJECT_UNNAMEABLE": Reason(
         FAILED_PRECONDITION, "the person has no identifier whose value is kept: name one instead"
     ),

@@ -150,8 +150,8 @@ class PrivacyServiceServicer(object):
     def Plan(self, request, context):
         """Says what running a request would do, and does nothing. Role: any.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
-        FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+        (SIGNAL_OF_STAFF), FAILED_PRECONDITION (SIGNAL_NOT_THEIRS, SUBJECT_SHARED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,11 +185,11 @@ class PrivacyServiceServicer(object):
         """Carries a request out; again after a failure, it goes on where it was; done
         before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
-        SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
-        LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
-        REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
-        (SIGNALS_UNAVAILABLE).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+        (CORRECTION_INVALID, SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE,
+        APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST, SUBJECT_SHARED, SUBJECT_UNNAMEABLE,
+        SIGNAL_NOT_THEIRS, KEPT_OUT, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
+        UNAVAILABLE (SIGNALS_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,8 +201,8 @@ class PrivacyServiceServicer(object):
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
         PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-        ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
-        UNAVAILABLE (SIGNALS_UNAVAILABLE).
+        ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_SHARED,
+        SUBJECT_UNNAMEABLE, KEPT_OUT), UNAVAILABLE (SIGNALS_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,8 +233,8 @@ class PrivacyServiceServicer(object):
         its key is told this once. Made again, the package before cannot be opened
         any more. Role: agent.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE),
-        ABORTED (REQUEST_CHANGED).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
+        SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

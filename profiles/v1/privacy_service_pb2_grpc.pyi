@@ -64,8 +64,8 @@ class PrivacyServiceStub:
     Plan: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.PlanRequest, _privacy_service_pb2.PlanResponse]
     """Says what running a request would do, and does nothing. Role: any.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
-    FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+    (SIGNAL_OF_STAFF), FAILED_PRECONDITION (SIGNAL_NOT_THEIRS, SUBJECT_SHARED).
     """
     Advance: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]
     """Notes that receipt was confirmed to who asks (again: a no-op), that they were
@@ -87,11 +87,11 @@ class PrivacyServiceStub:
     """Carries a request out; again after a failure, it goes on where it was; done
     before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
-    SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
-    LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
-    REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
-    (SIGNALS_UNAVAILABLE).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+    (CORRECTION_INVALID, SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE,
+    APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST, SUBJECT_SHARED, SUBJECT_UNNAMEABLE,
+    SIGNAL_NOT_THEIRS, KEPT_OUT, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
+    UNAVAILABLE (SIGNALS_UNAVAILABLE).
     """
     Hold: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.HoldRequest, _privacy_service_pb2.HoldResponse]
     """Sets somebody apart: served to no one and, under a legal hold, erased by no
@@ -99,8 +99,8 @@ class PrivacyServiceStub:
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
     PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-    ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
-    UNAVAILABLE (SIGNALS_UNAVAILABLE).
+    ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_SHARED,
+    SUBJECT_UNNAMEABLE, KEPT_OUT), UNAVAILABLE (SIGNALS_UNAVAILABLE).
     """
     Release: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.ReleaseRequest, _privacy_service_pb2.ReleaseResponse]
     """Ends what Hold, or a request for restriction, put in force. Nothing in force: a
@@ -119,8 +119,8 @@ class PrivacyServiceStub:
     its key is told this once. Made again, the package before cannot be opened
     any more. Role: agent.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE),
-    ABORTED (REQUEST_CHANGED).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
+    SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
     """
     Open: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.OpenRequest, _privacy_service_pb2.OpenResponse]
     """Opens a package with its key, until it expires. Role: agent.
@@ -164,8 +164,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     Plan: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.PlanRequest, _privacy_service_pb2.PlanResponse]  # type: ignore[assignment]
     """Says what running a request would do, and does nothing. Role: any.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
-    FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+    (SIGNAL_OF_STAFF), FAILED_PRECONDITION (SIGNAL_NOT_THEIRS, SUBJECT_SHARED).
     """
     Advance: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.AdvanceRequest, _privacy_service_pb2.AdvanceResponse]  # type: ignore[assignment]
     """Notes that receipt was confirmed to who asks (again: a no-op), that they were
@@ -187,11 +187,11 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     """Carries a request out; again after a failure, it goes on where it was; done
     before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
-    SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
-    LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
-    REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
-    (SIGNALS_UNAVAILABLE).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+    (CORRECTION_INVALID, SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE,
+    APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST, SUBJECT_SHARED, SUBJECT_UNNAMEABLE,
+    SIGNAL_NOT_THEIRS, KEPT_OUT, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
+    UNAVAILABLE (SIGNALS_UNAVAILABLE).
     """
     Hold: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.HoldRequest, _privacy_service_pb2.HoldResponse]  # type: ignore[assignment]
     """Sets somebody apart: served to no one and, under a legal hold, erased by no
@@ -199,8 +199,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
     PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-    ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
-    UNAVAILABLE (SIGNALS_UNAVAILABLE).
+    ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_SHARED,
+    SUBJECT_UNNAMEABLE, KEPT_OUT), UNAVAILABLE (SIGNALS_UNAVAILABLE).
     """
     Release: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.ReleaseRequest, _privacy_service_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Ends what Hold, or a request for restriction, put in force. Nothing in force: a
@@ -219,8 +219,8 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     its key is told this once. Made again, the package before cannot be opened
     any more. Role: agent.
 
-    Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE),
-    ABORTED (REQUEST_CHANGED).
+    Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
+    SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
     """
     Open: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.OpenRequest, _privacy_service_pb2.OpenResponse]  # type: ignore[assignment]
     """Opens a package with its key, until it expires. Role: agent.
@@ -285,8 +285,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_privacy_service_pb2.PlanResponse, _abc.Awaitable[_privacy_service_pb2.PlanResponse]]:
         """Says what running a request would do, and does nothing. Role: any.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (SIGNAL_OF_STAFF),
-        FAILED_PRECONDITION (SIGNAL_NOT_THEIRS).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+        (SIGNAL_OF_STAFF), FAILED_PRECONDITION (SIGNAL_NOT_THEIRS, SUBJECT_SHARED).
         """
 
     @_abc_1.abstractmethod
@@ -326,11 +326,11 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         """Carries a request out; again after a failure, it goes on where it was; done
         before: a no-op. Access and portability are carried out by Export. Role: agent.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), INVALID_ARGUMENT (CORRECTION_INVALID,
-        SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE, APPROVAL_MISSING,
-        LEGAL_HOLD, SPLIT_FIRST, SUBJECT_UNNAMEABLE, SIGNAL_NOT_THEIRS,
-        REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED), UNAVAILABLE
-        (SIGNALS_UNAVAILABLE).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN, SUBJECT_UNKNOWN), INVALID_ARGUMENT
+        (CORRECTION_INVALID, SIGNAL_OF_STAFF), FAILED_PRECONDITION (REQUEST_STATE,
+        APPROVAL_MISSING, LEGAL_HOLD, SPLIT_FIRST, SUBJECT_SHARED, SUBJECT_UNNAMEABLE,
+        SIGNAL_NOT_THEIRS, KEPT_OUT, REQUEST_NEEDS_EXPORT), ABORTED (REQUEST_CHANGED),
+        UNAVAILABLE (SIGNALS_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -344,8 +344,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, REASON_MISSING, SUBJECT_MISSING,
         PERSON_ID_INVALID, IDENTIFIER_INVALID), NOT_FOUND (PROFILE_NOT_FOUND),
-        ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_UNNAMEABLE),
-        UNAVAILABLE (SIGNALS_UNAVAILABLE).
+        ALREADY_EXISTS (HOLD_ID_TAKEN), FAILED_PRECONDITION (SUBJECT_SHARED,
+        SUBJECT_UNNAMEABLE, KEPT_OUT), UNAVAILABLE (SIGNALS_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -382,8 +382,8 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         its key is told this once. Made again, the package before cannot be opened
         any more. Role: agent.
 
-        Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE),
-        ABORTED (REQUEST_CHANGED).
+        Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
+        SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
         """
 
     @_abc_1.abstractmethod

@@ -84,9 +84,6 @@ def test_only_what_says_something_of_the_person_is_retracted(line: AskingLine) -
         assert line.does("privacy", "withdraw", request).out.startswith(f"{request}: withdrawn")
     assert line.is_served(BOB)
     assert given_name(line) == ["Ana"]
-    nobodys = ("--kind", "correction", "--of", "login:nobody", "--retract", "crm:s-2", *LEVEL)
-    line.does("privacy", "submit", "r-9", *nobodys)
-    line.fails("SIGNAL_NOT_THEIRS", "privacy", "plan", "r-9")
 
 
 def test_what_was_only_seen_is_retracted_as_well(line: AskingLine) -> None:

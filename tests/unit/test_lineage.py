@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import count
 
-from identity.lineage import Assignment, assign
-from identity.model import LineageChange, NodeKey, PersonId
+from identity.lineage import Assignment, assign, known_as
+from identity.model import LineageChange, LineageEntry, NodeKey, PersonId
+from identity.store import FOREVER_US
 from tests.support import histories
 
 Block = frozenset[NodeKey]
@@ -84,3 +85,26 @@ def test_two_ids_that_trade_members_keep_their_best_part() -> None:
     assert made.people == {"device:d": "p1"}
     assert {entry.person for entry in made.outbox} == {"p1", "p2"}
     assert not made.entries
+
+
+def test_somebody_is_known_by_what_was_merged_into_them_and_what_they_were_split_from() -> None:
+    """For good by the former; by the latter, and by what it was merged of, up to the split, by
+    whichever way it lasted longest, whatever the order of the entries.
+    """
+    merged, split = LineageChange.MERGED, LineageChange.SPLIT
+    entries = [
+        LineageEntry(LineageChange.CREATED, "me", None, 3, 20),
+        LineageEntry(split, "me", "whole", 3, 20),
+        LineageEntry(merged, "mine", "me", 4, 25),
+        LineageEntry(merged, "early", "whole", 1, 10),
+        LineageEntry(merged, "late", "whole", 5, 30),
+        LineageEntry(split, "whole", "older", 2, 15),
+        LineageEntry(merged, "of mine", "mine", 2, 12),
+        LineageEntry(split, "mine", "whole", 1, 22),
+        LineageEntry(split, "other", "whole", 1, 23),
+    ]
+    known = {"me": FOREVER_US, "mine": FOREVER_US, "of mine": FOREVER_US}
+    known |= {"whole": 22, "early": 22, "older": 15}
+    assert known_as(entries, "me") == known
+    assert known_as(reversed(entries), "me") == known
+    assert known_as([], "me") == {"me": FOREVER_US}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from identity.model import Contribution, EvidenceKind
+from identity.store import Outcome
 from ingest.recording import IntoTopic
 from ingest.staff_signals import StaffSignals
 from ingest.v1.signal_pb2 import Identifier, LinkEnd, Signal, SignalName
@@ -64,6 +65,20 @@ def test_what_cannot_be_decided_is_not_sent() -> None:
     for right in (LOGIN, SHORT, LinkEnd()):
         assert desk.decide(LOGIN, right, "case-1", NOW_US, same=True) is not None
     assert topic == []
+
+
+def test_a_decision_that_a_fence_keeps_out_is_told() -> None:
+    """Nobody is told that it counts."""
+
+    def put(signal: Signal, understood: Contribution) -> Outcome:
+        """As a store does where an erasure fenced the identifier."""
+        del signal, understood
+        return Outcome.ERASED
+
+    desk = StaffSignals("staff", intake(), put, keyed(b"k"), lambda: NOW_US)
+    refused = desk.choose(("login", "anna"), {"legal_hold": False}, "hold-1", NOW_US)
+    assert refused is not None
+    assert refused.reason == "KEPT_OUT"
 
 
 def test_nobody_tells_the_id_of_a_decision_beforehand() -> None:
