@@ -115,7 +115,7 @@ def test_none_begins_while_nodes_are_named_anew(home: Home) -> None:
         ) as erasing:
             with pytest.raises(StoreUnavailable, match="named anew"):
                 erasing.erase("r-1", person)
-            assert erasing.names("r-1") == frozenset()
+            assert erasing.names("r-1") == {}
             assert store.fences([home.key(ANN)]) == {}
             home.does("keys", "rotate")
             carried.append(True)
