@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from identity import normalize
+from identity.forgetting import remembered
 from identity.model import NodeKey
 from identity.policy import IdentityPolicy
 from identity.tokens import Tokens
@@ -17,7 +16,8 @@ class Naming:
 
     Keeps a bounded number of raw values in memory, since reading an e-mail
     address or a phone number takes longer than all the rest of a lookup; call
-    `use` after a rotation of keys. Threads may share one.
+    `use` after a rotation of keys, and `identity.forgetting.forget_all` when
+    somebody was erased. Threads may share one.
     """
 
     def __init__(self, policy: IdentityPolicy, tokens: Tokens, region: str | None = None) -> None:
@@ -25,7 +25,7 @@ class Naming:
         self._policy = policy
         self._tokens = tokens
         self._region = region
-        self._cached = lru_cache(_NAMES_CACHED)(self._name)
+        self._cached = remembered(_NAMES_CACHED)(self._name)
 
     def use(self, tokens: Tokens) -> None:
         """Name with these tokens from now on, after a rotation of keys."""

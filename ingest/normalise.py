@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import ua_parser
 
+from identity.forgetting import remembered
 from identity.normalize import EMAIL_KIND, PHONE_KIND, Unusable, identifier, tidy
 from ingest.raw import Behaviour, Context, PostalAddress, RecordAsserted
 from ingest.rejected import Rejected
@@ -139,7 +140,7 @@ def network(address: str) -> str:
     return f"{IPv6Address(int(found) >> 64 << 64)}/64"
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def agent(user_agent: str) -> tuple[str, str, str]:
     """Browser family, system family and device type of a user agent; "" where unknown.
 

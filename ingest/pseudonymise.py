@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import msgpack
 
 from identity import normalize
+from identity.forgetting import remembered
 from identity.horizons import NO_DAY
 from identity.model import (
     DAY_US,
@@ -127,12 +127,12 @@ class Pseudonymiser:
         self._keyed = hashlib.blake2b(digest_size=8, key=order_key[:64], person=_DIGEST_OF)
         self._pack = msgpack.Packer().pack
         self._sources: dict[str, int] = {}
-        self._held = lru_cache(_NODES_CACHED)(self._hold)
-        self._seen = lru_cache(_NODES_CACHED)(self._see)
-        self._context = lru_cache(_CONTEXTS_CACHED)(self._read_context)
-        self._network = lru_cache(_CONTEXTS_CACHED)(self._network_cell)
-        self._site = lru_cache(_CONTEXTS_CACHED)(self._site_cell)
-        self._behaviour_cells = lru_cache(_BEHAVIOURS_CACHED)(normalise.behaviour_cells)
+        self._held = remembered(_NODES_CACHED)(self._hold)
+        self._seen = remembered(_NODES_CACHED)(self._see)
+        self._context = remembered(_CONTEXTS_CACHED)(self._read_context)
+        self._network = remembered(_CONTEXTS_CACHED)(self._network_cell)
+        self._site = remembered(_CONTEXTS_CACHED)(self._site_cell)
+        self._behaviour_cells = remembered(_BEHAVIOURS_CACHED)(normalise.behaviour_cells)
         self._contents: dict[type, Callable[[RawSignal, Any, int], Contribution | Rejected]] = {
             DeviceSeen: self._sighting,
             LoggedIn: self._sighting,

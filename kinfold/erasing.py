@@ -54,6 +54,7 @@ class Places:
     - `renew`: names nodes as the graph does by now, in the ledger and in letters;
       waits while they are being named anew, and raises StoreUnavailable in the end.
     - `is_held`: whether a legal hold stands over a person.
+    - `forget`: has every process forget the raw values that it remembers.
     - `elsewhere`: what is true of the stores that an erasure does not reach.
     - `unreadable_us`: when the epoch's key in force is due to be destroyed; 0: never.
     """
@@ -67,6 +68,7 @@ class Places:
     settle: Callable[[], None]
     renew: Callable[[], None]
     is_held: Callable[[PersonEvidence], bool]
+    forget: Callable[[], None]
     elsewhere: Sequence[InStore]
     unreadable_us: Callable[[], int]
     now_us: Callable[[], int]
@@ -119,7 +121,8 @@ class Erasing:
         3. Take in what joined the person meanwhile.
         4. Sweep the graph; resolve and publish what is left of everybody touched.
         5. Remove dead letters that name them.
-        6. Say whom to tell of exports; log the erasure; close the request.
+        6. Say whom to tell of exports; have memories of raw values emptied; log the erasure;
+           close the request.
 
         `suppress`: nothing of them is to come in again, ever. `tell` hears of
         each store as it is done.
@@ -149,6 +152,7 @@ class Erasing:
             InStore("graph", *_graph_status(left_out), removed=contents),
             self._letters(known),
             self._exports(known),
+            self._caches(),
             *places.elsewhere,
         ]
         for one in told:
@@ -315,6 +319,13 @@ class Erasing:
         recipients = ", ".join(sorted({export.recipient for export in held}))
         reason = f"handed out to {recipients}: tell them to delete it"
         return InStore("exports", Status.IMPOSSIBLE, reason)
+
+    def _caches(self) -> InStore:
+        """Last of what reads raw values: letters were looked through before."""
+        self._step("caches")
+        self._places.forget()
+        reason = "emptied in this process; others that run empty theirs within seconds"
+        return InStore("caches", Status.PARTIAL, reason)
 
     def _finish(self, known: Erasure, told: Iterable[InStore]) -> None:
         places = self._places

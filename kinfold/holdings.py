@@ -30,6 +30,7 @@ HOLDINGS = (
     Holding("view", ("view/*",), "read view", "sealed profiles under person ids and tokens"),
     Holding("dead letters", ("dead_letters.sqlite3*",), "dead letters", "sealed input"),
     Holding("exports", ("register.sqlite3*",), "exports", "who was handed whose data"),
+    Holding("caches", (), "caches", "raw values, in the memory of running processes alone"),
     Holding("audit", ("audit.sqlite3*",), "consent proofs", "tokens under a key of its own"),
     Holding("keys", ("keys/*",), "sealed copies", "keys: without them sealed copies are noise"),
     Holding("input", (), "input", "raw signals, in topics and files that are not kinfold's"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from identity.forgetting import forget_all
 from identity.model import NodeKey
 from identity.naming import Naming
 from identity.store import KeyAge
@@ -16,8 +17,21 @@ CHAIN = "chain"
 """The number in the vault that says how many token keys the graph's nodes are named under."""
 STAGE = "stage"
 """The number in the vault that says how far a rotation is; 0: none is under way."""
+ERASED = "erased"
+"""The number in the vault that changes with every erasure: whoever remembers raw values forgets
+them then."""
 LOOK_S = 1.0
 """So often a running part looks for keys that were rotated."""
+
+
+def note_erasure(vault: KeyVault, at_us: int) -> None:
+    """Have every process of this home forget the raw values that it remembers; this one does so
+    at once.
+
+    Raises: VaultError.
+    """
+    vault.agree(ERASED, at_us)
+    forget_all()
 
 
 class VaultKeys:
@@ -27,17 +41,20 @@ class VaultKeys:
         self.sealer = sealer
         self.chain = chain_of(vault)
         self._vault = vault
+        self._erased = vault.agreed(ERASED)
 
     def age(self) -> KeyAge:
         """How old they are."""
         return KeyAge(self.sealer.epoch, len(self.chain))
 
     def is_current(self) -> bool:
-        """Whether nothing was rotated since."""
-        return self.age() == age_of(self._vault)
+        """Whether nothing was rotated, and nobody erased, since."""
+        return self.age() == age_of(self._vault) and self._erased == self._vault.agreed(ERASED)
 
     def renew(self) -> tuple[bytes, ...]:
-        """Use the vault's keys of now; gives the chain."""
+        """Use the vault's keys of now, and forget; gives the chain."""
+        self._erased = self._vault.agreed(ERASED)
+        forget_all()
         self.chain = chain_of(self._vault)
         self.sealer.renew()
         return self.chain
@@ -63,6 +80,7 @@ class GraphNaming:
         self._vault = vault
         self._named = naming(Tokens(chain_of(vault), vault.order_key()))
         self._chain = len(chain_of(vault))
+        self._erased = vault.agreed(ERASED)
 
     def __call__(self, kind: str, value: str) -> NodeKey | None:
         """See `Naming`."""
@@ -70,11 +88,16 @@ class GraphNaming:
         if len(chain) != self._chain:
             self._named.use(Tokens(chain, self._vault.order_key()))
             self._chain = len(chain)
+        erased = self._vault.agreed(ERASED)
+        if erased != self._erased:
+            self._erased = erased
+            forget_all()
         return self._named(kind, value)
 
 
 class KeyWatch:
-    """Tells parts of one thread, within a second, that keys were rotated or destroyed.
+    """Tells parts of one thread, within a second, that keys were rotated or destroyed, or that
+    somebody was erased, and empties the caches of the process.
 
     `now_s` is a clock that never goes back. A vault that cannot be read just
     now changes nothing.
@@ -88,7 +111,7 @@ class KeyWatch:
         self._renewed: list[Callable[[], None]] = []
 
     def tell(self, renewed: Callable[[], None]) -> None:
-        """Call this whenever keys have changed."""
+        """Call this whenever keys have changed or somebody was erased."""
         self._renewed.append(renewed)
 
     def look(self) -> bool:
@@ -100,12 +123,14 @@ class KeyWatch:
             found = self._read()
             if found != self._seen:
                 self._seen = found
+                forget_all()
                 for renewed in self._renewed:
                     renewed()
                 return True
         return False
 
-    def _read(self) -> tuple[tuple[int, ...], int, int, int]:
+    def _read(self) -> tuple[tuple[int, ...], int, int, int, int]:
         vault = self._vault
         rotating = min(vault.agreed(STAGE), 1)
-        return vault.epochs(), len(vault.token_keys()), vault.agreed(CHAIN), rotating
+        chain, tokens, erased = vault.agreed(CHAIN), len(vault.token_keys()), vault.agreed(ERASED)
+        return vault.epochs(), tokens, chain, rotating, erased

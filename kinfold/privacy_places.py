@@ -15,6 +15,7 @@ from kinfold.clusters import cluster_of
 from kinfold.erasing import Erasing, Places, Step
 from kinfold.feeds import settle
 from kinfold.intaking import readers
+from kinfold.keys import note_erasure
 from kinfold.letters import open_letters
 from kinfold.releasing import open_register
 from kinfold.rotating import next_rotation_us
@@ -98,6 +99,7 @@ def open_erasing(
             settle=settle_up or settled,
             renew=renewed,
             is_held=lambda evidence: LEGAL_HOLD in set_apart(evidence),
+            forget=lambda: note_erasure(vault, now_us()),
             elsewhere=elsewhere(settings, next_rotation_us(vault, settings.keys.rotate_days)),
             unreadable_us=lambda: next_rotation_us(vault, settings.keys.rotate_days),
             now_us=now_us,

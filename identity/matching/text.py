@@ -7,11 +7,11 @@ scripts has nearly one spelling.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from anyascii import anyascii
 from rapidfuzz.distance import OSA, JaroWinkler
 
+from identity.forgetting import remembered
 from identity.matching.nicknames import are_nicknames
 
 _TOKEN = re.compile(r"[a-z0-9]+")
@@ -25,20 +25,20 @@ _NEAR = 0.93
 _ALIKE = 0.82
 
 
-@lru_cache(1 << 16)
+@remembered(1 << 16)
 def fold(text: str) -> str:
     """Lower case, transliterated to ASCII, without apostrophes."""
     plain = text if text.isascii() else anyascii(text)
     return plain.lower().translate(_APOSTROPHES)
 
 
-@lru_cache(1 << 16)
+@remembered(1 << 16)
 def tokens(text: str) -> tuple[str, ...]:
     """The runs of letters and digits of a text, folded."""
     return tuple(_TOKEN.findall(fold(text)))
 
 
-@lru_cache(1 << 16)
+@remembered(1 << 16)
 def soundex(word: str) -> str:
     """American Soundex of a folded word, four characters; "" for a word without letters."""
     letters = [letter for letter in word if letter.isalpha()]
@@ -64,7 +64,7 @@ def edits(left: str, right: str) -> int:
     return OSA.distance(left, right)
 
 
-@lru_cache(1 << 18)
+@remembered(1 << 18)
 def near(left: str, right: str) -> bool:
     """One typing error apart, or as alike as that in longer words."""
     if min(len(left), len(right)) >= 3 and OSA.distance(left, right, score_cutoff=1) <= 1:
@@ -72,7 +72,7 @@ def near(left: str, right: str) -> bool:
     return JaroWinkler.similarity(left, right) >= _NEAR
 
 
-@lru_cache(1 << 18)
+@remembered(1 << 18)
 def alike(left: str, right: str) -> bool:
     """Similar in spelling or in sound."""
     if JaroWinkler.similarity(left, right) >= _ALIKE:
@@ -81,7 +81,7 @@ def alike(left: str, right: str) -> bool:
     return sound != "" and sound == soundex(right)
 
 
-@lru_cache(1 << 16)
+@remembered(1 << 16)
 def nicknames(left: str, right: str) -> bool:
     """Whether two given names stand for one another."""
     return are_nicknames(left, right)

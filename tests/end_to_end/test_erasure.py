@@ -32,8 +32,8 @@ from tests.support.servers import Neo4jServer, PulsarServer
 pytestmark = pytest.mark.timeout(600)
 ANN, BEN = "login:ann@example.com", "login:ben@example.com"
 STEPS = (
-    "settle", "ledger", "fence", "widen", "sweep", "resolve", "letters", "exports", "audit",
-    "finish",
+    "settle", "ledger", "fence", "widen", "sweep", "resolve", "letters", "exports", "caches",
+    "audit", "finish",
 )  # fmt: skip
 Make = Callable[[str], Home]
 
