@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,21 +20,18 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import neo4j
 
 from tests.support.jars import ServersUnavailable, class_path
+from tests.support.ports import free_ports
+from tests.support.server_process import AnyServer, ServerFailed, ServerProcess, started
 
 PULSAR = "pulsar-4.0.7"
 NEO4J = "neo4j-5.26.25"
-START_TIMEOUT_S = 180.0
-STOP_TIMEOUT_S = 30.0
-REST_TIMEOUT_S = 20.0
-RESTARTS = 5
 COMPACTION_TIMEOUT_S = 60.0
-LOG_TAIL_LINES = 40
 
 PULSAR_OPENS = (
     "java.base/jdk.internal.loader",
@@ -62,121 +58,6 @@ LOG4J = """\
   <Loggers><Root level="info"><AppenderRef ref="out"/></Root></Loggers>
 </Configuration>
 """
-
-
-class ServerFailed(Exception):
-    """A server ended, or did not become ready in time; the message holds the end of its log."""
-
-
-@dataclass
-class ServerProcess:
-    """One server in its folder: started, killed and started again on the same data and ports."""
-
-    name: str
-    folder: Path
-    command: list[str]
-    class_path: str
-    is_ready: Callable[[], bool]
-    unrest: str = ""
-    """What the server prints again and again while it is at odds with itself."""
-    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-
-    @property
-    def log(self) -> Path:
-        """What the server printed, over all its starts."""
-        return self.folder / "server.log"
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running server."""
-        assert self._process is not None, f"{self.name} is not running"
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start the server and return once it answers.
-
-        Raises:
-            ServerFailed: it ended, or does not answer within START_TIMEOUT_S.
-        """
-        assert self._process is None, f"{self.name} is running already"
-        # A parent that is killed takes its servers with it, where the system can promise that.
-        setpriv = shutil.which("setpriv")
-        guard = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*guard, *self.command],
-                cwd=self.folder,
-                env={**os.environ, "CLASSPATH": self.class_path},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._wait_until_ready(self._process)
-
-    def stop(self) -> None:
-        """End the server in order; kill it if it takes longer than STOP_TIMEOUT_S."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End the server as a power cut would, with SIGKILL."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Start again after `kill` or `stop`, on the same data and ports.
-
-        A standalone Pulsar that was killed may fight with itself over the lock
-        of its bookie, for seconds or for ever: then it is killed and started anew.
-
-        Raises:
-            ServerFailed: as `start`, or it found no rest in any of RESTARTS starts.
-        """
-        for _ in range(RESTARTS):
-            self.start()
-            if self._finds_rest():
-                return
-            self.kill()
-        raise ServerFailed(f"{self.name} found no rest\n{self._tail()}")
-
-    def _finds_rest(self) -> bool:
-        if not self.unrest:
-            return True
-        deadline, before = time.monotonic() + REST_TIMEOUT_S, -1
-        while time.monotonic() < deadline:
-            now = self.log.read_text(errors="replace").count(self.unrest)
-            if now == before and self.is_ready():
-                return True
-            before = now
-            time.sleep(1.0)
-        return False
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.is_ready():
-            if process.poll() is not None:
-                self._process = None
-                raise ServerFailed(f"{self.name} ended with {process.returncode}\n{self._tail()}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise ServerFailed(
-                    f"{self.name} not ready after {START_TIMEOUT_S} s\n{self._tail()}"
-                )
-            time.sleep(0.1)
-
-    def _end(self, how: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _tail(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
 @dataclass(frozen=True)
@@ -252,6 +133,33 @@ def running_pulsar(folder: Path) -> Iterator[PulsarServer]:
         ServersUnavailable: the Java runtime or the jars cannot be had.
         ServerFailed: it does not start.
     """
+    with _running(folder, _pulsar_in) as server:
+        yield server
+
+
+@contextmanager
+def running_neo4j(folder: Path) -> Iterator[Neo4jServer]:
+    """A Neo4j that runs in an empty folder until the block ends, and is killed then.
+
+    Raises:
+        ServersUnavailable: the Java runtime or the jars cannot be had.
+        ServerFailed: it does not start.
+    """
+    with _running(folder, _neo4j_in) as server:
+        yield server
+
+
+@contextmanager
+def _running(folder: Path, make: Callable[[Path], AnyServer]) -> Iterator[AnyServer]:
+    server = started(folder, make)
+    try:
+        yield server
+    finally:
+        # An orderly end of Pulsar takes a quarter of a minute; who needs one calls `stop` before.
+        server.process.kill()
+
+
+def _pulsar_in(folder: Path) -> PulsarServer:
     broker_port, web_port, bookie_port = free_ports(3)
     admin_url = f"http://127.0.0.1:{web_port}"
     config = folder / "standalone.conf"
@@ -276,18 +184,10 @@ def running_pulsar(folder: Path) -> Iterator[PulsarServer]:
         lambda: _is_serving(admin_url),
         unrest="was invalidated",
     )
-    with _running(process):
-        yield PulsarServer(process, f"pulsar://127.0.0.1:{broker_port}", admin_url)
+    return PulsarServer(process, f"pulsar://127.0.0.1:{broker_port}", admin_url)
 
 
-@contextmanager
-def running_neo4j(folder: Path) -> Iterator[Neo4jServer]:
-    """A Neo4j that runs in an empty folder until the block ends, and is killed then.
-
-    Raises:
-        ServersUnavailable: the Java runtime or the jars cannot be had.
-        ServerFailed: it does not start.
-    """
+def _neo4j_in(folder: Path) -> Neo4jServer:
     (bolt_port,) = free_ports(1)
     password = secrets.token_hex(16)
     jars = class_path(NEO4J)
@@ -303,27 +203,7 @@ def running_neo4j(folder: Path) -> Iterator[Neo4jServer]:
     ]
     process = ServerProcess("Neo4j", folder, command, jars, lambda: _is_open(server))
     server = Neo4jServer(process, f"bolt://127.0.0.1:{bolt_port}", "neo4j", password)
-    with _running(process):
-        yield server
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on now, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-@contextmanager
-def _running(process: ServerProcess) -> Iterator[None]:
-    process.start()
-    try:
-        yield
-    finally:
-        # An orderly end of Pulsar takes a quarter of a minute; who needs one calls `stop` before.
-        process.kill()
+    return server
 
 
 def _java(*memory: str, opens: tuple[str, ...]) -> list[str]:
