@@ -22,12 +22,13 @@ from load_tests.figures import (
     matching,
     neo4j_ingest,
     results,
+    withdrawals,
 )
 from load_tests.figures.model import NAMES, Measured
 from load_tests.figures.processes import VerbFailed
 from load_tests.figures.real_servers import RealServers
 from tests.support.jars import ServersUnavailable
-from tests.support.servers import ServerFailed
+from tests.support.server_process import ServerFailed
 
 Group = Callable[[Collection[str], bool, RealServers], list[Measured]]
 
@@ -52,6 +53,10 @@ def _freshness(wanted: Collection[str], short: bool, servers: RealServers) -> li
     return freshness.measure(wanted, freshness.SHORT if short else freshness.FULL, servers)
 
 
+def _withdrawals(wanted: Collection[str], short: bool, servers: RealServers) -> list[Measured]:
+    return withdrawals.measure(wanted, withdrawals.SHORT if short else withdrawals.FULL, servers)
+
+
 def _exports(wanted: Collection[str], short: bool, _servers: RealServers) -> list[Measured]:
     return exports.measure(wanted, exports.SHORT if short else exports.FULL)
 
@@ -69,6 +74,7 @@ GROUPS: tuple[tuple[Collection[str], Group], ...] = (
     (erasing.NAMES, _erasing),
     (neo4j_ingest.NAMES, _neo4j),
     (freshness.NAMES, _freshness),
+    (withdrawals.NAMES, _withdrawals),
 )
 
 

@@ -51,6 +51,7 @@ SPECS = (
     Spec("match_neo4j_one_ms", "ms"),
     Spec("freshness_p50_ms", "ms", at_most=100.0),
     Spec("freshness_p99_ms", "ms", at_most=500.0),
+    Spec("withdrawal_p99_ms", "ms", at_most=1_000.0),
     Spec("erase_unseen_p99_ms", "ms", at_most=2_000.0),
     Spec("erase_done_p99_ms", "ms"),
     Spec("export_stats_s", "s", at_most=60.0),
