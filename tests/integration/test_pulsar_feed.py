@@ -18,7 +18,7 @@ from tests.contracts.profile_feed import A, B, FeedCase, ProfileFeedContract, sh
 from tests.support.profile_parts import feed_records, lists, person_id
 from tests.support.servers import PulsarServer
 
-PATIENCE_S = 30.0
+PATIENCE_S = 100.0
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_replica_that_comes_first_makes_the_same_topic(
     assert reader.poll(100) == []
     assert COMPACTION in cluster.subscriptions(case.topic)
     case.feed.publish(feed_records(1, lists("p", A)))
-    assert [each.record.person_id for each in reader.poll(5_000)] == [person_id("p")]
+    assert [each.record.person_id for each in reader.poll(60_000)] == [person_id("p")]
     reader.close()
     case.close()
 
@@ -191,13 +191,14 @@ class TestBrokerDies:
         return mortal_pulsar
 
     @pytest.mark.slow
+    @pytest.mark.timeout(600)
     def test_a_feed_outlives_its_broker(
         self, made: PulsarCase, pulsar_server: PulsarServer
     ) -> None:
         """After kill -9 all that was published is there, and reader and feed go on."""
         made.feed.publish(feed_records(1, lists("p", A)))
         reader = PulsarFeedReader(made.cluster, made.topic)
-        assert len(reader.poll(5_000)) == 1
+        assert len(reader.poll(60_000)) == 1
         pulsar_server.process.kill()
         pulsar_server.process.restart()
         made.feed.publish(feed_records(2, lists("q", B)))

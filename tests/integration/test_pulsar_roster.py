@@ -15,7 +15,7 @@ from profiles.pulsar_cluster import PulsarCluster
 from tests.support.servers import PulsarServer
 
 PARTITIONS = 4
-PATIENCE_S = 30.0
+PATIENCE_S = 100.0
 Context = multiprocessing.get_context("spawn")
 
 

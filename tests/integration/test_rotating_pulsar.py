@@ -24,11 +24,12 @@ from profiles.sealing import epoch_of
 from profiles.turning_pulsar import FEED, topic_of
 from profiles.v1.profile_pb2 import Profile
 from profiles.vault import KeyVault
+from tests.support.beside import beside
 from tests.support.profile_works import shown
 from tests.support.rotating import SIGNALS, RotatingHome
 from tests.support.servers import PulsarServer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 
 
 class Deployment:
@@ -90,9 +91,10 @@ def test_replicas_go_over_without_a_gap(
         assert begin(vault, time.time_ns() // 1_000, tokens=True)
         rekey = rekeying(vault.token_keys()[1:])
         gone: list[str] = []
-        stop = threading.Event()
+        looks = 0
 
-        def look() -> None:
+        def look(stop: threading.Event) -> None:
+            nonlocal looks
             while not stop.wait(0.01):
                 at = first.at
                 with at.begin(db=at.aliases) as txn:
@@ -101,12 +103,12 @@ def test_replicas_go_over_without_a_gap(
                         for one in people
                         if txn.get(one.encode()) is None and txn.get(rekey(one).encode()) is None
                     )
+                looks += 1
 
-        looking = threading.Thread(target=look)
-        looking.start()
-        _until(lambda: not is_under_way(vault))
-        stop.set()
-        looking.join()
+        with beside(look) as wait_until:
+            wait_until(lambda: not is_under_way(vault))
+            at_its_end = looks
+            wait_until(lambda: looks > at_its_end)
         assert gone == []
         assert (vault.agreed(FEED), vault.epochs()) == (1, (2,))
         assert (deployment.topic(0), deployment.topic(1)) == (False, True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.servers import Neo4jServer, PulsarServer
 
-RECEIVE_TIMEOUT_MS = 20_000
+RECEIVE_TIMEOUT_MS = 60_000
 _numbers = count()
 
 
@@ -68,6 +68,7 @@ def test_what_neo4j_has_written_is_read_back(empty_neo4j: Neo4jServer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_neo4j_has_committed_outlives_a_kill(empty_neo4j: Neo4jServer) -> None:
     """After kill -9 and a new start on the same data, a committed node is still there."""
     with empty_neo4j.driver() as driver:
@@ -88,6 +89,7 @@ class TestKilledPulsar:
         return mortal_pulsar
 
     @pytest.mark.slow
+    @pytest.mark.timeout(600)
     def test_what_pulsar_has_acknowledged_outlives_a_kill(
         self, pulsar_server: PulsarServer, topic: str
     ) -> None:

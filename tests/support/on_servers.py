@@ -19,7 +19,7 @@ from tests.support.neo4j_graph import empty
 from tests.support.served import Make, Model, Served, one_at_a_time
 from tests.support.servers import Neo4jServer, PulsarServer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 
 
 class OnServers:
