@@ -55,12 +55,12 @@ def pair_sums(pairs: pl.DataFrame, minimum: int) -> pl.DataFrame:
 
 def _between(group: object, part: object, pairs: pl.DataFrame, minimum: int) -> pl.DataFrame:
     counted = pl.concat([pairs["person"], pairs["other"].alias("person")]).value_counts()
-    cap = round_up(int(counted["count"].top_k(minimum)[-1]))
+    cap = round_up(int(counted["count"].top_k(minimum).min()))  # type: ignore[arg-type]
     taken = pairs.height
     if int(counted["count"].max()) > cap:  # type: ignore[arg-type]  # there is a pair
         ordered = pairs.sort("low", "high").select("person", "other")
         taken = _taken(ordered.iter_rows(), cap)
-    row = (group, part, taken // cap, pairs.height, taken, cap)
+    row = (group, part, -(-taken // cap), pairs.height, taken, cap)
     return pl.DataFrame([row], schema=CELLS, orient="row")
 
 

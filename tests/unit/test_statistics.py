@@ -26,7 +26,7 @@ from identity.model import (
     kind_of,
 )
 from identity.resolver import Resolver
-from identity.store import Batch, Checkpoint, Matching, Resolution
+from identity.store import Batch, Checkpoint, GraphStore, Matching, Resolution
 from kinfold.statistics import removed
 from kinfold.statistics.figures import SPECS, figures
 from kinfold.statistics.gathered import gather
@@ -109,11 +109,11 @@ def worlds(draw: st.DrawFn) -> list[Step]:
 
 
 class World:
-    """A memory graph with its resolver; the clock moves a week with each step."""
+    """A graph, in memory by default, with its resolver; each step moves the clock by a week."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: GraphStore | None = None) -> None:
         self.graph = MemoryGraph()
-        self.store = MemoryGraphStore(self.graph)
+        self.store: GraphStore = store or MemoryGraphStore(self.graph)
         ids = count()
         self.resolver = Resolver(self.store, POLICY, lambda: f"{next(ids):026d}")
         self.arrived: list[Contribution] = []
