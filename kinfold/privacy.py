@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 
-from identity.model import PersonId
+from identity.model import NodeKey, PersonId
 from identity.store import GraphStore
+from ingest.dead_letters import Envelopes
+from ingest.erasing import LettersAbout
 from ingest.payloads import read_purchase, read_record
 from ingest.staff_signals import StaffSignals
 from kinfold.auditing import desk_ids, open_audit
 from kinfold.consents import open_put
 from kinfold.erasing import exports_of
+from kinfold.held.beside import Letter, read_letter
 from kinfold.held.gather import Gathering
+from kinfold.intaking import readers
+from kinfold.letters import open_letters
 from kinfold.privacy_doing import Carrier, Parts
 from kinfold.privacy_held import Holdings, open_with
 from kinfold.privacy_places import Settle, open_erasing, waits_for_upkeep
@@ -70,7 +76,7 @@ def open_carrier(
 
     `settle_up`: see `open_erasing`.
     """
-    intake = open_intake(settings, policies, vault)
+    intake, name_of = open_intake(settings, policies, vault), graph_namer(settings, policies, vault)
     put = open_put(settings, vault, store, intake)
     signals = StaffSignals(policies.privacy.source, intake, put, desk_ids(vault), now_us)
     sealer = open_sealer(vault)
@@ -86,6 +92,13 @@ def open_carrier(
         with closing(open_register(settings)) as register:
             return exports_of(store, register, person)
 
+    def letters(nodes: AbstractSet[NodeKey]) -> list[Letter]:
+        intake.look()
+        envelopes = Envelopes(sealer, vault.order_key())
+        about = LettersAbout(envelopes, readers(intake), name_of, now_us())
+        with closing(open_letters(settings)) as opened:
+            return [read_letter(envelopes, one) for one in about.among(opened.all(), nodes)]
+
     comparers = open_active_models(settings, policies, vault, sealer).comparers
     controller, kept = policies.privacy.controller, policies.retention
     holdings = Holdings(store, gathering, sealer, comparers, controller, kept)
@@ -95,10 +108,11 @@ def open_carrier(
         purposes=policies.purposes,
         privacy=policies.privacy,
         tokens=open_tokens(vault),
-        name_of=graph_namer(settings, policies, vault),
+        name_of=name_of,
         signals=signals,
         holdings=holdings,
         exports=exports,
+        letters=letters,
         open_erasing=lambda: open_erasing(settings, policies, vault, store, settle_up=settle_up),
         waits=bool(settings.pulsar.url),
     )

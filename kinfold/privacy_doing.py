@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from identity.model import PersonId
+from identity.lineage import known_as
+from identity.model import NodeKey, PersonId
 from identity.policy import IdentityPolicy
 from identity.refused import Refused
 from identity.scope import Scope, by_kind
-from identity.store import GraphStore, StoreUnavailable
+from identity.store import FOREVER_US, GraphStore, StoreUnavailable
 from identity.tokens import Tokens
 from ingest.dead_letters import LettersUnavailable
 from ingest.staff_signals import StaffSignals
 from kinfold.erasing import Erasing, NobodyToErase, UnderHold
+from kinfold.held.beside import Letter
+from kinfold.held.beside import beside as around_of
 from kinfold.privacy_held import Holdings
 from kinfold.privacy_obstacles import Obstacles
 from kinfold.privacy_subjects import NameOf, Subjects
@@ -25,7 +29,7 @@ from profiles.deadlines import RequestKind
 from profiles.deletions import LedgerError
 from profiles.feed import FeedUnavailable
 from profiles.privacy import Status
-from profiles.privacy_desk import Done
+from profiles.privacy_desk import Beside, Done
 from profiles.privacy_policy import PrivacyPolicy
 from profiles.purposes import PurposePolicy
 from profiles.requests import InStore, Request, Said, Step
@@ -44,7 +48,8 @@ _PREFIX: Final = "privacy-"
 class Parts:
     """What requests are carried out with; one per thread.
 
-    - `exports`: what was handed out with somebody in it; `waits`: whether what
+    - `exports`: what was handed out with somebody in it; `letters`: the dead
+      letters that name one of some nodes; `waits`: whether what
       is decided counts only when consumers have read it from the topic.
     """
 
@@ -57,6 +62,7 @@ class Parts:
     signals: StaffSignals
     holdings: Holdings
     exports: Callable[[PersonId], list[Exported]]
+    letters: Callable[[AbstractSet[NodeKey]], list[Letter]]
     open_erasing: OpenErasing
     waits: bool
 
@@ -185,12 +191,28 @@ class Carrier:
             return refuse("SUBJECT_UNNAMEABLE", "subject")
         return self._parts.signals.choose(identifier, {purpose: not in_force}, signal_id, at_us)
 
-    def held(self, request: Request, now_us: int) -> dict[str, bytes]:
+    def names(self, said: Said) -> Mapping[NodeKey, int]:
+        """See `Doing`."""
+        person, ids = self._subjects.person(said), dict[NodeKey, int]()
+        if person is not None:
+            known = known_as(self._parts.store.lineage(person), person)
+            ids = {f"person:{one}": until_us for one, until_us in known.items()}
+        return {**dict.fromkeys(self._theirs(said), FOREVER_US), **ids}
+
+    def _theirs(self, said: Said) -> frozenset[NodeKey]:
+        """The nodes that an erasure would take, and what was named."""
+        scope = self._subjects.scope(self._subjects.person(said))
+        name = self._subjects.name(said)
+        return frozenset({*(scope.fenced if scope else ()), *([name] if name else [])})
+
+    def held(self, request: Request, beside: Beside, now_us: int) -> dict[str, bytes]:
         """See `Doing`."""
         person = self._subjects.person(request.said)
         evidence = self._subjects.evidence(request.said)
         exports = [] if person is None else self._parts.exports(person)
-        return self._parts.holdings.files(request, evidence, exports, now_us)
+        letters = self._parts.letters(self._theirs(request.said))
+        around = around_of(evidence, letters, beside.requests, beside.reasons)
+        return self._parts.holdings.files(request, evidence, exports, around, now_us)
 
     def _withdrawn(self, kind: RequestKind) -> list[str]:
         match kind:

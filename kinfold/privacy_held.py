@@ -63,10 +63,12 @@ class Holdings:
         request: Request,
         evidence: PersonEvidence | None,
         exports: Sequence[Exported],
+        around: Mapping[str, Any],
         now_us: int,
     ) -> dict[str, bytes]:
         """What a request is answered with: everything as JSON, and as a page; of portability what
-        the person provided, as JSON. Nobody is known: that nothing is held.
+        the person provided, as JSON. Nobody is known: what there is `around` them, or that nothing
+        is held. `around` is as of `kinfold.held.beside`.
         """
         self._sealer.look()
         found = dict[str, Any](_EMPTY)
@@ -74,6 +76,9 @@ class Holdings:
             found = self._gathering.everything(evidence, self._around(evidence, exports))
             if request.kind is RequestKind.PORTABILITY:
                 found = provided(found)
+        if request.kind is RequestKind.ACCESS:
+            lost = sum(one["content"] is None for one in around["dead_letters"])
+            found |= {**around, "unreadable": found.get("unreadable", 0) + lost}
         found["request"] = {
             "id": request.id,
             "kind": request.kind.value,

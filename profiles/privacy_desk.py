@@ -54,6 +54,15 @@ class Done(NamedTuple):
     erased: Mapping[NodeKey, int] = MappingProxyType({})
 
 
+class Beside(NamedTuple):
+    """What the store of requests holds of somebody: their other requests, and, by reserved
+    purpose, whether a reason is kept why they are set apart.
+    """
+
+    requests: tuple[Request, ...] = ()
+    reasons: Mapping[str, bool] = MappingProxyType({})
+
+
 class Doing(Protocol):
     """Carries requests out. One per thread. Raises what the stores below it raise."""
 
@@ -86,7 +95,12 @@ class Doing(Protocol):
     ) -> Refused | None:
         """Put something in force, or end it; again under the same id and time: a no-op."""
 
-    def held(self, request: Request, now_us: int) -> dict[str, bytes]:
+    def names(self, said: Said) -> Mapping[NodeKey, int]:
+        """What stands for somebody and for nobody else, nodes and ids as `person:ID`, and up to
+        when, microseconds.
+        """
+
+    def held(self, request: Request, beside: Beside, now_us: int) -> dict[str, bytes]:
         """Everything held about somebody, as files."""
 
 

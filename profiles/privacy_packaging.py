@@ -7,11 +7,12 @@ from typing import Final
 from identity.refused import Refused
 from profiles import packages
 from profiles.access import Grant
-from profiles.privacy_desk import AGENT, Doing
+from profiles.deadlines import RequestKind
+from profiles.privacy_desk import AGENT, Beside, Doing
 from profiles.privacy_messages import as_message, timestamp
 from profiles.request_book import RequestBook
 from profiles.request_store import Half
-from profiles.requests import PACKAGED, InStore, State, Step
+from profiles.requests import PACKAGED, InStore, Request, State, Step
 from profiles.serve.errors import refuse
 from profiles.v1 import privacy_service_pb2 as pb
 
@@ -57,7 +58,8 @@ class PackageDesk:
         now_us = book.means.now_us()
         book.requests.expire(now_us)
         expires_us = now_us + book.policy.package_days * _DAY_US
-        package = packages.seal(doing.held(request, now_us), request.id, book.means.random)
+        files = doing.held(request, self._beside(doing, request), now_us)
+        package = packages.seal(files, request.id, book.means.random)
         book.requests.keep_half(Half(request.id, package.half, expires_us))
         stores = (InStore("package", "done"),)
         done = book.moved(request, Step.EXPORT, by, stores=stores)
@@ -71,6 +73,15 @@ class PackageDesk:
             key=package.key,
             expires_at=timestamp(expires_us),
         )
+
+    def _beside(self, doing: Doing, request: Request) -> Beside:
+        if request.kind is not RequestKind.ACCESS:
+            return Beside()
+        apart = doing.apart(request.said)
+        kept = self._book.requests.holds(list(apart.values()))
+        reasons = {purpose: signal in kept for purpose, signal in apart.items()}
+        theirs = self._book.requests_of(doing.names(request.said), but=request.id)
+        return Beside(tuple(theirs), reasons)
 
     def open(self, doing: Doing, asked: pb.OpenRequest, grant: Grant) -> pb.OpenResponse | Refused:
         """Open a package with its key."""

@@ -166,23 +166,34 @@ class RequestBook:
     def forget_all(self, until_us: Mapping[NodeKey, int], by: str, *, but: str = "") -> int:
         """The same of everybody by these names, of what was received up to their moments."""
 
-        def is_of_them(said: Said, at_us: int) -> bool:
-            return any(at_us <= until_us.get(name, -1) for name in self.about(said))
-
         forgot = 0
         ended = frozenset(State) - OPEN
         for one in self.requests.all(ended, limit=_EVERYTHING, if_readable=True):
-            if one.id != but and is_of_them(one.said, one.received_us):
+            if one.id != but and self._is_of(until_us, one.said, one.received_us):
                 self.requests.destroy(one.id)
                 forgot += not isinstance(self.moved(one, Step.FORGET, by), Refused)
         gone = []
         for signal, hold in self.requests.holds().items():
             kind, value = hold.whom
             said = Said(kind, value) if kind else Said(person=value)
-            if is_of_them(said, hold.since_us):
+            if self._is_of(until_us, said, hold.since_us):
                 gone.append(signal)
         self.requests.forget_holds(gone)
         return forgot
+
+    def requests_of(self, until_us: Mapping[NodeKey, int], *, but: str = "") -> list[Request]:
+        """Every request of somebody by these names, received up to their moments, soonest owed
+        first.
+        """
+        found = self.requests.all(limit=_EVERYTHING, if_readable=True)
+        return [
+            one
+            for one in found
+            if one.id != but and self._is_of(until_us, one.said, one.received_us)
+        ]
+
+    def _is_of(self, until_us: Mapping[NodeKey, int], said: Said, at_us: int) -> bool:
+        return any(at_us <= until_us.get(name, -1) for name in self.about(said))
 
     def _event(self, before: Request, after: Request, step: Step, by: str) -> Event:
         what: dict[str, str | int | bool] = {

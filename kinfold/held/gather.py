@@ -116,7 +116,9 @@ class Gathering:
             },
             "retention": _retention(around),
         }
-        found["unreadable"] = sum(record["values"] is None for record in found["records"])
+        found["unreadable"] = sum(one["values"] is None for one in found["records"])
+        # What does not open has none of the fields of what was bought.
+        found["unreadable"] += sum("value" not in one for one in found["purchases"])
         found["sources"] = _sources(evidence)
         return found
 
@@ -199,7 +201,7 @@ def _attributes(profile: Profile, use: _Use) -> list[dict[str, Any]]:
             "name": one.name,
             "value": one.value,
             "source": one.source,
-            "observed_at": _moment(one.observed_at.ToMicroseconds()),
+            "observed_at": moment(one.observed_at.ToMicroseconds()),
             "rule": one.rule,
             "other_values": one.other_values,
             **use.of("attributes", one.name),
@@ -216,8 +218,8 @@ def _devices(profile: Profile, use: _Use) -> list[dict[str, Any]]:
             "device_type": one.device_type,
             "system": one.system,
             "browser": one.browser,
-            "first_seen": _moment(one.first_seen.ToMicroseconds()),
-            "last_seen": _moment(one.last_seen.ToMicroseconds()),
+            "first_seen": moment(one.first_seen.ToMicroseconds()),
+            "last_seen": moment(one.last_seen.ToMicroseconds()),
             "signals": one.signals,
             **use.of("devices"),
         }
@@ -231,8 +233,8 @@ def _behaviour(
     presence = profile.presence
     return {
         "signals": presence.signals,
-        "first_seen": _moment(presence.first_seen.ToMicroseconds()),
-        "last_seen": _moment(presence.last_seen.ToMicroseconds()),
+        "first_seen": moment(presence.first_seen.ToMicroseconds()),
+        "last_seen": moment(presence.last_seen.ToMicroseconds()),
         "hours_utc": list(profile.hours.counts),
         "channels": [
             {
@@ -294,8 +296,8 @@ def _links(evidence: PersonEvidence, values: Mapping[NodeKey, str]) -> list[dict
                     "source": one.source,
                     "assurance": _assurance(one.assurance),
                     "count": one.count,
-                    "first_seen": _moment(one.first_us),
-                    "last_seen": _moment(one.last_us),
+                    "first_seen": moment(one.first_us),
+                    "last_seen": moment(one.last_us),
                 }
                 for one in sorted(days)
             ],
@@ -334,10 +336,10 @@ def _decisions(evidence: PersonEvidence, values: Mapping[NodeKey, str]) -> list[
 def _export(one: Exported) -> dict[str, Any]:
     return {
         "what": one.what,
-        "at": _moment(one.at_us),
+        "at": moment(one.at_us),
         "recipient": one.recipient,
         "purpose": one.purpose,
-        "to_be_deleted_by": _moment(one.expires_us) if one.expires_us else "",
+        "to_be_deleted_by": moment(one.expires_us) if one.expires_us else "",
     }
 
 
@@ -386,8 +388,8 @@ def _entry(entry: Entry, values: Mapping[NodeKey, str]) -> dict[str, Any]:
     return {
         "purpose": decision.purpose,
         "granted": not decision.withdrawn,
-        "since": _moment(decision.effective_us),
-        "sent_at": _moment(entry.sent_us),
+        "since": moment(decision.effective_us),
+        "sent_at": moment(entry.sent_us),
         "source": decision.source,
         "text_version": entry.text_version,
         "place": entry.place,
@@ -404,7 +406,7 @@ def _facts(evidence: PersonEvidence, kind: EvidenceKind) -> Iterable[KeptFact]:
 def _told(kept: KeptFact) -> dict[str, Any]:
     return {
         "source": kept.source,
-        "at": _moment(kept.event_us),
+        "at": moment(kept.event_us),
         "assurance": _assurance(kept.assurance),
     }
 
@@ -417,7 +419,7 @@ def _name(key: NodeKey, values: Mapping[NodeKey, str]) -> dict[str, str]:
     return {"kind": kind_of(key), "value": values.get(key, ""), "token": token_of(key)}
 
 
-def _moment(at_us: int) -> str:
+def moment(at_us: int) -> str:
     """ISO 8601 in UTC, whole seconds; "" for what never was."""
     if not at_us:
         return ""

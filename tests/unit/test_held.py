@@ -6,45 +6,15 @@ import random
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import orjson
 import pytest
 
-from identity.model import DAY_US, EvidenceKind, Fact, PersonEvidence
-from identity.retention import Retention
-from ingest.payloads import read_purchase, read_record
-from ingest.v1.signal_pb2 import RecordAsserted
-from kinfold.held.gather import Around, Gathering, Scored, provided
-from kinfold.held.page import page
-from kinfold.privacy_held import open_with
-from kinfold.register import Exported
-from profiles.access import unlimited
-from profiles.build import Payloads
+from identity.model import EvidenceKind, PersonEvidence
+from kinfold.held.gather import Around, provided
 from profiles.sealing import Sealer
-from tests.support.profile_parts import (
-    DAY,
-    consent,
-    kept,
-    key,
-    new_builder,
-    new_sealer,
-    profile_policy,
-    record,
-    sample,
-)
-
-AT_US = DAY * DAY_US
-EVIL = "<script>alert('x')</script>\" onload=x & </table>"
-LOGIN, EMAIL = key("login", "ada"), key("email", "ada")
-PURPOSES = profile_policy().purposes
-
-
-def gathering(sealer: Sealer) -> Gathering:
-    """What gathers, under the shipped policy."""
-    payloads = Payloads(read_record, read_purchase)
-    access = unlimited(PURPOSES)
-    return Gathering(new_builder(sealer), open_with(sealer), payloads, PURPOSES, access)
+from tests.support.everything_held import AROUND, PURPOSES, gathering, somebody, told
+from tests.support.profile_parts import new_sealer, sample
 
 
 @pytest.fixture
@@ -55,32 +25,8 @@ def sealer() -> Sealer:
 
 @pytest.fixture
 def ada(sealer: Sealer) -> PersonEvidence:
-    """Somebody with something in every field, a decision of staff, and a record full of HTML."""
-    evidence = sample(sealer)
-    said = RecordAsserted(given_name=EVIL)
-    said.other[EVIL[:8]] = EVIL
-    node, fact = record(sealer, "evil", AT_US, EVIL[:60], said)
-    decision = kept(Fact(EvidenceKind.DECISION, (EMAIL, LOGIN), same=True), AT_US, "staff")
-    hold = consent(AT_US, (LOGIN,), legal_hold=False)
-    facts = (*evidence.facts, fact, decision, hold)
-    return replace(evidence, nodes=(*evidence.nodes, node), facts=facts)
-
-
-AROUND = Around(
-    ["b" * 26],
-    [Scored(LOGIN, EMAIL, 9.25, 0.99, "m" * 12, [("given_name", EVIL, 9.25)])],
-    [Exported(EVIL, AT_US, EVIL, "analytics", AT_US, "x.parquet", 3)],
-    {EvidenceKind.LINK: DAY},
-    {"purpose.marketing": DAY},
-    Retention({EvidenceKind.LINK: 730, "cookie": 90}, {"phone": 365}, {"marketing": 400}),
-)
-
-
-def told(found: dict[str, Any]) -> str:
-    """The page of it."""
-    request = {"id": "r-1", "received": "2026-03-01"}
-    made = {"request": request, "made_at": "2026-03-02T12:00:00Z", "controller": EVIL}
-    return page({**found, **made})
+    """Somebody with something in every field."""
+    return somebody(sealer)
 
 
 def test_everything_is_there(sealer: Sealer, ada: PersonEvidence) -> None:
@@ -132,7 +78,8 @@ def test_what_may_serve_and_what_is_allowed_are_told_apart(sealer: Sealer) -> No
 def test_what_cannot_be_opened_is_told_as_such(ada: PersonEvidence) -> None:
     """With its key gone a record is shown without its values, and counted."""
     found = gathering(new_sealer()).everything(ada, Around())
-    assert found["unreadable"] == 2
+    assert found["unreadable"] == 3
+    assert found["purchases"][0].keys().isdisjoint({"value", "item"})
     assert all(one["values"] is None for one in found["records"])
     assert "cannot be opened any more" in told(found)
 
