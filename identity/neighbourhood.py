@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from identity.allowing import Groups
 from identity.limits import is_shared
 from identity.matching.index import MatchIndex
 from identity.model import Decision, NodeKey, NodeView, PersonId
@@ -52,8 +53,8 @@ class Neighbourhood:
                         yield link
         yield from self._decided_links()
 
-    def scored(self, index: MatchIndex) -> list[Scored]:
-        """What each comparer of an index says of the nodes here."""
+    def scored(self, index: MatchIndex, store: GraphStore) -> list[Scored]:
+        """What each comparer of an index says of the nodes here; the store has their facts."""
         orders = {key: self.views[key].order for key in self.scores}
         found = []
         for comparer in index.comparers:
@@ -61,7 +62,10 @@ class Neighbourhood:
                 key: links for key, links in self.scores.items() if index.comparer(key) is comparer
             }
             if own:
-                found.append(Scored(comparer, own, orders, index.item))
+                asked = comparer.may_join
+                groups = asked and Groups(store, self.views, self.decisions, asked)
+                may_join = groups.may_join if groups is not None else None
+                found.append(Scored(comparer, own, orders, index.item, may_join))
         return found
 
     def scored_links(self) -> Iterator[Link]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from identity.allowing import Facts
 from identity.lineage import Assignment, assign
 from identity.matching.comparing import Comparer
 from identity.matching.index import NOTHING, MatchIndex, kinds_of
@@ -63,6 +64,8 @@ class Resolver:
         as they were; then whoever differs under the new models is resolved.
         """
         self.index = MatchIndex(self._store, comparers)
+        self._facts = Facts(self._store)
+        self._asked = any(own.may_join is not None for own in comparers)
         self._lease: Lease | None = None
 
     def drain(self, lease: Lease, now_us: int, limit: int = 5_000) -> Drained | None:
@@ -70,7 +73,8 @@ class Resolver:
 
         1. Read the marks.
         2. Weigh whatever is marked and compared anew.
-        3. Gather the neighbourhood of what concerns identity.
+        3. Gather the neighbourhood of what concerns identity; where facts say who
+           may be joined, of whatever has others, too.
         4. Cluster it and give the blocks their ids.
         5. Commit people, ids, outbox, index and cleared marks together.
 
@@ -89,6 +93,8 @@ class Resolver:
     def _resolve(self, lease: Lease, marks: Sequence[Mark], now_us: int) -> Drained:
         updated = self.index.update(mark.key for mark in marks) if self.index.model else NOTHING
         changed = _concerning_identity(marks) | updated.touched
+        if self._asked:
+            changed |= self._facts.changed(marks)
         area = gather(self._store, self._policy, changed, self.index)
         removed = {mark.key for mark in marks if mark.changed & Changed.REMOVED}
         assignment = self._cluster(area, now_us, removed)
@@ -107,6 +113,7 @@ class Resolver:
     def forget(self) -> None:
         """Let go of what is kept in memory of nodes, after keys were rotated."""
         self.index.forget()
+        self._facts.forget()
 
     def _catch_up(self, lease: Lease, limit: int) -> None:
         """Make the index one of the present models, with a mark on all that it changed.
@@ -115,6 +122,7 @@ class Resolver:
         """
         # Whoever held the lease in between may have changed the index.
         self.index.forget()
+        self._facts.forget()
         former = self._store.model()
         if former != self.index.model:
             for kind in sorted({*self.index.kinds, *kinds_of(former)}):
@@ -137,7 +145,7 @@ class Resolver:
         self, area: Neighbourhood, now_us: int, removed: AbstractSet[NodeKey]
     ) -> Assignment:
         links = area.links(self._policy)
-        apart, scored = apart_of(area.decisions), area.scored(self.index)
+        apart, scored = apart_of(area.decisions), area.scored(self.index, self._store)
         blocks = partition(area.views, links, apart, self._policy, scored)
         blocks.sort(key=min)
         erased = self._erased(area, removed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from identity.matching.score import Bar
-from identity.model import BlockKey, NodeEvidence, NodeKey
+from identity.model import BlockKey, KeptFact, NodeEvidence, NodeKey
 
 RULE_BITS = 8
 """A block key ends in so many bits with the number of its blocking rule."""
@@ -29,6 +29,25 @@ class Item:
 SizeOf = Callable[[BlockKey], int]
 """How many nodes are in a block that the node at hand is in."""
 ItemOf = Callable[[NodeKey], Item | None]
+
+
+Joined = tuple[int, NodeKey, NodeKey]
+"""When two nodes were first seen together, or said to be one, in microseconds, and the two."""
+
+
+class Group(NamedTuple):
+    """What is known of nodes that are one person by all links before scored ones of this kind.
+
+    `facts` are their own, each once, decisions of staff on links left out.
+    """
+
+    members: frozenset[NodeKey]
+    facts: tuple[KeptFact, ...]
+    joined: tuple[Joined, ...]
+
+
+MayJoin = Callable[[Group], bool]
+"""Whether a group may be joined with others by scored links; a pure function."""
 
 
 class Comparer(Protocol):
@@ -54,6 +73,13 @@ class Comparer(Protocol):
     @property
     def apart_mbits(self) -> int | None:
         """At or below this weight a pair is held apart, whatever links it."""
+
+    @property
+    def may_join(self) -> MayJoin | None:
+        """What is asked about whole groups before any two are joined; None: nothing is.
+
+        Asked about each of the two and about both as one, and all have to be yes.
+        """
 
     @property
     def reads_activity(self) -> bool:
@@ -92,5 +118,5 @@ class Comparer(Protocol):
         """Say which groups of members are one person, by calling `join` with a member of each.
 
         Groups begin as `joined`; `join` answers whether it joined them or
-        something forbids it. The calls depend on no order of the inputs.
+        something forbids it, `may_join` for one. The calls depend on no order of the inputs.
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 from identity.matching.cluster import clusters
-from identity.matching.comparing import RULE_BITS, Item, ItemOf, SizeOf
+from identity.matching.comparing import RULE_BITS, Item, ItemOf, MayJoin, SizeOf
 from identity.matching.model import HELD_APART_MBITS, fingerprint
 from identity.matching.score import Bar, Prepared, Scorer
 from identity.model import RECORD_KIND, BlockKey, EvidenceKind, NodeEvidence, NodeKey
@@ -25,6 +25,7 @@ class RecordComparer:
     only_positive = False
     reads_activity = False
     apart_mbits: int | None = HELD_APART_MBITS
+    may_join: MayJoin | None = None
 
     def __init__(self, scorer: Scorer, key: bytes, open_record: OpenRecord) -> None:
         self.model = fingerprint(scorer.model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from identity.engines.memory import MemoryGraphStore
-from tests.contracts import matching, matching_devices
+from tests.contracts import matching, matching_consent, matching_devices
 
 
 def test_ten_orders_give_the_same_people() -> None:
@@ -24,3 +24,13 @@ def test_devices_are_linked_in_any_order() -> None:
 def test_devices_are_linked_only_where_allowed() -> None:
     """Who may not be linked stays alone."""
     matching_devices.check_only_where_allowed(MemoryGraphStore, limit=20)
+
+
+def test_devices_are_joined_as_their_people_allow_in_any_order() -> None:
+    """Consent, ages and restrictions of whole groups, before and after they are joined."""
+    matching_consent.check_orders(MemoryGraphStore, orders=6, limit=20)
+
+
+def test_a_no_parts_two_devices() -> None:
+    """Wherever it is said in the group, and no longer than it holds."""
+    matching_consent.check_a_no_parts_them(MemoryGraphStore, limit=20)

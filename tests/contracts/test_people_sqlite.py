@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from identity.engines.sqlite import SqliteGraphStore
 from identity.model import Contribution
 from identity.store import GraphStore
-from tests.contracts import matching, matching_devices, people
+from tests.contracts import matching, matching_consent, matching_devices, people
 from tests.support import histories
 from tests.support.histories import Fence, Horizon, Step
 
@@ -107,3 +107,13 @@ def test_models_come_and_go(fresh: Fresh) -> None:
 def test_devices_are_linked_in_any_order(fresh: Fresh) -> None:
     """Sightings in batches of several sizes and orders."""
     matching_devices.check_orders(fresh, orders=6, limit=40)
+
+
+def test_devices_are_joined_as_their_people_allow_in_any_order(fresh: Fresh) -> None:
+    """Consent, ages and restrictions of whole groups, before and after they are joined."""
+    matching_consent.check_orders(fresh, orders=4, limit=20)
+
+
+def test_a_no_parts_two_devices(fresh: Fresh) -> None:
+    """Wherever it is said in the group, and no longer than it holds."""
+    matching_consent.check_a_no_parts_them(fresh, limit=20)

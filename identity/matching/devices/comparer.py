@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from identity.matching.comparing import RULE_BITS, Item, ItemOf, SizeOf
+from identity.matching.comparing import RULE_BITS, Item, ItemOf, MayJoin, SizeOf
 from identity.matching.devices.activity import device_of_activity
 from identity.matching.devices.blocking import BlockKey as TextKey
 from identity.matching.devices.cluster import cluster_devices
@@ -45,7 +45,8 @@ class DeviceComparer:
     """A `Comparer` of device nodes. `key` is the secret that tokens and block keys are keyed with.
 
     The model asks `may_link` of every device; the answer is part of the
-    evidence: who may not be linked is in no block.
+    evidence: who may not be linked is in no block. Before two devices are joined
+    `may_join` is asked of all that either is one with.
     """
 
     only_positive = True
@@ -54,8 +55,14 @@ class DeviceComparer:
     """Nothing of how devices are used speaks against an exact link."""
 
     def __init__(
-        self, model: DeviceModel, key: bytes, kinds: Collection[str], may_link: MayLink
+        self,
+        model: DeviceModel,
+        key: bytes,
+        kinds: Collection[str],
+        may_link: MayLink,
+        may_join: MayJoin | None = None,
     ) -> None:
+        self.may_join = may_join
         self.model = fingerprint(model)
         self.kinds = tuple(sorted(kinds))
         self.levels = {
