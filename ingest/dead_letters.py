@@ -11,6 +11,8 @@ Promises
 - *Sealed.* No engine sees anything of the input but what the letter says in
   the open: reason, field, the hint (which holds no value), source, and times.
 - *Removed is gone.* A removed letter is listed no more, until it is kept again.
+- *Goes back as a whole.* Which deletions were applied to the letters is kept with
+  them: put back from a backup, they say what had been applied by then.
 """
 
 from __future__ import annotations
@@ -123,6 +125,20 @@ class DeadLetters(Protocol):
 
         Raises:
             LettersUnavailable: some may be done; do all of them again.
+        """
+
+    def applied(self) -> str:
+        """Which deletions were applied to the letters, as `set_applied` was told last; "" at first.
+
+        Raises:
+            LettersUnavailable: try again.
+        """
+
+    def set_applied(self, deletions: str) -> None:
+        """Put down which deletions were applied to the letters. Returns when durable.
+
+        Raises:
+            LettersUnavailable: do it again.
         """
 
     def close(self) -> None:

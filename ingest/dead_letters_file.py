@@ -20,7 +20,7 @@ from ingest.dead_letters import (
 
 _BUSY_S = 10.0
 _AT_ONCE = 500
-_SCHEMA = """
+_LETTERS = """
 CREATE TABLE IF NOT EXISTS letters (
     id TEXT PRIMARY KEY,
     reason TEXT NOT NULL,
@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS letters (
     sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID
 """
+_APPLIED = "CREATE TABLE IF NOT EXISTS applied (one INTEGER PRIMARY KEY, deletions TEXT) STRICT"
 _COLUMNS = "id, reason, field, hint, source, form, partition, position, received_us, sealed"
 
 
@@ -51,7 +52,8 @@ class FileLetters:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA secure_delete = ON")
-        self._db.execute(_SCHEMA)
+        self._db.execute(_LETTERS)
+        self._db.execute(_APPLIED)
 
     def keep(self, letters: Sequence[DeadLetter]) -> None:
         """As the port says."""
@@ -104,6 +106,17 @@ class FileLetters:
             if not rows:
                 return changed
             last = rows[-1][0]
+
+    def applied(self) -> str:
+        """As the port says."""
+        with _told():
+            row = self._db.execute("SELECT deletions FROM applied").fetchone()
+        return "" if row is None else str(row[0])
+
+    def set_applied(self, deletions: str) -> None:
+        """As the port says."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO applied VALUES (1, ?)", (deletions,))
 
     def close(self) -> None:
         """As the port says."""

@@ -12,11 +12,16 @@ from ingest.dead_letters import DeadLetter, LetterId, LettersDamaged, LettersUna
 from profiles.compacted_topic import CompactedReader, CompactedWriter
 from profiles.pulsar_cluster import PulsarCluster, PulsarRefused
 
+_APPLIED = "kinfold-deletions-applied"
+
 
 class PulsarLetters:
     """As the port says, in `topic`, which is made when it is not there.
 
-    Listing reads the topic from its beginning; a removal starts a compaction.
+    Listing reads the topic from its beginning; a removal starts a compaction. Which
+    deletions were applied is a property of the topic: it goes back to what it was with
+    the cluster's metadata, is gone with the topic, and does not notice old letters that
+    are published anew into a topic that stayed.
     """
 
     def __init__(self, cluster: PulsarCluster, topic: str) -> None:
@@ -61,6 +66,16 @@ class PulsarLetters:
             with _told():
                 self._cluster.compact(self._topic)
         return len(fresh)
+
+    def applied(self) -> str:
+        """As the port says."""
+        with _told():
+            return self._cluster.properties(self._topic).get(_APPLIED, "")
+
+    def set_applied(self, deletions: str) -> None:
+        """As the port says."""
+        with _told():
+            self._cluster.set_property(self._topic, _APPLIED, deletions)
 
     def close(self) -> None:
         """As the port says."""

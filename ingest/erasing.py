@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -48,30 +48,52 @@ class LettersAbout:
         self, letters: Iterable[DeadLetter], nodes: AbstractSet[NodeKey]
     ) -> Iterator[DeadLetter]:
         """Those of the letters that name one of the nodes."""
-        kinds = sorted({kind_of(node) for node in nodes})
+        kinds = _kinds(nodes)
         for letter in letters:
-            if letter.sealed and self._names(letter, nodes, kinds):
+            if any(True for _ in self._named(letter, nodes, kinds)):
                 yield letter
 
-    def _names(self, letter: DeadLetter, nodes: AbstractSet[NodeKey], kinds: Iterable[str]) -> bool:
+    def received_by(
+        self, letters: Iterable[DeadLetter], until_us: Mapping[NodeKey, int]
+    ) -> Iterator[DeadLetter]:
+        """Those of the letters that name a node and were received by the time given for it."""
+        nodes, kinds = frozenset(until_us), _kinds(until_us)
+        for letter in letters:
+            named = self._named(letter, nodes, kinds)
+            if any(letter.received_us <= until_us[node] for node in named):
+                yield letter
+
+    def _named(
+        self, letter: DeadLetter, nodes: AbstractSet[NodeKey], kinds: Sequence[str]
+    ) -> Iterator[NodeKey]:
+        """Those of the nodes that a letter names, one by one: mostly the first is enough."""
         try:
-            payload = self._envelopes.open(letter)
+            payload = self._envelopes.open(letter) if letter.sealed else b""
         except (Unreadable, KeyDestroyed):
-            return False
+            payload = b""
+        if not payload:
+            return
         is_protobuf = letter.form == "protobuf"
         understand = self._understanding(letter.form)
         if understand is not None:
             form = Form.PROTOBUF if is_protobuf else Form.JSON
             received = Received(payload, form, letter.position, letter.received_us)
             for each in understand(received, self._now_us):
-                if isinstance(each, Contribution) and names_of(each) & nodes:
-                    return True
+                if isinstance(each, Contribution):
+                    yield from names_of(each) & nodes
         said = _parsed(payload, is_protobuf=is_protobuf)
         if said is None:
             self.untold += 1
-            return False
-        texts = set(_texts(said))
-        return any(self._name_of(kind, text) in nodes for text in texts for kind in kinds)
+            return
+        for text in set(_texts(said)):
+            for kind in kinds:
+                node = self._name_of(kind, text)
+                if node is not None and node in nodes:
+                    yield node
+
+
+def _kinds(nodes: Iterable[NodeKey]) -> list[str]:
+    return sorted({kind_of(node) for node in nodes})
 
 
 def _parsed(payload: bytes, *, is_protobuf: bool) -> Any:

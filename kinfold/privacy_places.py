@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from identity.store import GraphStore, StoreUnavailable
 from ingest.dead_letters import Envelopes
 from ingest.erasing import LettersAbout
+from ingest.intake import Intake
 from kinfold.auditing import open_audit
 from kinfold.clusters import cluster_of
 from kinfold.erasing import Erasing, Places, Step
@@ -82,8 +83,6 @@ def open_erasing(
         audit = stack.enter_context(closing(open_audit(settings, vault)))
         ledger = stack.enter_context(closing(open_ledger(settings, vault)))
         intake = open_intake(settings, policies, vault)
-        envelopes = Envelopes(open_sealer(vault), vault.order_key())
-        name_of = graph_namer(settings, policies, vault)
 
         def renewed() -> None:
             _use_names_of_now(vault, ledger, patience_s)
@@ -92,7 +91,7 @@ def open_erasing(
         places = Places(
             store=store,
             letters=letters,
-            about=LettersAbout(envelopes, readers(intake), name_of, now_us()),
+            about=letters_about(settings, policies, vault, intake),
             register=register,
             audit=audit,
             ledger=ledger,
@@ -105,6 +104,15 @@ def open_erasing(
             now_us=now_us,
         )
         yield Erasing(places, policies.identity, step)
+
+
+def letters_about(
+    settings: Settings, policies: Policies, vault: KeyVault, intake: Intake
+) -> LettersAbout:
+    """What tells whom dead letters name, as the intake's keys name nodes."""
+    envelopes = Envelopes(open_sealer(vault), vault.order_key())
+    name_of = graph_namer(settings, policies, vault)
+    return LettersAbout(envelopes, readers(intake), name_of, now_us())
 
 
 def _use_names_of_now(vault: KeyVault, ledger: DeletionLedger, patience_s: float) -> None:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import partial
+from hashlib import blake2b
 from typing import NamedTuple
 
 from identity.model import NodeKey
 from identity.store import GraphStore, KeyAge, StoreUnavailable
 from identity.tokens import rekeying
+from ingest.dead_letters import LettersUnavailable
 from kinfold.erasing import erased_as
 from kinfold.feeds import local_feed, settle_into
 from kinfold.keys import chain_of
+from kinfold.letters import open_letters
 from kinfold.privacy import open_book
-from kinfold.privacy_places import open_erasing, open_ledger
+from kinfold.privacy_places import letters_about, open_erasing, open_ledger
 from kinfold.rotating import begin
 from kinfold.settings import Settings
 from kinfold.wiring import (
     Policies,
     now_us,
+    open_intake,
     open_policies,
     open_store,
     open_vault,
     open_view,
     owner_name,
 )
+from profiles.deletions import Erasure
 from profiles.read_view import PROFILE, ReadView
 from profiles.sealing import epoch_of
 from profiles.vault import KeyVault
@@ -35,10 +40,11 @@ _RENAME_MS = 600_000
 
 
 class Restored(NamedTuple):
-    """What had to be done again: nodes fenced, erasures gone on with."""
+    """What had to be done again: nodes fenced, erasures gone on with, dead letters removed."""
 
     fences: int
     finished: int
+    letters: int
 
     @property
     def anything(self) -> bool:
@@ -62,11 +68,13 @@ def apply_ledger(
     3. Resolve and publish what that changed, and clear the view if it still shows
        somebody erased, or profiles whose key is destroyed: it is filled anew.
     4. Forget what requests from before an erasure say of who was erased.
+    5. Remove dead letters from before an erasure that name who was erased.
 
     Keys that came back with a vault are destroyed as soon as it is opened.
 
-    Where nothing was put back, it reads the ledger and the fences, once. Call it
-    before anything is served or taken in.
+    Where nothing was put back, it reads the ledger and the fences, once; and all
+    dead letters, if somebody was erased since it did so last. Call it before
+    anything is served or taken in.
 
     Raises:
         LedgerError, StoreError, LettersError, RegisterError,
@@ -79,10 +87,10 @@ def apply_ledger(
         wanted = ledger.fences()
         erasures = ledger.erasures()
         cut = [one for one in erasures if one.finished_us is None]
+        done = [one for one in erasures if one.finished_us is not None]
         until_us = {
             name: min(one.begun_us, until)
-            for one in erasures
-            if one.finished_us is not None
+            for one in done
             for name, until in erased_as(store, ledger, one).items()
         }
     lacking = _lacking(store, wanted)
@@ -96,6 +104,7 @@ def apply_ledger(
         settle_up = partial(settle_into, settings, policies, vault, store, local_feed(view))
     if until_us:
         _forget_said(settings, policies, vault, until_us)
+    letters = _remove_letters(settings, policies, vault, done)
     if cut:
         with open_erasing(settings, policies, vault, store, settle_up=settle_up) as erasing:
             erasing.finish_all()
@@ -105,7 +114,7 @@ def apply_ledger(
             settle_up()
         if _shows_erased(view, store, wanted):
             view.clear()
-    return Restored(len(lacking), len(cut))
+    return Restored(len(lacking), len(cut), letters)
 
 
 def _forget_said(
@@ -115,6 +124,49 @@ def _forget_said(
     book = open_book(settings, policies, vault)
     with closing(book.requests), closing(book.means.log):
         book.forget_all(until_us, "kinfold")
+
+
+def _remove_letters(
+    settings: Settings, policies: Policies, vault: KeyVault, done: Sequence[Erasure]
+) -> int:
+    """Remove dead letters that an erasure removed before; how many there were.
+
+    A topic of them that cannot be reached just now is left to the next start.
+    """
+    if not done:
+        return 0
+    with ExitStack() as stack:
+        if settings.pulsar.url:
+            stack.enter_context(suppress(LettersUnavailable))
+        letters = stack.enter_context(closing(open_letters(settings)))
+        wanted, chain = _deletions(done), chain_of(vault)
+        if letters.applied() == wanted:
+            return 0
+        intake = open_intake(settings, policies, vault)
+        about = letters_about(settings, policies, vault, intake)
+        back = list(about.received_by(letters.all(), _gone_us(settings, vault, done)))
+        letters.remove(back)
+        # Named anew meanwhile, some were looked for by names that they no longer have.
+        if chain_of(vault) == chain:
+            letters.set_applied(wanted)
+        return len(back)
+    return 0
+
+
+def _deletions(done: Iterable[Erasure]) -> str:
+    """A name for these erasures: no others have it."""
+    told = sorted(f"{one.request}\0{one.finished_us}" for one in done)
+    return blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
+
+
+def _gone_us(settings: Settings, vault: KeyVault, done: Iterable[Erasure]) -> dict[NodeKey, int]:
+    """Up to when no letter that names a node is to be there: an erasure removes all it finds."""
+    gone_us: dict[NodeKey, int] = {}
+    with closing(open_ledger(settings, vault)) as ledger:
+        for one in done:
+            for key, until_us in ledger.fences(one.request).items():
+                gone_us[key] = max(until_us, one.finished_us or 0, gone_us.get(key, 0))
+    return gone_us
 
 
 def _rename(vault: KeyVault, store: GraphStore) -> bool:

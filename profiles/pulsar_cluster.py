@@ -102,6 +102,15 @@ class PulsarCluster:
         """Delete a topic without partitions, with all it holds; its readers are cut off."""
         self._ask("DELETE", f"{_path(topic)}?force=true", also=(404,))
 
+    def properties(self, topic: str) -> Mapping[str, str]:
+        """What was noted of a topic without partitions beside what is in it."""
+        found = self._ask("GET", f"{_path(topic)}/properties")
+        return {str(key): str(value) for key, value in (found or {}).items()}
+
+    def set_property(self, topic: str, key: str, value: str) -> None:
+        """Note something of a topic without partitions; other properties stay."""
+        self._ask("PUT", f"{_path(topic)}/properties", {key: value})
+
     def retention_min(self, topic: str) -> int:
         """For how many minutes a topic keeps what was consumed; negative: for good.
 

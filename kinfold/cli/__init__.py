@@ -51,13 +51,13 @@ VERBS = {
 }
 
 BRINGS_UP = frozenset({
-    "get", "explain", "lineage", "model", "review", "consent", "privacy", "stats", "export",
-    "report", "expire", "keys",
+    "get", "explain", "lineage", "model", "review", "consent", "privacy", "dead-letters", "stats",
+    "export", "report", "expire", "keys",
 })  # fmt: skip
 """Verbs before which what was put back from a backup is brought up to the deletion ledger.
 
-Of the others `ingest`, `run`, `serve` and `dead-letters` do so with what they open, `demo`
-and `evaluate` have homes of their own, and `generate`, `audit` and `doctor` read nobody's data.
+Of the others `ingest`, `run` and `serve` do so with what they open, `demo` and `evaluate` have
+homes of their own, and `generate`, `audit` and `doctor` read nobody's data.
 """
 
 FAILURES = (

@@ -17,7 +17,6 @@ from kinfold.cli.output import FAILED, OK, fail, print_json
 from kinfold.feeds import open_feed
 from kinfold.intaking import readers
 from kinfold.letters import open_letters
-from kinfold.restoring import brought_up
 from kinfold.settings import Settings, SettingsError
 from kinfold.upkeeping import open_upkeep
 from kinfold.wiring import (
@@ -158,7 +157,6 @@ def _send(
     policies = open_policies(settings)
     with ExitStack() as stack:
         vault = stack.enter_context(closing(open_vault(settings)))
-        brought_up(settings, policies, vault)
         store = stack.enter_context(closing(open_store(settings)))
         feed = stack.enter_context(open_feed(settings))
         sealer = open_sealer(vault)

@@ -119,6 +119,19 @@ class DeadLettersContract:
         ]
         opened.close()
 
+    def test_goes_back_as_a_whole(self, open_letters: OpenLetters) -> None:
+        """Which deletions were applied is kept with the letters, whoever opens them."""
+        one, two = open_letters(), open_letters()
+        assert one.applied() == ""
+        one.set_applied("the first")
+        two.keep([letter(1)])
+        assert two.applied() == "the first"
+        two.set_applied("the first two")
+        assert one.applied() == "the first two"
+        assert list(one.all()) == [letter_as(1, one)]
+        one.close()
+        two.close()
+
     def test_nothing_is_nothing(self, open_letters: OpenLetters) -> None:
         """Without letters there is nothing to list, find, keep or remove, and no fault in it."""
         opened = open_letters()
