@@ -164,6 +164,14 @@ class Carrier:
             raise StoreUnavailable("the erasure could not be finished; run it again") from None
         return Done(tuple(erased.stores), names)
 
+    def has_landed(self, request: Request) -> bool:
+        """See `Doing`."""
+        said, sent = request.said, list[int]()
+        if said.values or self._withdrawn(request.kind):
+            sent.append(self.signal_of(f"{_PREFIX}{request.id}"))
+        counted = self._parts.store.named_by(sent).keys() >= set(sent)
+        return counted and not any(self._subjects.named_by(said))
+
     def apart(self, said: Said) -> dict[str, int]:
         """See `Doing`."""
         return self._subjects.apart(said)

@@ -40,6 +40,7 @@ ADVANCES: Final = {
     "refuse": Step.REFUSE,
     "withdraw": Step.WITHDRAW,
 }
+PENDING: Final = "pending"
 ANYBODY: Final = tuple(Role)
 AGENT: Final = (Role.AGENT,)
 APPROVER: Final = (Role.APPROVER,)
@@ -80,6 +81,9 @@ class Doing(Protocol):
 
     def run(self, request: Request) -> Done | Refused:
         """Carry it out, or go on with it; done before, it only tells again."""
+
+    def has_landed(self, request: Request) -> bool:
+        """Whether all that running it sent counts in the graph by now."""
 
     def apart(self, said: Said) -> dict[str, int]:
         """What sets somebody apart: the signals that say so, by reserved purpose."""
@@ -151,11 +155,10 @@ class PrivacyDesk:
 
     def get(self, doing: Doing, asked: pb.GetRequest, grant: Grant) -> pb.GetResponse | Refused:
         """A request as it stands."""
-        del doing
         found = self._book.found(grant, asked.staff, ANYBODY, asked.request_id)
         if isinstance(found, Refused):
             return found
-        return pb.GetResponse(request=as_message(found[0]))
+        return pb.GetResponse(request=as_message(self._settled(doing, *found)))
 
     def list(self, doing: Doing, asked: pb.ListRequest, grant: Grant) -> pb.ListResponse | Refused:
         """Requests in some states, soonest owed first, a page of them."""
@@ -200,9 +203,10 @@ class PrivacyDesk:
         self, doing: Doing, asked: pb.GetReceiptRequest, grant: Grant
     ) -> pb.GetReceiptResponse | Refused:
         """What the audit log says on a request, with proofs."""
-        del doing
         found = self._book.found(grant, asked.staff, ANYBODY, asked.request_id)
-        return found if isinstance(found, Refused) else receipt_of(self._book, found[0])
+        if isinstance(found, Refused):
+            return found
+        return receipt_of(self._book, self._settled(doing, *found))
 
     def advance(
         self, doing: Doing, asked: pb.AdvanceRequest, grant: Grant
@@ -253,7 +257,7 @@ class PrivacyDesk:
             return found
         request, by = found
         if request.state is State.DONE:
-            return pb.RunResponse(request=as_message(request))
+            return pb.RunResponse(request=as_message(self._settled(doing, request, by)))
         if request.kind in PACKAGED:
             return refuse("REQUEST_NEEDS_EXPORT", "request_id")
         tried = book.tried(request, Step.RUN, by)
@@ -276,6 +280,18 @@ class PrivacyDesk:
         if isinstance(finished, Refused):
             return finished
         return pb.RunResponse(request=as_message(finished))
+
+    def _settled(self, doing: Doing, request: Request, by: str) -> Request:
+        """The request, with what was still to be counted when it was done noted as counted."""
+        is_pending = any(one.status == PENDING for one in request.stores)
+        if request.state is not State.DONE or not is_pending or not doing.has_landed(request):
+            return request
+        stores = tuple(
+            InStore(one.store, "done") if one.status == PENDING else one for one in request.stores
+        )
+        done = self._book.moved(request, Step.SETTLE, by, stores=stores)
+        # Somebody else noted it in the meantime: the next look shows it.
+        return request if isinstance(done, Refused) else done
 
     def _made(self, asked: pb.SubmitRequest, said: Said, received_us: int, by: str) -> Request:
         kind = kind_of(asked.kind)

@@ -207,8 +207,10 @@ class RequestBook:
         what |= {f"store:{one.store}": str(one.status) for one in after.stores}
         role = Role.APPROVER if step is Step.APPROVE else Role.AGENT
         about = (f"request:{after.id}", *self.about(before.said))
+        # That something counts by now is found, by whoever looks first.
+        word = "kinfold" if step is Step.SETTLE else role.value
         once = f"{after.id}:{after.version}"
-        return Event(Kind.REQUEST, once, after.steps[-1].at_us, role.value, about, what)
+        return Event(Kind.REQUEST, once, after.steps[-1].at_us, word, about, what)
 
 
 def staff_token(key: bytes, staff: str) -> str:

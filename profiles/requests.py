@@ -41,6 +41,7 @@ class Step(StrEnum):
     EXTEND = "extend"
     RUN = "run"
     FINISH = "finish"
+    SETTLE = "settle"
     REFUSE = "refuse"
     WITHDRAW = "withdraw"
     EXPORT = "export"
@@ -203,6 +204,7 @@ _MOVES: Final[Mapping[Step, tuple[frozenset[State], State | None]]] = {
     Step.EXTEND: (OPEN, None),
     Step.RUN: (frozenset({State.VERIFIED, State.APPROVED, State.RUNNING}), State.RUNNING),
     Step.FINISH: (frozenset({State.RUNNING}), State.DONE),
+    Step.SETTLE: (frozenset({State.DONE}), None),
     Step.REFUSE: (_BEFORE_RUN, State.REFUSED),
     Step.WITHDRAW: (_BEFORE_RUN, State.WITHDRAWN),
     Step.EXPORT: (frozenset({State.RUNNING, State.DONE}), None),

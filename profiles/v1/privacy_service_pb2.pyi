@@ -203,8 +203,8 @@ class PrivacyStep(_message.Message):
     BY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """submit, confirm, verify, approve, extend, run, finish, refuse, withdraw,
-    export, open or forget.
+    """submit, confirm, verify, approve, extend, run, finish, settle (what was to be
+    counted when it was finished counts), refuse, withdraw, export, open or forget.
     """
     by: _builtins.str
     """By whom: a keyed token of who of staff."""

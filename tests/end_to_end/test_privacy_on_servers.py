@@ -86,6 +86,8 @@ def test_restriction_serves_to_no_one_and_an_objection_is_heeded(line: AskingLin
         "graph": "pending",
     }
     until(lambda: "analytics" not in line.granted(ANN), "the objection is heeded")
+    shown = line.does("privacy", "show", "r-1", "--json").json["request"]
+    assert {one["status"] for one in shown["stores"]} == {"done"}
     line.submit("r-2", "restriction", ANN)
     line.does("privacy", "run", "r-2")
     until(lambda: not line.is_served(EMAIL), "the restriction is heeded")
