@@ -33,7 +33,7 @@ from kinfold.wiring import (
 from profiles.consent import LEGAL_HOLD, set_apart
 from profiles.deletions import DeletionLedger
 from profiles.privacy import Status
-from profiles.pulsar_cluster import PulsarCluster, PulsarRefused
+from profiles.pulsar_cluster import Forgetting, PulsarCluster, PulsarRefused
 from profiles.requests import InStore
 from profiles.vault import KeyVault
 
@@ -173,14 +173,26 @@ def elsewhere(settings: Settings, due_us: int) -> tuple[InStore, ...]:
 
 
 def _forgets(cluster: PulsarCluster, topic: str, at_us: int) -> str:
-    """By when the topic of signals no longer holds what was sent until now."""
     try:
-        minutes = cluster.retention_min(topic)
+        return forgets(cluster.forgetting(topic), at_us)
     except PulsarRefused:
         return "the topic of signals forgets at its own retention, which could not be asked for"
-    if minutes < 0:
+
+
+def forgets(topic: Forgetting, at_us: int) -> str:
+    """By when the topic of signals no longer holds what was sent until now, and on what terms."""
+    if topic.keeps_min < 0 and topic.keeps_mb < 0:
         return "the topic of signals keeps everything for good: give it a retention"
-    if minutes == 0:
-        return "the topic of signals forgets what was consumed when its ledger is closed"
-    day = datetime.fromtimestamp(at_us / 1_000_000 + minutes * 60, UTC).date().isoformat()
-    return f"the topic of signals forgets what was sent until now by {day}"
+    if topic.keeps_min < 0:
+        kept = f"the last {topic.keeps_mb} MB of what was acknowledged, however old it is"
+        return f"the topic of signals keeps {kept}: give it a retention in time"
+    wait_s = topic.at_most_s()
+    if wait_s is None:
+        closed = "its ledgers are closed when they are full, at no time"
+        return f"nobody can say when the topic of signals forgets: {closed}"
+    day = datetime.fromtimestamp(at_us / 1_000_000 + wait_s, UTC).date().isoformat()
+    closed = "" if topic.keeps_min else "when its ledger is closed, "
+    said = f"the topic of signals forgets what was sent until now {closed}by {day}"
+    if not topic.is_told:
+        said += f" (if ledgers are closed within {topic.open_min} minutes, as is Pulsar's default)"
+    return f"{said}, or when every subscription has acknowledged it, if that is later"

@@ -23,6 +23,10 @@ Position = tuple[int, int]
 ADMIN_TIMEOUT_S = 10.0
 COMPACT_EVERY_BYTES = 64 * 1024 * 1024
 COMPACTION = "__compaction"
+MOST_OPEN_MIN, LEAST_OPEN_MIN = 240, 10
+"""Between so many minutes Pulsar closes a ledger, unless its broker is told otherwise."""
+LOOKS_S = 120
+"""So often Pulsar looks for ledgers to delete, unless its broker is told otherwise."""
 
 
 class PulsarRefused(Exception):
@@ -111,13 +115,25 @@ class PulsarCluster:
         """Note something of a topic without partitions; other properties stay."""
         self._ask("PUT", f"{_path(topic)}/properties", {key: value})
 
-    def retention_min(self, topic: str) -> int:
-        """For how many minutes a topic keeps what was consumed; negative: for good.
+    def forgetting(self, topic: str) -> Forgetting:
+        """When a topic forgets what was consumed, as it and the broker are set up.
 
-        With 0 it goes when the ledger that holds it is closed.
+        Who may not ask the broker is told of Pulsar's defaults, and that they are.
         """
-        found = self._ask("GET", f"{_path(topic)}/retention?applied=true", also=(404,))
-        return int(found["retentionTimeInMinutes"]) if isinstance(found, dict) else 0
+        kept = self._ask("GET", f"{_path(topic)}/retention?applied=true", also=(404,)) or {}
+        try:
+            broker = self._asked("GET", "/admin/v2/brokers/configuration/runtime")
+        except PulsarRefused:
+            broker = {}
+        most = int(broker.get("managedLedgerMaxLedgerRolloverTimeMinutes", MOST_OPEN_MIN))
+        least = int(broker.get("managedLedgerMinLedgerRolloverTimeMinutes", LEAST_OPEN_MIN))
+        return Forgetting(
+            keeps_min=int(kept.get("retentionTimeInMinutes", 0)),
+            keeps_mb=int(kept.get("retentionSizeInMB", 0)),
+            open_min=max(most, least) if most > 0 else None,
+            looks_s=int(broker.get("retentionCheckIntervalInSeconds", LOOKS_S)),
+            is_told=bool(broker),
+        )
 
     def compact(self, topic: str) -> None:
         """Start a compaction; one that is running goes on."""
@@ -191,6 +207,35 @@ class PulsarCluster:
         if not self.admin_url.startswith("https:"):
             return None
         return ssl.create_default_context(cafile=self.trust_certs or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """When a topic forgets what every subscription has acknowledged.
+
+    It goes by ledgers: each is closed after a time, and deleted when all in it is
+    acknowledged and its retention, which begins only then, is over.
+
+    - `keeps_min`: the retention in time; negative: for good.
+    - `keeps_mb`: beyond so much it goes earlier; negative: never mind how much.
+    - `open_min`: after so long a ledger is closed; None: only when it is full.
+    - `looks_s`: so often the broker looks for ledgers to delete.
+    - `is_told`: whether the broker told the last two; Pulsar's defaults otherwise.
+    """
+
+    keeps_min: int
+    keeps_mb: int
+    open_min: int | None
+    looks_s: int
+    is_told: bool
+
+    def at_most_s(self) -> int | None:
+        """In how long what is sent now is forgotten, once acknowledged; None: nobody can say."""
+        if self.keeps_min < 0 or self.open_min is None:
+            return None
+        # A broker closes each ledger up to a twentieth late, so that not all are due at once.
+        open_s = self.open_min * 63
+        return open_s + self.keeps_min * 60 + self.looks_s
 
 
 @dataclass(frozen=True, slots=True)
