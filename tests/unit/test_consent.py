@@ -83,6 +83,8 @@ made_decisions = st.lists(
         digest=st.binary(min_size=1, max_size=1),
         purpose=st.just("marketing"),
         subjects=subjects,
+        # What was given before it was sent is held to `spelled_out`.
+        given_before=st.just(False),
     ),
     max_size=6,
 )
