@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from identity.store import GraphStore
 from kinfold.clusters import cluster_of
 from kinfold.keys import KeyWatch
+from kinfold.requests import expire_packages
 from kinfold.retention import Expiry, Trims
 from kinfold.settings import Settings
 from kinfold.upkeep import Upkeep
@@ -125,6 +126,7 @@ def kept_up(
             policies.retention,
             now_us,
             Trims(open_sealer(vault)),
+            lambda now_us: expire_packages(settings, vault, now_us),
         )
         expiry.run(stop)
 

@@ -39,6 +39,7 @@ from ingest.payloads import without
 from profiles import contexts
 from profiles.consent import LEGAL_HOLD, may_refuse, needed_from, set_apart
 from profiles.purposes import PurposePolicy
+from profiles.request_store import RequestsError
 from profiles.sealing import Sealer, Unreadable
 from profiles.vault import KeyDestroyed, VaultError
 
@@ -248,7 +249,8 @@ def _days(evidence: PersonEvidence) -> Iterator[tuple[Expiring, int]]:
 class Expiry:
     """Lets expire what is due, once a day, in a thread of its own with a store of its own.
 
-    Several processes may do so: a horizon that has moved is not due again.
+    Several processes may do so: a horizon that has moved is not due again. `also`
+    is done each day as well, at that moment, whether anything has a horizon or not.
     """
 
     def __init__(
@@ -258,8 +260,10 @@ class Expiry:
         retention: Retention,
         now_us: Callable[[], int],
         trims: Trims,
+        also: Callable[[int], object] | None = None,
     ) -> None:
         self._open_store = open_store
+        self._also = also
         self._policies = policies
         self._retention = retention
         self._now_us = now_us
@@ -269,15 +273,18 @@ class Expiry:
         """Go on until told to stop; what is out of reach is tried again."""
         done_day = -1
         wait_s = first_s
-        while self._retention and not stop.wait(wait_s):
+        while (self._retention or self._also) and not stop.wait(wait_s):
             now_us = self._now_us()
             wait_s = RETRY_S
             if now_us // DAY_US == done_day:
                 continue
             try:
-                with closing(self._open_store()) as store:
-                    expire_due(store, self._policies, self._retention, now_us, self._trims)
-            except (StoreError, VaultError) as error:
+                if self._also is not None:
+                    self._also(now_us)
+                if self._retention:
+                    with closing(self._open_store()) as store:
+                        expire_due(store, self._policies, self._retention, now_us, self._trims)
+            except (StoreError, VaultError, RequestsError) as error:
                 _LOG.warning("nothing could be let expire yet: %s", error)
                 continue
             done_day = now_us // DAY_US

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from identity.refused import Refused
 from profiles.deadlines import RequestKind
+from profiles.places import is_place
 from profiles.privacy_policy import LEVELS
 from profiles.request_store import FIRST, Place
 from profiles.requests import Request, Said, State, Step
@@ -22,7 +23,6 @@ MOST_CHARS: Final = 4_096
 MOST_VALUES: Final = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _PERSON = re.compile("[a-z2-7]{26}")
 _WORDS: Final[Mapping[int, str]] = {level: word for word, level in LEVELS.items()}
 
@@ -102,7 +102,7 @@ def problem_of(request: pb.SubmitRequest) -> Refused | None:
     checks = {
         "request_id": _ID.fullmatch(request.request_id) is not None,
         "kind": kind_of(request.kind) is not None,
-        "place": not request.place or _PLACE.fullmatch(request.place) is not None,
+        "place": not request.place or is_place(request.place),
         "level": not request.level or request.level in LEVELS,
         "words": len(request.words) <= MOST_CHARS,
         "contact": len(request.contact) <= MOST_CHARS,

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from identity.model import Assurance
 from identity.nearest import unknown
 from profiles.deadlines import Law, RequestKind
+from profiles.places import is_place
 
 
 class Role(StrEnum):
@@ -49,7 +50,6 @@ ANY, GRPC = "any", "grpc"
 """Where approvals may come from: also from who has the home folder, or from known callers alone."""
 APPROVES: Final = "approves requests"
 """The right of callers that approve (`profiles.access.METHODS`)."""
-_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _STAFF = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _KEYS = (
     "law",
@@ -198,7 +198,7 @@ def _place_problems(value: object) -> list[str]:
         return ['privacy.places: must be a table of laws, for example US-CA = "ccpa"']
     problems = []
     for place, law in value.items():
-        if not _PLACE.fullmatch(place):
+        if not is_place(place):
             problems.append(f"privacy.places.{place}: name a country or region, US or US-CA")
         problems += _law_problems(f"privacy.places.{place}", law)
     return problems

@@ -18,7 +18,7 @@ _FIELDS: Final = {
     ("REQUEST_INVALID", "request_id"): f"REQUEST: {_ID}",
     ("REQUEST_INVALID", "hold_id"): f"--hold-id: {_ID}",
     ("REQUEST_INVALID", "received_at"): "--received: a moment that has passed, and not before 1970",
-    ("REQUEST_INVALID", "place"): "--place: a country or region as in ISO 3166, CH or US-CA",
+    ("REQUEST_INVALID", "place"): "--place: a country of ISO 3166 or a region of it, CH or US-CA",
     ("REQUEST_INVALID", "words"): f"--words: {_LONG}",
     ("REQUEST_INVALID", "contact"): f"--contact: {_LONG}",
     ("REQUEST_INVALID", "reason"): f"--reason: {_LONG}",
