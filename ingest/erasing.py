@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -19,6 +20,8 @@ from ingest.v1.signal_pb2 import Signal
 from profiles.sealing import Unreadable
 from profiles.vault import KeyDestroyed
 
+_FIELD = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffd\"'<>{}\[\],;|=]+")
+_WORD, _PART = re.compile(r"[^\w.@+:%-]+"), re.compile(r"[^\w.@+%-]+")
 NameOf = Callable[[str, str], NodeKey | None]
 """From a kind and a raw value to its node; None when it cannot be one."""
 
@@ -28,7 +31,8 @@ class LettersAbout:
 
     A letter that is understood says itself whom it names; of one that is not,
     every text in it is tried as an identifier of each kind that is looked for.
-    What does not even parse cannot be told; `untold` counts those.
+    What does not even parse is tried word by word, and may still name them in a
+    way that nothing here sees; `untold` counts those in which nobody was found.
     """
 
     def __init__(
@@ -82,14 +86,15 @@ class LettersAbout:
                 if isinstance(each, Contribution):
                     yield from names_of(each) & nodes
         said = _parsed(payload, is_protobuf=is_protobuf)
-        if said is None:
-            self.untold += 1
-            return
-        for text in set(_texts(said)):
+        texts = set(_words(payload) if said is None else _texts(said))
+        named = False
+        for text in texts:
             for kind in kinds:
                 node = self._name_of(kind, text)
                 if node is not None and node in nodes:
+                    named = True
                     yield node
+        self.untold += said is None and not named
 
 
 def _kinds(nodes: Iterable[NodeKey]) -> list[str]:
@@ -103,6 +108,20 @@ def _parsed(payload: bytes, *, is_protobuf: bool) -> Any:
         return orjson.loads(payload)
     except (DecodeError, orjson.JSONDecodeError):
         return None
+
+
+def _words(payload: bytes) -> Iterator[str]:
+    """What may be an identifier in bytes that do not parse: whatever stands between signs that no
+    identifier has, and between those that most have not; in protobuf a text of 32 bytes or more
+    follows its length, which looks like a sign of the text.
+    """
+    text = payload.decode("utf-8", "replace")
+    for signs in (_FIELD, _WORD, _PART):
+        for word in signs.split(text):
+            found = word.strip()
+            if found:
+                yield found
+                yield found[1:]
 
 
 def _texts(said: Any) -> Iterator[str]:

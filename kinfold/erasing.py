@@ -308,7 +308,8 @@ class Erasing:
         untold = places.about.untold
         if not untold:
             return InStore("dead letters", Status.DONE, removed=removed)
-        reason = f"{untold} letters cannot be read by anything here; look at them and remove them"
+        words = "cannot be read by anything here, and no word of them names the person"
+        reason = f"{untold} letters {words}; look at them and remove them: kinfold dead-letters"
         return InStore("dead letters", Status.PARTIAL, reason, removed)
 
     def _exports(self, known: Erasure) -> InStore:

@@ -29,6 +29,7 @@ NO_VALUES = {
     "profiles/affinities.py": "half-lives",
     "profiles/build.py": "parts of profiles, and where somebody may be",
     "profiles/layout.py": "numbers",
+    "profiles/places.py": "countries",
     "profiles/serve/errors.py": "refusals",
     "profiles/serve/wire.py": "refusals and lengths",
 }
