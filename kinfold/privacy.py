@@ -21,7 +21,7 @@ from kinfold.intaking import readers
 from kinfold.letters import open_letters
 from kinfold.privacy_doing import Carrier, Parts
 from kinfold.privacy_held import Holdings, open_with
-from kinfold.privacy_places import Settle, open_erasing, waits_for_upkeep
+from kinfold.privacy_places import Settle, open_erasing, open_ledger, waits_for_upkeep
 from kinfold.register import Exported
 from kinfold.releasing import open_register
 from kinfold.requests import open_requests
@@ -99,6 +99,10 @@ def open_carrier(
         with closing(open_letters(settings)) as opened:
             return [read_letter(envelopes, one) for one in about.among(opened.all(), nodes)]
 
+    def is_erased(request_id: str) -> bool:
+        with closing(open_ledger(settings, vault)) as ledger:
+            return ledger.find(request_id) is not None
+
     comparers = open_active_models(settings, policies, vault, sealer).comparers
     controller, kept = policies.privacy.controller, policies.retention
     holdings = Holdings(store, gathering, sealer, comparers, controller, kept)
@@ -113,6 +117,7 @@ def open_carrier(
         holdings=holdings,
         exports=exports,
         letters=letters,
+        is_erased=is_erased,
         open_erasing=lambda: open_erasing(settings, policies, vault, store, settle_up=settle_up),
         waits=bool(settings.pulsar.url),
     )

@@ -49,8 +49,9 @@ class Parts:
     """What requests are carried out with; one per thread.
 
     - `exports`: what was handed out with somebody in it; `letters`: the dead
-      letters that name one of some nodes; `waits`: whether what
-      is decided counts only when consumers have read it from the topic.
+      letters that name one of some nodes; `is_erased`: whether the deletion
+      ledger knows a request; `waits`: whether what is decided counts only when
+      consumers have read it from the topic.
     """
 
     store: GraphStore
@@ -64,6 +65,7 @@ class Parts:
     exports: Callable[[PersonId], list[Exported]]
     letters: Callable[[AbstractSet[NodeKey]], list[Letter]]
     open_erasing: OpenErasing
+    is_erased: Callable[[str], bool]
     waits: bool
 
 
@@ -102,6 +104,10 @@ class Carrier:
         plan.sentences.extend(_sentences(request, plan))
         return plan
 
+    def is_erased(self, request_id: str) -> bool:
+        """See `Doing`."""
+        return self._parts.is_erased(request_id)
+
     def problem(self, said: Said) -> Refused | None:
         """See `Doing`. Of somebody named by id it is told when the request is run."""
         return self._obstacles.problem(said)
@@ -126,9 +132,9 @@ class Carrier:
             return Done((InStore("graph", Status.DONE, KEPT_OUT),))
         else:
             choices = dict.fromkeys(self._withdrawn(request.kind), False)
-            whom, signal_id = self._whom(request), f"{_PREFIX}{request.id}"
             send = self._parts.signals.choose
-            refused = send(whom, choices, signal_id, began_us) if choices else None
+            whom, name = self._whom(request), _name_of(request)
+            refused = send(whom, choices, name, began_us) if choices else None
         return refused or Done(self._stores())
 
     def _whom(self, request: Request) -> tuple[str, str]:
@@ -138,13 +144,13 @@ class Carrier:
 
     def _correct(self, request: Request, began_us: int) -> Refused | None:
         signals, said = self._parts.signals, request.said
-        signal_id = f"{_PREFIX}{request.id}"
+        name = _name_of(request)
         refused = None
         if said.values:
             whom = self._whom(request)
-            refused = signals.assert_record(whom, dict(said.values), signal_id, began_us)
+            refused = signals.assert_record(whom, dict(said.values), name, began_us)
         for number, (source, wrong) in enumerate(said.retract):
-            refused = refused or signals.retract(source, wrong, f"{signal_id}-{number}", began_us)
+            refused = refused or signals.retract(source, wrong, f"{name}-{number}", began_us)
         return refused
 
     def _erase(self, request: Request) -> Done | Refused:
@@ -181,10 +187,9 @@ class Carrier:
         named = self._parts.signals.id_of(signal_id)
         return self._parts.tokens.signal(self._parts.privacy.source, named)
 
-    def counts(self, said: Said, signal: int) -> bool:
+    def counts(self, signal: int) -> bool:
         """See `Doing`."""
-        evidence = self._subjects.evidence(said)
-        return evidence is not None and any(kept.signal == signal for kept in evidence.facts)
+        return bool(self._parts.store.named_by((signal,)))
 
     def set_apart(
         self, said: Said, purpose: str, *, in_force: bool, signal_id: str, at_us: int
@@ -239,6 +244,13 @@ class Carrier:
             return tuple(InStore(name, Status.DONE) for name in names)
         reason = "in the topic of signals; it counts when consumers have read it"
         return (InStore("signals", Status.DONE), InStore("graph", Status.PENDING, reason))
+
+
+def _name_of(request: Request) -> str:
+    """What signals of a request are called: another one under its id, as in a store of requests
+    that was put back from before it, is called otherwise.
+    """
+    return f"{_PREFIX}{request.id}-{request.at(Step.SUBMIT)}"
 
 
 def _plan_erasure(plan: pb.PlanResponse, scope: Scope | None) -> None:

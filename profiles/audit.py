@@ -110,6 +110,9 @@ class AuditLog(Protocol):
             AuditUnavailable: none of them was logged; call again.
         """
 
+    def knows(self, kind: Kind, once: str) -> bool:
+        """Whether an event of this kind is in the log that is recognised by `once`."""
+
     def head(self) -> Head:
         """Size and root now."""
 
@@ -149,4 +152,9 @@ def entry_of(event: Event, key: bytes) -> bytes:
 
 def once_of(event: Event, key: bytes) -> str:
     """What an event is recognised by when it is logged again."""
-    return token(key, f"{event.kind.value}\0{event.once}")
+    return named_once(event.kind, event.once, key)
+
+
+def named_once(kind: Kind, once: str, key: bytes) -> str:
+    """The same of an event that is not at hand."""
+    return token(key, f"{kind.value}\0{once}")

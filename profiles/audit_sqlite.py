@@ -21,8 +21,10 @@ from profiles.audit import (
     AuditUnavailable,
     Event,
     Head,
+    Kind,
     Proof,
     entry_of,
+    named_once,
     once_of,
 )
 
@@ -104,6 +106,14 @@ class SqliteAuditLog:
                     )
                     size += 1
         return size - before
+
+    def knows(self, kind: Kind, once: str) -> bool:
+        """See `AuditLog`."""
+        with self._lock, _told():
+            row = self._db.execute(
+                "SELECT 1 FROM entries WHERE once = ?", (named_once(kind, once, self._key),)
+            ).fetchone()
+        return row is not None
 
     def head(self) -> Head:
         """See `AuditLog`."""

@@ -70,13 +70,18 @@ class ApartDesk:
         kept = book.requests.holds((signal,))[signal]
         # A second content under one signal's id could take the place of the first.
         is_other = (kept.purpose, kept.whom) != (purpose, whom)
-        if is_other or (is_in_force != in_force and doing.counts(said, signal)):
+        # One that counts already is of a store that was put back from before it, if not of this.
+        is_new = kept.since_us == made.since_us
+        is_again = is_in_force == in_force and not is_new
+        if is_other or (not is_again and doing.counts(signal)):
+            if is_new:
+                book.requests.forget_holds((signal,))
             return refuse("HOLD_ID_TAKEN", "hold_id")
         refused = doing.set_apart(
             said, purpose, in_force=in_force, signal_id=signal_id, at_us=kept.since_us
         )
         if refused is not None:
-            if refused.reason in _NEVER_SENT and kept.since_us == made.since_us:
+            if refused.reason in _NEVER_SENT and is_new:
                 book.requests.forget_holds((signal,))
             return refused
         what = {"step": step, "purpose": purpose, "staff": by}

@@ -70,6 +70,9 @@ class Doing(Protocol):
     def plan(self, request: Request) -> pb.PlanResponse | Refused:
         """What running it would do."""
 
+    def is_erased(self, request_id: str) -> bool:
+        """Whether the deletion ledger knows an erasure by this request."""
+
     def problem(self, said: Said) -> Refused | None:
         """Why what is said to be right cannot be: better told when it is taken in than when run."""
 
@@ -91,8 +94,8 @@ class Doing(Protocol):
     def signal_of(self, signal_id: str) -> int:
         """What names a signal of staff's source in the graph."""
 
-    def counts(self, said: Said, signal: int) -> bool:
-        """Whether a decision of this signal is among what is held of somebody."""
+    def counts(self, signal: int) -> bool:
+        """Whether what this signal says counts, of whomever it is."""
 
     def set_apart(
         self, said: Said, purpose: str, *, in_force: bool, signal_id: str, at_us: int
@@ -142,7 +145,11 @@ class PrivacyDesk:
         if wrong is not None:
             return wrong
         made = self._made(asked, said, received_us, by)
+        # Asked first: whoever takes the same in at this moment keeps it before it is logged.
+        spent = book.is_logged(made.id) or doing.is_erased(made.id)
         known = book.requests.get(made.id) is not None
+        if spent and not known:
+            return refuse("REQUEST_ID_SPENT", "request_id")
         kept = book.take_in(made, by)
         # What was forgotten after an erasure cannot be compared any more: it is that one.
         is_other = kept.keyed != made.keyed or (given and kept.received_us != received_us)

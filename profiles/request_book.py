@@ -13,12 +13,12 @@ from identity.model import Assurance, NodeKey
 from identity.refused import Refused
 from profiles.access import Grant
 from profiles.audit import AuditLog, Event, Kind, token
+from profiles.deadlines import RequestKind
 from profiles.people_quota import PEOPLE_EXHAUSTED, PeopleQuotas
 from profiles.privacy_messages import subject_of
 from profiles.privacy_policy import PrivacyPolicy, Role
 from profiles.request_store import Overtaken, RequestStore
 from profiles.requests import (
-    OPEN,
     InStore,
     Move,
     Request,
@@ -33,7 +33,8 @@ from profiles.v1.privacy_service_pb2 import PlanResponse
 from profiles.v1.profile_service_pb2 import Subject
 
 NameOf = Callable[[str, str], NodeKey | None]
-_EVERYTHING = 1 << 62
+_EVERYTHING = _FOREVER = 1 << 62
+_PERSON = "person:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,10 @@ class RequestBook:
     def _name(self, said: Said) -> NodeKey | None:
         return self.means.name_of(said.kind, said.value) if said.kind else None
 
+    def is_logged(self, request_id: str) -> bool:
+        """Whether the log knows that a request was taken in under this id."""
+        return self.means.log.knows(Kind.REQUEST, _once(request_id, 0))
+
     def take_in(self, made: Request, by: str) -> Request:
         """Keep a new request, or give the one that is kept under its id."""
         kept = self.requests.put(made, self._event(made, made, Step.SUBMIT, by))
@@ -156,19 +161,38 @@ class RequestBook:
         return done
 
     def forget(self, request: Request, erased: Mapping[NodeKey, int], by: str) -> int:
-        """Forget what ended requests and holds of somebody erased said, and destroy the keys of
-        their packages; how many requests. `request` is the one by which they were erased,
+        """Forget what requests and holds of somebody erased said, and destroy the keys of their
+        packages; how many requests. `request` is the one by which they were erased,
         `erased` what stood for them, up to when.
+
+        What is open ends, but for erasures, which still say what is to be kept out,
+        and what was asked since by whoever came back.
         """
         names = {**erased, **dict.fromkeys(self.about(request.said), _EVERYTHING)}
-        return self.forget_all(names, by, but=request.id)
+        began_us = request.at(Step.RUN)
+        lasting = {name: began_us or 0 for name, until_us in names.items() if until_us >= _FOREVER}
+        return self._forget(names, lasting, by, request.id)
 
-    def forget_all(self, until_us: Mapping[NodeKey, int], by: str, *, but: str = "") -> int:
-        """The same of everybody by these names, of what was received up to their moments."""
+    def forget_all(self, until_us: Mapping[NodeKey, int], by: str) -> int:
+        """The same of everybody by these names, of what was received up to their moments.
 
+        Of ids, as `person:ID`, which may have stood for others as well, nothing that is open ends.
+        """
+        nodes = {name: at_us for name, at_us in until_us.items() if not name.startswith(_PERSON)}
+        return self._forget(until_us, nodes, by)
+
+    def _forget(
+        self,
+        ended_us: Mapping[NodeKey, int],
+        open_us: Mapping[NodeKey, int],
+        by: str,
+        but: str = "",
+    ) -> int:
         forgot = 0
-        ended = frozenset(State) - OPEN
-        for one in self.requests.all(ended, limit=_EVERYTHING, if_readable=True):
+        for one in self.requests.all(frozenset(State), limit=_EVERYTHING, if_readable=True):
+            if one.is_open and one.kind is RequestKind.ERASURE:
+                continue
+            until_us = open_us if one.is_open else ended_us
             if one.id != but and self._is_of(until_us, one.said, one.received_us):
                 self.requests.destroy(one.id)
                 forgot += not isinstance(self.moved(one, Step.FORGET, by), Refused)
@@ -176,7 +200,7 @@ class RequestBook:
         for signal, hold in self.requests.holds().items():
             kind, value = hold.whom
             said = Said(kind, value) if kind else Said(person=value)
-            if self._is_of(until_us, said, hold.since_us):
+            if self._is_of(ended_us, said, hold.since_us):
                 gone.append(signal)
         self.requests.forget_holds(gone)
         return forgot
@@ -209,8 +233,12 @@ class RequestBook:
         about = (f"request:{after.id}", *self.about(before.said))
         # That something counts by now is found, by whoever looks first.
         word = "kinfold" if step is Step.SETTLE else role.value
-        once = f"{after.id}:{after.version}"
+        once = _once(after.id, after.version)
         return Event(Kind.REQUEST, once, after.steps[-1].at_us, word, about, what)
+
+
+def _once(request_id: str, version: int) -> str:
+    return f"{request_id}:{version}"
 
 
 def staff_token(key: bytes, staff: str) -> str:

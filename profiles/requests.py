@@ -209,7 +209,7 @@ _MOVES: Final[Mapping[Step, tuple[frozenset[State], State | None]]] = {
     Step.WITHDRAW: (_BEFORE_RUN, State.WITHDRAWN),
     Step.EXPORT: (frozenset({State.RUNNING, State.DONE}), None),
     Step.OPEN: (frozenset({State.RUNNING, State.DONE}), None),
-    Step.FORGET: (frozenset(State) - OPEN, None),
+    Step.FORGET: (frozenset(State), None),
 }
 """From which states a step may be taken, and to which it leads; None: it stays."""
 
@@ -217,9 +217,12 @@ _MOVES: Final[Mapping[Step, tuple[frozenset[State], State | None]]] = {
 def moved(request: Request, move: Move) -> Request | Wrong:
     """The request after a step, or why the step cannot be taken; the request stays as it was.
 
-    Once an erasure is done, nothing of what was said is left in it.
+    Once an erasure is done, nothing of what was said is left in it. What is
+    forgotten while its clock runs ends as withdrawn: there is nobody any more to answer.
     """
     allowed, then = _MOVES[move.step]
+    if move.step is Step.FORGET and request.is_open:
+        then = State.WITHDRAWN
     if request.state not in allowed:
         return Wrong.STATE
     if move.step in _WITH_REASON and not move.reason:

@@ -35,6 +35,7 @@ _REASONS: Final = {
     "STAFF_NOT_ALLOWED": "--staff: an id of [staff.ID] in the policy with the role that this takes",
     "REQUEST_UNKNOWN": "kinfold privacy list shows what was taken in",
     "REQUEST_ID_TAKEN": "kinfold privacy show REQUEST shows what it stands for, and when it came",
+    "REQUEST_ID_SPENT": "REQUEST: another id; kinfold audit show --json has what came of this one",
     "REQUEST_STATE": "kinfold privacy show REQUEST says how it stands",
     "REQUEST_CHANGED": "kinfold privacy show REQUEST says how it stands",
     "REQUEST_NEEDS_EXPORT": "kinfold privacy export REQUEST --out FILE",

@@ -87,6 +87,9 @@ REASONS: Mapping[str, Reason] = {
     "REQUEST_ID_TAKEN": Reason(
         ALREADY_EXISTS, "another request was taken in under this id; make a new id"
     ),
+    "REQUEST_ID_SPENT": Reason(
+        ALREADY_EXISTS, "this id stood for a request that is kept here no more; make a new id"
+    ),
     "REQUEST_STATE": Reason(
         FAILED_PRECONDITION, "a request in this state, or of this kind, does not take this step"
     ),

@@ -122,7 +122,7 @@ class PrivacyServiceServicer(object):
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
         PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
-        ALREADY_EXISTS (REQUEST_ID_TAKEN).
+        ALREADY_EXISTS (REQUEST_ID_TAKEN, REQUEST_ID_SPENT).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,7 +48,7 @@ class PrivacyServiceStub:
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
     PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
-    ALREADY_EXISTS (REQUEST_ID_TAKEN).
+    ALREADY_EXISTS (REQUEST_ID_TAKEN, REQUEST_ID_SPENT).
     """
     Get: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.GetRequest, _privacy_service_pb2.GetResponse]
     """Answers a request as it stands, with every step. Role: any.
@@ -148,7 +148,7 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
 
     Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
     PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
-    ALREADY_EXISTS (REQUEST_ID_TAKEN).
+    ALREADY_EXISTS (REQUEST_ID_TAKEN, REQUEST_ID_SPENT).
     """
     Get: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.GetRequest, _privacy_service_pb2.GetResponse]  # type: ignore[assignment]
     """Answers a request as it stands, with every step. Role: any.
@@ -251,7 +251,7 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT (REQUEST_INVALID, SUBJECT_MISSING,
         PERSON_ID_INVALID, IDENTIFIER_INVALID, CORRECTION_INVALID, SIGNAL_OF_STAFF),
-        ALREADY_EXISTS (REQUEST_ID_TAKEN).
+        ALREADY_EXISTS (REQUEST_ID_TAKEN, REQUEST_ID_SPENT).
         """
 
     @_abc_1.abstractmethod

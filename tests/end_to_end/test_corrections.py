@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from kinfold.privacy import open_book, open_carrier
+from kinfold.privacy import open_carrier
 from kinfold.wiring import open_policies, open_store, open_vault
 from profiles.privacy_desk import Done
-from profiles.requests import Request, Step
 from tests.support.asking_line import LEVEL, AskingLine
 from tests.support.command_line import login
 from tests.support.erasing import home_at
+from tests.support.running import begin
 
 ANN, BOB, COOKIE = "login:ann", "login:bob", "cookie:c-1"
 
@@ -130,18 +130,14 @@ def test_a_correction_that_was_cut_short_goes_on(line: AskingLine) -> None:
     cat = line.does("consent", "show", "login:cat", "--json").json["person_id"]
     line.submit("r-1", "correction", cat, "--retract", "web:s-10")
     line.does("privacy", "approve", "r-1", "--staff", "dpo")
+    running = begin(line, "r-1")
     settings = home_at(line.folder / "home", {}).settings
-    policies = open_policies(settings)
-    with ExitStack() as stack:
-        vault = stack.enter_context(closing(open_vault(settings)))
-        store = stack.enter_context(closing(open_store(settings)))
-        book = open_book(settings, policies, vault)
-        stack.enter_context(closing(book.requests))
-        found = book.requests.get("r-1")
-        assert found is not None
-        running = book.moved(found, Step.RUN, "desk")
-        assert isinstance(running, Request)
-        assert isinstance(open_carrier(settings, policies, vault, store).run(running), Done)
+    with (
+        closing(open_vault(settings)) as vault,
+        closing(open_store(settings)) as store,
+    ):
+        carrier = open_carrier(settings, open_policies(settings), vault, store)
+        assert isinstance(carrier.run(running), Done)
     line.take(login(11, ("login", "dan")))
     assert not line.is_served("login:cat")
     line.does("privacy", "run", "r-1")

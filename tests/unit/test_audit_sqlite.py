@@ -53,6 +53,9 @@ def test_an_event_is_logged_once(log: SqliteAuditLog, path: Path) -> None:
     assert log.head() == head
     assert other.append([event(10), event(10), event(3)]) == 1
     assert log.head().size == 11
+    assert other.knows(Kind.CONSENT, "s-10")
+    assert not other.knows(Kind.CONSENT, "s-11")
+    assert not other.knows(Kind.REQUEST, "s-10")
     other.close()
 
 

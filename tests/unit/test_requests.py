@@ -111,6 +111,16 @@ def test_what_was_forgotten_is_not_there() -> None:
     assert [one.step for one in done.steps] == [Step.SUBMIT, Step.EXTEND, Step.REFUSE]
 
 
+@pytest.mark.parametrize("state", list(State))
+def test_what_is_forgotten_ends(state: State) -> None:
+    """What was open ends as withdrawn, what had ended stays as it ended; nothing said is left."""
+    one = replace(request(), state=state)
+    done = moved(one, Move(Step.FORGET, AT_US, ANN, DAY))
+    assert isinstance(done, Request)
+    assert done.state is (State.WITHDRAWN if one.is_open else state)
+    assert "ann@posteo.net" not in repr(done)
+
+
 MOVES = st.tuples(
     st.sampled_from([step for step in Step if step is not Step.SUBMIT]),
     st.sampled_from([ANN, BOB, CAT]),
