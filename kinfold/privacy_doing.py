@@ -174,7 +174,7 @@ class Carrier:
         """See `Doing`."""
         said, sent = request.said, list[int]()
         if said.values or self._withdrawn(request.kind):
-            sent.append(self.signal_of(f"{_PREFIX}{request.id}"))
+            sent.append(self.signal_of(_name_of(request)))
         counted = self._parts.store.named_by(sent).keys() >= set(sent)
         return counted and not any(self._subjects.named_by(said))
 
@@ -209,7 +209,9 @@ class Carrier:
         person, ids = self._subjects.person(said), dict[NodeKey, int]()
         if person is not None:
             known = known_as(self._parts.store.lineage(person), person)
-            ids = {f"person:{one}": until_us for one, until_us in known.items()}
+            # What was asked by an id that they were split from may be the other's.
+            lasting = {one: until_us for one, until_us in known.items() if until_us == FOREVER_US}
+            ids = {f"person:{one}": until_us for one, until_us in lasting.items()}
         return {**dict.fromkeys(self._theirs(said), FOREVER_US), **ids}
 
     def _theirs(self, said: Said) -> frozenset[NodeKey]:

@@ -73,11 +73,13 @@ def is_forgotten(line: AskingLine, request: str) -> bool:
 
 def test_recipients_are_told_of_whoever_was_split_off(line: AskingLine) -> None:
     """Exports of when they were one, and of either from before: both plans and Bob's package name
-    them, and Zoe's do not; the id that stayed with Ann is not called Bob's.
+    them, and Zoe's do not; the id that stayed with Ann is not called Bob's, and what was asked by
+    it is not handed to him.
     """
     export(line, "early")
     merge(line)
     export(line, "agency")
+    ended(line, "r-0", person(line, ANN))
     split(line)
     anns = person(line, ANN)
     line.submit("r-1", "access", BOB)
@@ -87,6 +89,7 @@ def test_recipients_are_told_of_whoever_was_split_off(line: AskingLine) -> None:
     found = orjson.loads((out / "report.json").read_bytes())
     assert {one["recipient"] for one in found["recipients"]["exports"]} == {"early", "agency"}
     assert anns not in found["person"]["earlier_ids"]
+    assert "words of r-0" not in orjson.dumps(found).decode()
     for request, of in (("r-2", BOB), ("r-3", ANN), ("r-4", "login:zoe")):
         line.submit(request, "erasure", of)
         told = line.does("privacy", "plan", request, "--json").json["recipients"]
