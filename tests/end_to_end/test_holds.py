@@ -9,7 +9,7 @@ import pytest
 from kinfold.erasing import UnderHold
 from tests.support.asking_line import AskingLine
 from tests.support.command_line import login
-from tests.support.erasing import Home, home_at, signal
+from tests.support.erasing import Home, home_at
 
 ANN, BOB = "login:ann", "login:bob"
 YES = {"decisions": [{"purpose": "marketing", "granted": True}]}
@@ -110,7 +110,7 @@ def test_whoever_is_merged_meanwhile_and_held_is_left_whole(tmp_path: Path) -> N
 
     def merges(step: str) -> None:
         if step == "ledger":
-            home.take_elsewhere(signal(3, ANN, BOB))
+            home.take_elsewhere(login(3, ("login", "ann"), ("login", "bob")))
 
     with pytest.raises(UnderHold):
         home.erase(ANN, step=merges)
