@@ -15,7 +15,7 @@ from tests.support.asking_line import AskingLine
 from tests.support.command_line import login
 
 pytestmark = pytest.mark.slow
-ANN = "ann.of.the.long.name.that.goes.on@posteo.net"
+ANN = "ann.of.the.very.long.name.that.goes.on@posteo.net"
 CUT = [
     f'{{"identifiers": [{{"kind": "email", "value": "{ANN}"',
     f"web;login;{ANN};2026-03-01",
@@ -77,8 +77,9 @@ def test_what_names_them_leaves_nothing_untold(line: AskingLine) -> None:
 
 def test_bytes_that_are_no_text_are_no_fault(line: AskingLine) -> None:
     """A serialized signal in a file of JSON: the name is found behind its length, which reads as
-    a letter.
+    a digit of it.
     """
+    assert chr(len(ANN)).isdigit()
     signal = Signal(source="web", signal_id="s-9")
     signal.identifiers.add(kind="email", value=ANN)
     keep(line, signal.SerializeToString().replace(b"\n", b"\x0b") + b"\xff\xfe")

@@ -117,6 +117,9 @@ def test_the_page_shows_all_that_the_json_has(found: dict[str, Any]) -> None:
             ):
                 missing.add((path, str(value)))
     assert missing == set()
+    for day in found["behaviour"]["days"]:
+        hours = [f"{int(hour):02}:00 {signals}" for hour, signals in day["hours_utc"].items()]
+        assert ", ".join(hours) in page["behaviour"]
 
 
 def test_every_part_holds_something(found: dict[str, Any]) -> None:
