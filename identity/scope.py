@@ -24,7 +24,7 @@ class Scope:
     - `fenced`: nodes that are theirs alone, by key; `kept`: nodes that others hold on to.
     - `others`: people some of whose evidence names a fenced node, links, facts
       and decisions of staff alike: it goes, too.
-    - `single`: nodes of kinds of which a person has one at most; more than one
+    - `accounts`: those of the nodes that are accounts; more than one of a kind
       says that two people may have been merged: split them first.
     """
 
@@ -32,7 +32,7 @@ class Scope:
     fenced: tuple[NodeKey, ...]
     kept: tuple[NodeKey, ...]
     others: tuple[PersonId, ...]
-    single: tuple[NodeKey, ...]
+    accounts: tuple[NodeKey, ...]
 
     @property
     def records(self) -> int:
@@ -41,8 +41,8 @@ class Scope:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether this may be two people."""
-        return len(self.single) > 1
+        """Whether this may be two people: nobody needs two accounts of a kind, though some have."""
+        return any(count > 1 for count in by_kind(self.accounts).values())
 
 
 def scope_of(store: GraphStore, policy: IdentityPolicy, person: PersonId) -> Scope | None:
@@ -59,9 +59,9 @@ def scope_of(store: GraphStore, policy: IdentityPolicy, person: PersonId) -> Sco
     kept: list[NodeKey] = []
     for key in sorted(members):
         (kept if _is_held_by_others(views.get(key), members, policy) else fenced).append(key)
-    single = [key for key in fenced if _is_single(key, policy)]
+    accounts = [key for key in fenced if is_account(key, policy)]
     others = others_of(store, fenced, members)
-    return Scope(person, tuple(fenced), tuple(kept), others, tuple(single))
+    return Scope(person, tuple(fenced), tuple(kept), others, tuple(accounts))
 
 
 def others_of(
@@ -104,11 +104,6 @@ def _is_held_by_others(
 def _priority(key: NodeKey, policy: IdentityPolicy) -> int:
     kind = policy.kind(kind_of(key))
     return 0 if kind is None else kind.priority
-
-
-def _is_single(key: NodeKey, policy: IdentityPolicy) -> bool:
-    kind = policy.kind(kind_of(key))
-    return kind is not None and kind.account and kind.max_per_person == 1
 
 
 def by_kind(keys: Iterable[NodeKey]) -> dict[str, int]:

@@ -79,10 +79,15 @@ class Carrier:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._subjects = subjects = Subjects(
-            parts.store, parts.identity, parts.tokens, parts.name_of, parts.holdings.value_of
+            parts.store,
+            parts.identity,
+            parts.tokens,
+            parts.name_of,
+            parts.holdings.value_of,
+            parts.holdings.said_in,
         )
         deciding = parts.identity.deciders | {parts.privacy.source}
-        self._obstacles = Obstacles(subjects, parts.signals, deciding)
+        self._obstacles = Obstacles(subjects, parts.signals, deciding, parts.is_erased)
 
     def plan(self, request: Request) -> pb.PlanResponse | Refused:
         """See `Doing`."""
@@ -101,6 +106,7 @@ class Carrier:
             _plan_erasure(plan, self._subjects.scope(person))
         else:
             plan.others.extend(sorted(self._obstacles.others(request)))
+        plan.split_first = self._obstacles.is_in_doubt(request)
         plan.sentences.extend(_sentences(request, plan))
         return plan
 
@@ -261,7 +267,6 @@ def _plan_erasure(plan: pb.PlanResponse, scope: Scope | None) -> None:
     plan.removed.update(by_kind(scope.fenced))
     plan.kept.update(by_kind(scope.kept))
     plan.others.extend(scope.others)
-    plan.split_first = scope.is_doubtful
 
 
 def _sentences(request: Request, plan: pb.PlanResponse) -> list[str]:

@@ -58,6 +58,11 @@ class Holdings:
         opened = open_with(self._sealer)(node.sealed, context) if node.sealed else None
         return opened.decode() if opened else ""
 
+    def said_in(self, evidence: PersonEvidence, name: str) -> set[str]:
+        """What records say of an attribute; nothing of those that do not open any more."""
+        self._sealer.look()
+        return self._gathering.said_in(evidence, name)
+
     def files(
         self,
         request: Request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from identity.model import PersonId
@@ -18,13 +19,21 @@ _OF_SOMEBODY: Final = frozenset({RequestKind.CORRECTION, RequestKind.RESTRICTION
 class Obstacles:
     """Tells why requests cannot be carried out. One object per thread. Raises: StoreError.
 
-    `deciding`: sources whose signals are decisions of staff, which no request retracts.
+    `deciding`: sources whose signals are decisions of staff, which no request retracts;
+    `is_erased`: whether the deletion ledger knows a request.
     """
 
-    def __init__(self, subjects: Subjects, signals: StaffSignals, deciding: frozenset[str]) -> None:
+    def __init__(
+        self,
+        subjects: Subjects,
+        signals: StaffSignals,
+        deciding: frozenset[str],
+        is_erased: Callable[[str], bool],
+    ) -> None:
         self._subjects = subjects
         self._signals = signals
         self._deciding = deciding
+        self._is_erased = is_erased
 
     def problem(self, said: Said) -> Refused | None:
         """What is wrong with what was said, whoever it is about."""
@@ -71,11 +80,16 @@ class Obstacles:
             return lasting
         if self.holds(request):
             return refuse("LEGAL_HOLD")
-        if request.kind in PACKAGED:
-            return None
-        if request.kind is RequestKind.ERASURE:
-            return self._in_doubt(request, as_one=as_one)
+        if request.kind in PACKAGED or request.kind is RequestKind.ERASURE:
+            return None if as_one or not self.is_in_doubt(request) else refuse("SPLIT_FIRST")
         return self._unsayable(request)
+
+    def is_in_doubt(self, request: Request) -> bool:
+        """Whether everything of somebody may be of two people; not asked of what is half erased."""
+        whole = request.kind in PACKAGED or request.kind is RequestKind.ERASURE
+        if not whole or self._is_erased(request.id):
+            return False
+        return self._subjects.are_perhaps_two(request.said)
 
     def holds(self, request: Request) -> list[int]:
         """The signals of the legal holds that keep a request from running: over whom it is about,
@@ -104,9 +118,3 @@ class Obstacles:
         if identifier is None:
             return refuse("SUBJECT_UNNAMEABLE", "subject")
         return self._signals.problem(identifier, values) if values else None
-
-    def _in_doubt(self, request: Request, *, as_one: bool) -> Refused | None:
-        if as_one or request.at(Step.RUN) is not None:
-            return None
-        scope = self._subjects.scope(self._subjects.person(request.said))
-        return refuse("SPLIT_FIRST") if scope is not None and scope.is_doubtful else None

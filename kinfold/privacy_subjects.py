@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import combinations, starmap
 
+from identity.matching.attributes import BIRTH_DATE
+from identity.matching.comparisons import are_different_dates
+from identity.matching.dates import digits_of
 from identity.model import Node, NodeKey, PersonEvidence, PersonId, kind_of
 from identity.policy import IdentityPolicy
 from identity.scope import Scope, scope_of
@@ -18,7 +22,8 @@ NameOf = Callable[[str, str], NodeKey | None]
 class Subjects:
     """Finds whom requests are about. One object per thread. Raises: StoreError.
 
-    `value_of` gives an identifier's value where it is kept, else "".
+    `value_of` gives an identifier's value where it is kept, else ""; `said_in` what
+    somebody's records say of an attribute.
     """
 
     def __init__(
@@ -28,12 +33,14 @@ class Subjects:
         tokens: Tokens,
         name_of: NameOf,
         value_of: Callable[[Node], str],
+        said_in: Callable[[PersonEvidence, str], set[str]],
     ) -> None:
         self._store = store
         self._policy = policy
         self._tokens = tokens
         self._name_of = name_of
         self._value_of = value_of
+        self._said_in = said_in
 
     def name(self, said: Said) -> NodeKey | None:
         """The node of the identifier that a request names; None: it names a person's id."""
@@ -106,6 +113,23 @@ class Subjects:
     def scope(self, person: PersonId | None) -> Scope | None:
         """What erasing a person would take."""
         return None if person is None else scope_of(self._store, self._policy, person)
+
+    def are_perhaps_two(self, said: Said) -> bool:
+        """Whether whom a request is about may be several people merged: more than one account of a
+        kind, or records with birth dates that no typing error explains.
+        """
+        evidence = self.evidence(said)
+        if evidence is None:
+            return False
+        scope = self.scope(evidence.person)
+        if scope is not None and scope.is_doubtful:
+            return True
+        born = {
+            digits
+            for text in self._said_in(evidence, BIRTH_DATE)
+            if (digits := digits_of(text, day_first=False)) is not None
+        }
+        return any(starmap(are_different_dates, combinations(sorted(born), 2)))
 
     def owners(self, nodes: Iterable[NodeKey]) -> set[PersonId]:
         """Whose these nodes are."""

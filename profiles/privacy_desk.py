@@ -246,7 +246,7 @@ class PrivacyDesk:
         if isinstance(found, Refused):
             return found
         request, by = found
-        done = self._book.moved(request, Step.APPROVE, by)
+        done = self._book.moved(request, Step.APPROVE, by, as_one=asked.as_one)
         return done if isinstance(done, Refused) else pb.ApproveResponse(request=as_message(done))
 
     def run(self, doing: Doing, asked: pb.RunRequest, grant: Grant) -> pb.RunResponse | Refused:
@@ -270,10 +270,12 @@ class PrivacyDesk:
         tried = book.tried(request, Step.RUN, by)
         if isinstance(tried, Refused):
             return tried
-        wrong = doing.obstacle(request, as_one=asked.as_one)
+        # That several accounts are one person is two people's word where it cannot be undone.
+        as_one = asked.as_one and request.as_one
+        wrong = doing.obstacle(request, as_one=as_one)
         if wrong is not None:
             return wrong
-        running = book.moved(request, Step.RUN, by)
+        running = book.moved(request, Step.RUN, by, as_one=as_one)
         if isinstance(running, Refused):
             return running
         done = doing.run(running)

@@ -52,6 +52,7 @@ def as_message(request: Request) -> pb.PrivacyRequest:
         corrections=dict(said.values),
         retractions=[pb.SignalRef(source=s, signal_id=i) for s, i in said.retract],
         suppress=request.suppress,
+        as_one=request.as_one,
         steps=[
             pb.PrivacyStep(step=t.step.value, at=timestamp(t.at_us), by=t.by, reason=t.reason)
             for t in request.steps

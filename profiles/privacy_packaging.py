@@ -44,14 +44,14 @@ class PackageDesk:
         request, by = found
         if request.kind not in PACKAGED:
             return refuse("REQUEST_STATE")
-        wrong = doing.obstacle(request, as_one=False)
+        wrong = doing.obstacle(request, as_one=asked.as_one)
         if wrong is not None:
             return wrong
         untold = book.untold(grant, doing.plan(request))
         if untold is not None:
             return untold
         if request.state is not State.DONE:
-            running = book.moved(request, Step.RUN, by)
+            running = book.moved(request, Step.RUN, by, as_one=asked.as_one)
             if isinstance(running, Refused):
                 return running
             request = running
@@ -62,7 +62,7 @@ class PackageDesk:
         package = packages.seal(files, request.id, book.means.random)
         book.requests.keep_half(Half(request.id, package.half, expires_us))
         stores = (InStore("package", "done"),)
-        done = book.moved(request, Step.EXPORT, by, stores=stores)
+        done = book.moved(request, Step.EXPORT, by, stores=stores, as_one=asked.as_one)
         if not isinstance(done, Refused) and done.state is State.RUNNING:
             done = book.moved(done, Step.FINISH, by)
         if isinstance(done, Refused):

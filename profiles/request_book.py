@@ -130,11 +130,12 @@ class RequestBook:
         reason: str = "",
         level: Assurance | None = None,
         stores: tuple[InStore, ...] = (),
+        as_one: bool = False,
     ) -> Request | Refused:
         """The request as it would be after a step; nothing is kept."""
         now_us = self.means.now_us()
         on = self.policy.day(now_us)
-        done = moved(request, Move(step, now_us, by, on, reason, level, stores))
+        done = moved(request, Move(step, now_us, by, on, reason, level, stores, as_one))
         if isinstance(done, Wrong):
             return refuse(done.value, "reason" if done is Wrong.REASON else "")
         return done
@@ -148,13 +149,16 @@ class RequestBook:
         reason: str = "",
         level: Assurance | None = None,
         stores: tuple[InStore, ...] = (),
+        as_one: bool = False,
     ) -> Request | Refused:
         """Take a step and keep it; it is in the audit log when this returns."""
-        done = self.tried(request, step, by, reason=reason, level=level, stores=stores)
+        done = self.tried(
+            request, step, by, reason=reason, level=level, stores=stores, as_one=as_one
+        )
         if isinstance(done, Refused):
             return done
         try:
-            self.requests.change(done, [self._event(request, done, step, by)])
+            self.requests.change(done, [self._event(request, done, step, by, as_one=as_one)])
         except Overtaken:
             return refuse("REQUEST_CHANGED")
         self.requests.log(self.means.log.append)
@@ -219,7 +223,9 @@ class RequestBook:
     def _is_of(self, until_us: Mapping[NodeKey, int], said: Said, at_us: int) -> bool:
         return any(at_us <= until_us.get(name, -1) for name in self.about(said))
 
-    def _event(self, before: Request, after: Request, step: Step, by: str) -> Event:
+    def _event(
+        self, before: Request, after: Request, step: Step, by: str, *, as_one: bool = False
+    ) -> Event:
         what: dict[str, str | int | bool] = {
             "step": step.value,
             "request": after.kind.value,
@@ -229,6 +235,7 @@ class RequestBook:
             "staff": by,
         }
         what |= {f"store:{one.store}": str(one.status) for one in after.stores}
+        what |= {"as_one": True} if as_one else {}
         role = Role.APPROVER if step is Step.APPROVE else Role.AGENT
         about = (f"request:{after.id}", *self.about(before.said))
         # That something counts by now is found, by whoever looks first.

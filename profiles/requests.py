@@ -119,6 +119,7 @@ class Request:
       again is told from another one.
     - `steps`: everything done so far, oldest first; `version` counts the changes.
     - `stores`: how far it is in each store.
+    - `as_one`: whoever approved it said that several accounts are one person.
     """
 
     id: str
@@ -137,6 +138,7 @@ class Request:
     steps: tuple[Taken, ...] = ()
     stores: tuple[InStore, ...] = ()
     suppress: bool = False
+    as_one: bool = False
     version: int = 0
 
     @property
@@ -186,7 +188,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A step about to be taken. `on` is the day by the policy's zone; `level` is of VERIFY."""
+    """A step about to be taken. `on` is the day by the policy's zone; `level` is of VERIFY.
+
+    `as_one`: who takes it says that several accounts are one person.
+    """
 
     step: Step
     at_us: int
@@ -195,12 +200,13 @@ class Move:
     reason: str = ""
     level: Assurance | None = None
     stores: tuple[InStore, ...] = field(default=())
+    as_one: bool = False
 
 
 _MOVES: Final[Mapping[Step, tuple[frozenset[State], State | None]]] = {
     Step.CONFIRM: (OPEN, None),
     Step.VERIFY: (frozenset({State.RECEIVED}), State.VERIFIED),
-    Step.APPROVE: (frozenset({State.VERIFIED}), State.APPROVED),
+    Step.APPROVE: (frozenset({State.VERIFIED, State.APPROVED}), State.APPROVED),
     Step.EXTEND: (OPEN, None),
     Step.RUN: (frozenset({State.VERIFIED, State.APPROVED, State.RUNNING}), State.RUNNING),
     Step.FINISH: (frozenset({State.RUNNING}), State.DONE),
@@ -237,6 +243,7 @@ def moved(request: Request, move: Move) -> Request | Wrong:
         extended=request.extended or move.step is Step.EXTEND,
         steps=(*request.steps, Taken(move.step, move.at_us, move.by, move.reason)),
         stores=move.stores or request.stores,
+        as_one=request.as_one or (move.as_one and move.step is Step.APPROVE),
         version=request.version + 1,
     )
     erased = move.step is Step.FINISH and request.kind is RequestKind.ERASURE
@@ -249,10 +256,12 @@ def _judged(request: Request, move: Move) -> Wrong | None:
             level = request.level if move.level is None else max(request.level, move.level)
             return Wrong.LEVEL if level < request.needed else None
         case Step.APPROVE:
-            if not request.needs_approval:
+            # Approved already, it is approved once more as one person's alone.
+            again = request.state is State.APPROVED and (request.as_one or not move.as_one)
+            if again or not request.needs_approval:
                 return Wrong.STATE
             # Whoever took it in or looked at who asks is the first of the two.
-            others = {taken.by for taken in request.steps}
+            others = {taken.by for taken in request.steps if taken.step is not Step.APPROVE}
             return Wrong.SAME_PERSON if move.by in others else None
         case Step.RUN:
             waits = request.needs_approval and request.state is State.VERIFIED

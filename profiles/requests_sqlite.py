@@ -281,12 +281,14 @@ def _packed(request: Request) -> list[Any]:
         [list(one) for one in request.stores],
         request.suppress,
         request.version,
+        request.as_one,
     ]
 
 
 def _unpacked(request: str, packed: list[Any]) -> Request:
     kind, law, place, received_us, received, dates, needed, said, keyed, *rest = packed
-    level, state, extended, steps, stores, suppress, version = rest
+    # What was kept before there was anything to say of it was approved as nobody's one.
+    level, state, extended, steps, stores, suppress, version, as_one = [*rest, False][:8]
     kind_of, value, person, words, contact, values, retract = said
     first, due, by, later = (None if day is None else date.fromisoformat(day) for day in dates)
     assert due is not None, "every request is due some day"
@@ -307,6 +309,7 @@ def _unpacked(request: str, packed: list[Any]) -> Request:
         steps=tuple(Taken(Step(step), at_us, by, why) for step, at_us, by, why in steps),
         stores=tuple(InStore(*one) for one in stores),
         suppress=suppress,
+        as_one=as_one,
         version=version,
     )
 

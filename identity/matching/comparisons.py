@@ -39,6 +39,10 @@ class Comparison:
     rarity_of: Callable[[Any], str] = str
 
 
+_OTHER_DATE = 7
+"""From this level on two birth dates are different, as the comparison's coarse levels have it."""
+
+
 def birth_date_level(left: str, right: str) -> int:
     """Dates of eight digits; a 1 January may stand for the year alone."""
     if left == right:
@@ -59,6 +63,11 @@ def birth_date_level(left: str, right: str) -> int:
     if rest == other_rest != "0101":
         return 5
     return 8 if distance == 2 else 9 if _years_apart(left, right) <= 1 else 10
+
+
+def are_different_dates(left: str, right: str) -> bool:
+    """Whether no typing error, and nothing vague, explains two birth dates of eight digits."""
+    return birth_date_level(left, right) >= _OTHER_DATE
 
 
 def _years_apart(left: str, right: str) -> int:

@@ -79,7 +79,6 @@ def add_parser(subparsers: Subparsers) -> None:
     for name, words, run in (
         ("show", "a request as it stands, with every step", _show),
         ("plan", "what running a request would do; does nothing", _plan),
-        ("approve", "approve what cannot be undone, as a second person", _approve),
         ("receipt", "the audit log's entries on a request, with their proofs", _receipt),
     ):
         _request(acts, name, words, run)
@@ -94,10 +93,10 @@ def add_parser(subparsers: Subparsers) -> None:
         made = _request(acts, name, words, _advance)
         made.add_argument("--reason", required=True, metavar="WORDS", help="why; kept sealed")
     _request(acts, "withdraw", "note that the requester withdrew it", _advance)
-    carry = _request(acts, "run", "carry a request out, or go on with it", _run)
-    carry.add_argument(
-        "--as-one", action="store_true", help="an erasure: several accounts are one person"
+    _add_as_one(
+        _request(acts, "approve", "approve what cannot be undone, as a second person", _approve)
     )
+    _add_as_one(_request(acts, "run", "carry a request out, or go on with it", _run))
     _request(acts, "lift", "end the suppression that came with an erasure", _lift)
     _add_holds(acts)
     _add_packages(acts)
@@ -121,6 +120,11 @@ def _request(acts: Subparsers, name: str, words: str, run: object) -> argparse.A
     parser = _act(acts, name, words, run)
     parser.add_argument("request", metavar="REQUEST", help="the id of the request")
     return parser
+
+
+def _add_as_one(parser: argparse.ArgumentParser) -> None:
+    words = "what may be two people merged is one person all the same"
+    parser.add_argument("--as-one", action="store_true", help=words)
 
 
 def _add_submit(acts: Subparsers) -> None:
@@ -163,6 +167,7 @@ def _add_holds(acts: Subparsers) -> None:
 
 def _add_packages(acts: Subparsers) -> None:
     export = _request(acts, "export", "make the package that answers a request", _export)
+    _add_as_one(export)
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to; made")
     opened = _request(acts, "open", "open a package, until it expires", _open)
     opened.add_argument("package", type=Path, metavar="FILE", help="the package")
@@ -250,7 +255,9 @@ def _plan(args: argparse.Namespace, desk: _Desk) -> int:
 
 
 def _approve(args: argparse.Namespace, desk: _Desk) -> int:
-    asked = pb.ApproveRequest(request_id=args.request, staff=desk.settings.home.staff)
+    asked = pb.ApproveRequest(
+        request_id=args.request, staff=desk.settings.home.staff, as_one=args.as_one
+    )
     return _told(args, desk.answer("Approve", asked), telling.moved)
 
 

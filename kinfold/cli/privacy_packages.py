@@ -23,7 +23,7 @@ Answer = Callable[[str, Message], Any]
 
 def export(args: argparse.Namespace, staff: str, answer: Answer) -> int:
     """Make the package that answers a request; nothing is done where it cannot be written."""
-    asked = pb.ExportRequest(request_id=args.request, staff=staff)
+    asked = pb.ExportRequest(request_id=args.request, staff=staff, as_one=args.as_one)
     with _new_file(args.out) as (file, keep):
         found = answer("Export", asked)
         if isinstance(found, Refused):

@@ -51,7 +51,10 @@ _REASONS: Final = {
         " undo what staff decided"
     ),
     "HOLD_ID_TAKEN": "--hold-id: another id, or none",
-    "SPLIT_FIRST": "kinfold review decide A B --not-same splits them; --as-one: they are one",
+    "SPLIT_FIRST": (
+        "kinfold review decide A B --not-same splits them; --as-one, of approve as well: they are"
+        " one"
+    ),
     "CORRECTION_INVALID": "--correct NAME=VALUE: docs/signals.md says what a record may hold",
     "PACKAGE_CLOSED": "kinfold privacy export REQUEST --out FILE makes a new one",
     "SUBJECT_SHARED": "--of: what is theirs alone, such as an account: login:ann, customer_id:17",

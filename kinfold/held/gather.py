@@ -137,6 +137,11 @@ class Gathering:
             if kind_of(key) != "record"
         ]
 
+    def said_in(self, evidence: PersonEvidence, name: str) -> set[str]:
+        """What the records say of an attribute, where they can be opened."""
+        told = (record["values"] or {} for record in self._records(evidence))
+        return {values[name] for values in told if name in values}
+
     def _records(self, evidence: PersonEvidence) -> list[dict[str, Any]]:
         found = []
         for kept in _facts(evidence, EvidenceKind.RECORD):

@@ -69,6 +69,7 @@ class PrivacyRequest(_message.Message):
     STORES_FIELD_NUMBER: _builtins.int
     CONFIRMED_AT_FIELD_NUMBER: _builtins.int
     NEXT_BY_FIELD_NUMBER: _builtins.int
+    AS_ONE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Its id, given by who took it in."""
     kind: _builtins.str
@@ -103,6 +104,8 @@ class PrivacyRequest(_message.Message):
     """The next day by which something is owed: `confirm_by` until receipt was
     confirmed, else `due`.
     """
+    as_one: _builtins.bool
+    """Whoever approved it said that several accounts are one person all the same."""
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
         """When it was received."""
@@ -157,10 +160,11 @@ class PrivacyRequest(_message.Message):
         stores: _abc.Iterable[Global___StoreStatus] | None = ...,
         confirmed_at: _timestamp_pb2.Timestamp | None = ...,
         next_by: _builtins.str = ...,
+        as_one: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "received_at", b"received_at", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_by", b"confirm_by", "confirmed_at", b"confirmed_at", "contact", b"contact", "corrections", b"corrections", "due", b"due", "extend_by", b"extend_by", "extended", b"extended", "kind", b"kind", "law", b"law", "level", b"level", "needed", b"needed", "needs_approval", b"needs_approval", "next_by", b"next_by", "place", b"place", "received_at", b"received_at", "request_id", b"request_id", "retractions", b"retractions", "state", b"state", "steps", b"steps", "stores", b"stores", "subject", b"subject", "suppress", b"suppress", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_one", b"as_one", "confirm_by", b"confirm_by", "confirmed_at", b"confirmed_at", "contact", b"contact", "corrections", b"corrections", "due", b"due", "extend_by", b"extend_by", "extended", b"extended", "kind", b"kind", "law", b"law", "level", b"level", "needed", b"needed", "needs_approval", b"needs_approval", "next_by", b"next_by", "place", b"place", "received_at", b"received_at", "request_id", b"request_id", "retractions", b"retractions", "state", b"state", "steps", b"steps", "stores", b"stores", "subject", b"subject", "suppress", b"suppress", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -584,7 +588,9 @@ class PlanResponse(_message.Message):
     person_id: _builtins.str
     """The person it is about; empty when nobody is known by the subject."""
     split_first: _builtins.bool
-    """An erasure: this may be two people merged; split them first."""
+    """An erasure, access or portability: this may be two people merged, by their
+    accounts or birth dates; split them first.
+    """
     @_builtins.property
     def removed(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """An erasure: nodes that go, by kind; what they alone hold goes with them."""
@@ -706,19 +712,25 @@ class ApproveRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     STAFF_FIELD_NUMBER: _builtins.int
+    AS_ONE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Which. Required."""
     staff: _builtins.str
     """Who of staff approves. Required."""
+    as_one: _builtins.bool
+    """What may be two people merged is one person all the same. Approved before
+    without, it may be approved once more with.
+    """
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         staff: _builtins.str = ...,
+        as_one: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "staff", b"staff"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_one", b"as_one", "request_id", b"request_id", "staff", b"staff"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -762,7 +774,9 @@ class RunRequest(_message.Message):
     staff: _builtins.str
     """Who of staff does it. Required."""
     as_one: _builtins.bool
-    """An erasure of somebody with several accounts: they are one person all the same."""
+    """An erasure of what may be two people merged: they are one person all the
+    same. Heeded where whoever approved it said so as well.
+    """
     def __init__(
         self,
         *,
@@ -1046,19 +1060,23 @@ class ExportRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     STAFF_FIELD_NUMBER: _builtins.int
+    AS_ONE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request it answers. Required."""
     staff: _builtins.str
     """Who of staff does it. Required."""
+    as_one: _builtins.bool
+    """What may be two people merged is one person all the same."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         staff: _builtins.str = ...,
+        as_one: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "staff", b"staff"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_one", b"as_one", "request_id", b"request_id", "staff", b"staff"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -234,7 +234,7 @@ class PrivacyServiceServicer(object):
         any more. Role: agent.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-        SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
+        SPLIT_FIRST, SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -120,7 +120,7 @@ class PrivacyServiceStub:
     any more. Role: agent.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-    SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
+    SPLIT_FIRST, SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
     """
     Open: _grpc.UnaryUnaryMultiCallable[_privacy_service_pb2.OpenRequest, _privacy_service_pb2.OpenResponse]
     """Opens a package with its key, until it expires. Role: agent.
@@ -220,7 +220,7 @@ class PrivacyServiceAsyncStub(PrivacyServiceStub):
     any more. Role: agent.
 
     Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-    SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
+    SPLIT_FIRST, SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
     """
     Open: _aio.UnaryUnaryMultiCallable[_privacy_service_pb2.OpenRequest, _privacy_service_pb2.OpenResponse]  # type: ignore[assignment]
     """Opens a package with its key, until it expires. Role: agent.
@@ -383,7 +383,7 @@ class PrivacyServiceServicer(metaclass=_abc_1.ABCMeta):
         any more. Role: agent.
 
         Errors: NOT_FOUND (REQUEST_UNKNOWN), FAILED_PRECONDITION (REQUEST_STATE,
-        SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
+        SPLIT_FIRST, SUBJECT_SHARED), ABORTED (REQUEST_CHANGED).
         """
 
     @_abc_1.abstractmethod

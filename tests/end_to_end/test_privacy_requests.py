@@ -345,22 +345,6 @@ def test_who_asks_must_be_known_well_enough(line: AskingLine) -> None:
     line.fails("REQUEST_STATE", "privacy", "run", "r-1")
 
 
-def test_two_people_merged_are_to_be_split_first(line: AskingLine) -> None:
-    """Several customer ids may be several people: the plan says so and nothing is erased, unless
-    staff says that they are one.
-    """
-    line.take(login(20, ("customer_id", "17"), ("login", "eve")))
-    line.take(login(21, ("customer_id", "18"), ("login", "eve")))
-    line.submit("r-1", "erasure", "login:eve")
-    line.does("privacy", "approve", "r-1", "--staff", "dpo")
-    plan = line.does("privacy", "plan", "r-1", "--json").json
-    assert plan["split_first"] is True
-    line.fails("SPLIT_FIRST", "privacy", "run", "r-1")
-    assert line.is_served("login:eve")
-    line.does("privacy", "run", "r-1", "--as-one")
-    assert not line.is_served("login:eve")
-
-
 def test_an_id_of_a_hold_stands_for_it_alone(line: AskingLine) -> None:
     """Used again for somebody else, for something else or after its end, it changes nothing."""
 

@@ -68,6 +68,21 @@ def test_who_took_it_in_or_verified_it_cannot_approve() -> None:
     assert taken(verified, (Step.APPROVE, CAT)).state is State.APPROVED
 
 
+def test_who_approves_may_say_later_that_several_accounts_are_one() -> None:
+    """In one step or in two, but once; who took it in still cannot."""
+    approved = taken(request(), (Step.VERIFY, ANN), (Step.APPROVE, BOB))
+    assert not approved.as_one
+    assert wrong(approved, Step.APPROVE, BOB) is Wrong.STATE
+    assert wrong(approved, Step.APPROVE, ANN, as_one=True) is Wrong.SAME_PERSON
+    said = moved(approved, Move(Step.APPROVE, AT_US, BOB, DAY, as_one=True))
+    assert isinstance(said, Request)
+    assert (said.state, said.as_one) == (State.APPROVED, True)
+    assert wrong(said, Step.APPROVE, CAT, as_one=True) is Wrong.STATE
+    running = moved(approved, Move(Step.RUN, AT_US, ANN, DAY, as_one=True))
+    assert isinstance(running, Request)
+    assert not running.as_one
+
+
 def test_what_can_be_undone_needs_no_approval() -> None:
     """Everything but erasure runs once it is known who asks."""
     for kind in RequestKind:

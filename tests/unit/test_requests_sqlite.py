@@ -7,12 +7,15 @@ import multiprocessing.connection
 import os
 import random
 import signal
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from profiles.audit import AuditUnavailable, Event, Kind
@@ -29,6 +32,7 @@ WHOLE = replace(
     said=SAID._replace(values=(("given_name", "Anna"),), retract=(("crm", "s-1"),)),
     steps=(Taken(Step.SUBMIT, AT_US, "a", "why"),),
     stores=(InStore("graph", "partial", "held", 3),),
+    as_one=True,
 )
 
 
@@ -58,6 +62,20 @@ def test_one_request_per_id(store: SqliteRequests) -> None:
     assert store.put(other, event(0)) == WHOLE
     assert store.get("r-1") == WHOLE
     assert store.get("r-2") is None
+
+
+def test_what_was_kept_before_approval_as_one_is_read(
+    store: SqliteRequests, tmp_path: Path, vault: MemoryVault
+) -> None:
+    """A request of an earlier version was approved as nobody's one."""
+    store.put(WHOLE, event(0))
+    sealer, context = Sealer(vault, os.urandom), b"request:r-1"
+    with closing(sqlite3.connect(tmp_path / "requests.sqlite3")) as db, db:
+        (sealed,) = db.execute("SELECT sealed FROM requests").fetchone()
+        former = msgpack.unpackb(sealer.open(sealed, context))[:-1]
+        again = sealer.seal(msgpack.packb(former), context)
+        db.execute("UPDATE requests SET sealed = ?", (again,))
+    assert store.get("r-1") == replace(WHOLE, as_one=False)
 
 
 def test_nothing_overtaken(store: SqliteRequests) -> None:
