@@ -45,12 +45,12 @@ DEFINITIONS = (
         "withheld in group", "withheld_by_group", "withheld over withheld and not, by group"
     ),
 )
-_Told = Mapping[Cell, int]
+_Told = Mapping[Cell, int | None]
 
 
 def rates(figures: Sequence[Released]) -> pl.DataFrame:
     """`RATES` of released figures."""
-    told = {
+    told: dict[str, _Told] = {
         each.spec.id: {(group, part): value for group, part, value, *_ in each.cells.rows()}
         for each in figures
     }
