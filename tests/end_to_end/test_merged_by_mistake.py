@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from kinfold.privacy import open_carrier
+from kinfold.wiring import open_policies, open_store, open_vault
 from tests.support.asking_line import AskingLine
 from tests.support.command_line import login
+from tests.support.erasing import home_at
+from tests.support.running import begin
 
 FAMILY = ("email", "family@muster.ch")
 
@@ -73,6 +78,35 @@ def test_split_the_one_who_asked_goes(line: AskingLine) -> None:
     line.does("review", "decide", "login:hans", "login:lea", "--not-same")
     line.does("privacy", "run", "r-1")
     assert not line.is_served("login:hans")
+    assert line.is_served("login:lea")
+
+
+class _Died(Exception):
+    """The process ended here."""
+
+
+def test_who_is_merged_while_somebody_is_erased_holds_nothing_up(line: AskingLine) -> None:
+    """What has begun goes on: whoever came to be one with them is left out of it anyway."""
+    line.take(login(1, ("login", "hans")), login(3, ("login", "lea")))
+    line.submit("r-1", "erasure", "login:hans")
+    line.does("privacy", "approve", "r-1", "--staff", "dpo")
+    running = begin(line, "r-1")
+    home = home_at(line.folder / "home", {})
+
+    def merges(step: str) -> None:
+        if step == "ledger":
+            home.take_elsewhere(login(5, ("login", "hans"), ("login", "lea")))
+        if step == "sweep":
+            raise _Died
+
+    with pytest.raises(_Died):
+        home.erase("login:hans", "r-1", step=merges)
+    assert home.together("login:hans", "login:lea")
+    settings = home.settings
+    with closing(open_vault(settings)) as vault, closing(open_store(settings)) as store:
+        carrier = open_carrier(settings, open_policies(settings), vault, store)
+        assert carrier.obstacle(running, as_one=False) is None
+    line.does("privacy", "run", "r-1")
     assert line.is_served("login:lea")
 
 
