@@ -207,7 +207,7 @@ def test_erased_by_another_process_while_serving(taken: Used, tmp_path: Path) ->
             asked = (f"r-{number}", "--staff", "desk")
             line.does("privacy", "submit", *asked, "--kind", "erasure", "--of", f"login:{value}",
                       "--level", "authenticated")  # fmt: skip
-            line.does("privacy", "approve", f"r-{number}", "--staff", "dpo")
+            line.does("privacy", "approve", f"r-{number}", "--as-one", "--staff", "dpo")
             line.does("privacy", "run", *asked, "--as-one")
             gone = line.fails(1, "get", f"login:{value}", "--serve-listen", address)
             assert "PROFILE_NOT_FOUND" in gone.err
