@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,13 @@ import pytest
 from hypothesis import settings
 
 from tests.support.jars import ServersUnavailable
-from tests.support.servers import Neo4jServer, PulsarServer, running_neo4j, running_pulsar
+from tests.support.servers import (
+    FORGETFUL,
+    Neo4jServer,
+    PulsarServer,
+    running_neo4j,
+    running_pulsar,
+)
 from tests.support.spreading import SERVER_FIXTURES, ByGroup
 
 Server = TypeVar("Server")
@@ -77,6 +84,13 @@ def mortal_pulsar() -> Iterator[PulsarServer]:
     its own bookie for the rest of its life, which no other test should suffer.
     """
     with _server("pulsar", running_pulsar) as server:
+        yield server
+
+
+@pytest.fixture
+def forgetful_pulsar() -> Iterator[PulsarServer]:
+    """A real Pulsar for one test, which soon drops from its files what its topics forget."""
+    with _server("pulsar", partial(running_pulsar, more=FORGETFUL)) as server:
         yield server
 
 

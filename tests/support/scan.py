@@ -80,7 +80,7 @@ class Scanner:
         for folder in folders:
             if not folder.exists():
                 raise FileNotFoundError(folder)
-            for file in _files(folder):
+            for file in files(folder):
                 with suppress(FileNotFoundError):
                     hits.update(self._in_file(file))
         return sorted(hits)
@@ -118,7 +118,8 @@ class Scanner:
         return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, or the file itself; symbolic links are not followed."""
     if folder.is_file():
         yield folder
         return

@@ -21,6 +21,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import neo4j
@@ -51,6 +52,27 @@ NEO4J_OPENS = (
     "java.base/sun.nio.ch",
     "java.base/java.lang",
 )
+
+FORGETFUL = """\
+ledgerStorageClass=org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage
+dbStorage_writeCacheMaxSizeMb=16
+dbStorage_readAheadCacheMaxSizeMb=16
+flushInterval=500
+journalPreAllocSizeMB=1
+journalMaxSizeMB=1
+journalMaxBackups=0
+logSizeLimit=2097152
+gcWaitTime=1000
+minorCompactionInterval=2
+minorCompactionThreshold=0.8
+majorCompactionInterval=3
+majorCompactionThreshold=0.99999
+"""
+"""A Pulsar whose bookie, in seconds, drops from its files what nobody needs any more.
+
+Storage is what Pulsar is delivered with. Files are small, so that they soon are not
+written to, and written anew as soon as the least bit in them is not needed.
+"""
 
 LOG4J = """\
 <Configuration status="WARN">
@@ -126,14 +148,16 @@ class Neo4jServer:
 
 
 @contextmanager
-def running_pulsar(folder: Path) -> Iterator[PulsarServer]:
+def running_pulsar(folder: Path, more: str = "") -> Iterator[PulsarServer]:
     """A Pulsar that runs in an empty folder until the block ends, and is killed then.
+
+    `more` are lines of its configuration beside those that it has anyway.
 
     Raises:
         ServersUnavailable: the Java runtime or the jars cannot be had.
         ServerFailed: it does not start.
     """
-    with _running(folder, _pulsar_in) as server:
+    with _running(folder, partial(_pulsar_in, more=more)) as server:
         yield server
 
 
@@ -159,11 +183,11 @@ def _running(folder: Path, make: Callable[[Path], AnyServer]) -> Iterator[AnySer
         server.process.kill()
 
 
-def _pulsar_in(folder: Path) -> PulsarServer:
+def _pulsar_in(folder: Path, more: str) -> PulsarServer:
     broker_port, web_port, bookie_port = free_ports(3)
     admin_url = f"http://127.0.0.1:{web_port}"
     config = folder / "standalone.conf"
-    config.write_text(_pulsar_config(broker_port, web_port))
+    config.write_text(_pulsar_config(broker_port, web_port) + more)
     (folder / "log4j2.xml").write_text(LOG4J)
     command = [
         *_java("-Xms256m", "-Xmx1g", "-XX:MaxDirectMemorySize=1g", opens=PULSAR_OPENS),

@@ -9,7 +9,9 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
-SERVER_FIXTURES = ("pulsar_server", "mortal_pulsar", "neo4j_server", "empty_neo4j")
+SERVER_FIXTURES = (
+    "pulsar_server", "mortal_pulsar", "forgetful_pulsar", "neo4j_server", "empty_neo4j",
+)  # fmt: skip
 SERVERS = "servers"
 
 
