@@ -394,6 +394,6 @@ BOTH = ("cookie:d", "login:b")
 def test_an_old_yes_speaks_for_nobody_who_was_not_known_to_be_the_same(
     facts: list[KeptFact], joined_us: int, granted: bool
 ) -> None:
-    """Under identifiers that were not known to be one when it was given it overrides no older no."""
+    """Under identifiers not known to be one when it was given it overrides no older no."""
     held = standing(decisions(facts, set(NODES)), [(joined_us, *BOTH)])
     assert held["marketing"].withdrawn is not granted
