@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from kinfold.erasing import erased_as
 from kinfold.feeds import local_feed, settle_into
 from kinfold.keys import chain_of
 from kinfold.letters import open_letters
+from kinfold.older_keys import outgrow_lost_keys, outgrown
 from kinfold.privacy import open_book
 from kinfold.privacy_places import letters_about, open_erasing, open_ledger
 from kinfold.rotating import begin
@@ -59,11 +60,12 @@ def apply_ledger(
     store: GraphStore,
     view: ReadView | None = None,
 ) -> Restored:
-    """Bring a graph, and a read view that nothing else fills, up to the deletion ledger.
+    """Bring a graph, and this process's read view where it has one, up to the deletion ledger.
 
-    0. Name nodes as the token keys in force do, if the graph is from before they rotated.
-    1. Raise the fences that the graph lacks, and sweep what they keep out. Views
-       begin anew then, with a rotation where they follow a topic.
+    0. Seal by a key of its own, if the key store is from before the graph's last rotation;
+       name nodes as the token keys in force do, if the graph is from before they rotated.
+    1. Raise the fences that the graph lacks, and sweep what they keep out. Then, and
+       after 0, views begin anew, with a rotation where they follow a topic.
     2. Go on with erasures that were cut short.
     3. Resolve and publish what that changed, and clear the view if it still shows
        somebody erased, or profiles whose key is destroyed: it is filled anew.
@@ -80,7 +82,8 @@ def apply_ledger(
         LedgerError, StoreError, LettersError, RegisterError,
         RequestsError, AuditError, FeedError: do not go on without.
     """
-    renamed = _rename(vault, store)
+    anew = outgrow_lost_keys(vault, store)
+    anew = _rename(vault, store) or anew
     if view is not None and _is_unreadable(view, vault):
         view.clear()
     with closing(open_ledger(settings, vault)) as ledger:
@@ -97,20 +100,23 @@ def apply_ledger(
     if lacking:
         store.fence(lacking)
         store.sweep(lacking)
-    if lacking or renamed:
-        _start_anew(vault, view)
+    # Where views follow a topic, what waits to be published is not for one of them alone.
+    alone = None if settings.pulsar.url else view
+    if lacking or anew:
+        _start_anew(vault, alone)
+        outgrown(vault)
     settle_up = None
-    if view is not None:
-        settle_up = partial(settle_into, settings, policies, vault, store, local_feed(view))
+    if alone is not None:
+        settle_up = partial(settle_into, settings, policies, vault, store, local_feed(alone))
     if until_us:
         _forget_said(settings, policies, vault, until_us)
     letters = _remove_letters(settings, policies, vault, done)
     if cut:
         with open_erasing(settings, policies, vault, store, settle_up=settle_up) as erasing:
             erasing.finish_all()
-    if view is not None and settle_up is not None:
+    if view is not None:
         # What waits to be published may be all that it lacks; filling it anew takes far longer.
-        if lacking or _shows_erased(view, store, wanted):
+        if settle_up is not None and (lacking or _shows_erased(view, store, wanted)):
             settle_up()
         if _shows_erased(view, store, wanted):
             view.clear()
@@ -135,22 +141,23 @@ def _remove_letters(
     """
     if not done:
         return 0
-    with ExitStack() as stack:
+    try:
+        with closing(open_letters(settings)) as letters:
+            wanted, chain = _deletions(done), chain_of(vault)
+            if letters.applied() == wanted:
+                return 0
+            intake = open_intake(settings, policies, vault)
+            about = letters_about(settings, policies, vault, intake)
+            back = list(about.received_by(letters.all(), _gone_us(settings, vault, done)))
+            letters.remove(back)
+            # Named anew meanwhile, some were looked for by names that they no longer have.
+            if chain_of(vault) == chain:
+                letters.set_applied(wanted)
+            return len(back)
+    except LettersUnavailable:
         if settings.pulsar.url:
-            stack.enter_context(suppress(LettersUnavailable))
-        letters = stack.enter_context(closing(open_letters(settings)))
-        wanted, chain = _deletions(done), chain_of(vault)
-        if letters.applied() == wanted:
             return 0
-        intake = open_intake(settings, policies, vault)
-        about = letters_about(settings, policies, vault, intake)
-        back = list(about.received_by(letters.all(), _gone_us(settings, vault, done)))
-        letters.remove(back)
-        # Named anew meanwhile, some were looked for by names that they no longer have.
-        if chain_of(vault) == chain:
-            letters.set_applied(wanted)
-        return len(back)
-    return 0
+        raise
 
 
 def _deletions(done: Iterable[Erasure]) -> str:
