@@ -80,6 +80,7 @@ def measure(wanted: Collection[str], size: Size) -> list[Measured]:
         every = [person for person, _ in zip(view.everything(), range(size.people), strict=False)]
         chosen = [person for person, _ in every[:: max(1, size.people // size.erased)]]
         done_ms = [_erase(erasing, watch, person) for person in chosen[: size.erased]]
+    assert len(watch.unseen_ms) == len(done_ms), "somebody erased is still shown"
     told = {"erase_unseen_p99_ms": watch.unseen_ms, "erase_done_p99_ms": done_ms}
     return [
         Measured(name, [_p99(times)], {"p50_ms": [_p50(times)], "most_ms": [max(times)]})
