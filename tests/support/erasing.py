@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from identity.model import NodeKey, PersonId
+import orjson
+
+from identity.model import Contribution, NodeKey, PersonId
 from identity.scope import Scope
-from identity.store import GraphStore
+from identity.store import GraphStore, Outcome
+from ingest.dead_letters import DeadLetter
+from kinfold.auditing import open_audit
 from kinfold.cli import main
 from kinfold.erasing import Erasing, Step
-from kinfold.feeds import following
+from kinfold.feeds import following, settle
+from kinfold.letters import open_letters
 from kinfold.privacy_places import open_erasing
+from kinfold.restoring import bring_up
 from kinfold.settings import Settings
-from kinfold.wiring import node_key, open_policies, open_store, open_tokens, open_vault, open_view
+from kinfold.wiring import (
+    node_key,
+    now_us,
+    open_intake,
+    open_policies,
+    open_store,
+    open_tokens,
+    open_vault,
+    open_view,
+)
+from profiles.audit import Kind
 from profiles.privacy import Erased
 from tests.support.command_line import as_lines
-from tests.support.deployment import Deployment
+from tests.support.deployment import PATIENCE_S, Deployment
+from tests.support.store_driver import Consumer
 
 OLD = "2026-03-01T12:00:00Z"
+Take = Callable[..., list[Outcome]]
+"""Takes signals in; what became of each."""
 
 
 def now() -> str:
@@ -74,9 +93,9 @@ class Home:
         return path
 
     def take_elsewhere(self, *signals: dict[str, Any] | bytes) -> None:
-        """The same in another process."""
+        """The same in another process, which first goes on with erasures that have begun."""
         process = self.deployment.start("ingest", str(self._write(*signals)))
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
 
     def _write(self, *signals: dict[str, Any] | bytes) -> Path:
         folder = self.deployment.folder
@@ -86,6 +105,40 @@ class Home:
         return path
 
     @contextmanager
+    def consumer(self) -> Iterator[Take]:
+        """A consumer that runs already: it commits what it is given, and brings nothing up.
+
+        One that starts, as `take_elsewhere` does, would first go on with what was cut short.
+        """
+        settings = self.settings
+        with closing(open_vault(settings)) as vault, self.store() as store:
+            intake = open_intake(settings, open_policies(settings), vault)
+            consumer = Consumer(store, "running already", intake.age())
+
+            def take(*signals: dict[str, Any]) -> list[Outcome]:
+                read = [intake.from_json(orjson.dumps(one), now_us()) for one in signals]
+                counts = [one for one in read if isinstance(one, Contribution)]
+                assert len(counts) == len(signals)
+                return consumer.take(*counts)
+
+            yield take
+
+    def settle(self) -> None:
+        """Bring people and profiles up to date, as whoever keeps them up does in the end."""
+        settings = self.settings
+        with closing(open_vault(settings)) as vault, self.store() as store:
+            settle(settings, open_policies(settings), vault, store)
+
+    def start(self) -> None:
+        """What every process does before anything else: bring what is here up to the ledger."""
+        bring_up(self.settings)
+
+    def under(self, policy: Path) -> Home:
+        """The same home under another policy file."""
+        more = {**self.deployment.more, "KINFOLD_HOME_POLICY": str(policy)}
+        return replace(self, deployment=Deployment(self.deployment.folder, more))
+
+    @contextmanager
     def store(self) -> Iterator[GraphStore]:
         """The graph."""
         with closing(open_store(self.settings)) as store:
@@ -93,29 +146,59 @@ class Home:
 
     def key(self, named: str) -> NodeKey:
         """The node of KIND:VALUE."""
+        return self._keys(named)[named]
+
+    def _keys(self, *named: str) -> dict[str, NodeKey]:
         settings = self.settings
+        policies = open_policies(settings)
         with closing(open_vault(settings)) as vault:
-            return node_key(named, settings, open_policies(settings), open_tokens(vault))
+            tokens = open_tokens(vault)
+            return {one: node_key(one, settings, policies, tokens) for one in named}
 
     def person(self, named: str) -> PersonId | None:
         """Whom the graph knows by KIND:VALUE."""
-        key = self.key(named)
+        return self.known(named).get(named)
+
+    def known(self, *named: str) -> dict[str, PersonId]:
+        """Whom the graph knows by each of these; nobody: it is left out."""
+        keys = self._keys(*named)
         with self.store() as store:
-            return store.person_of([key]).get(key)
+            people = store.person_of(keys.values())
+        return {one: people[key] for one, key in keys.items() if key in people}
 
     def together(self, *named: str) -> bool:
         """Whether all of these are known, and are one person."""
-        people = {self.person(one) for one in named}
-        return len(people) == 1 and None not in people
+        known = self.known(*named)
+        return len(known) == len(named) and len(set(known.values())) == 1
 
     def shown(self, named: str) -> PersonId | None:
         """Whom this home's read view leads to from KIND:VALUE."""
-        settings, key = self.settings, self.key(named)
-        with closing(open_vault(settings)) as vault, closing(open_view(settings)) as view:
+        return self.all_shown(named).get(named)
+
+    def all_shown(self, *named: str) -> dict[str, PersonId]:
+        """Whom it leads to from each of these, once it has caught up; nobody: it is left out."""
+        settings, keys = self.settings, self._keys(*named)
+        with ExitStack() as stack:
+            vault = stack.enter_context(closing(open_vault(settings)))
+            view = stack.enter_context(closing(open_view(settings)))
             if settings.pulsar.url:
-                with following(settings, vault, view):
-                    return view.person_of(key)
-            return view.person_of(key)
+                stack.enter_context(following(settings, vault, view))
+            shown = {one: view.person_of(key) for one, key in keys.items()}
+        return {one: person for one, person in shown.items() if person is not None}
+
+    def letters(self) -> list[DeadLetter]:
+        """The dead letters."""
+        with closing(open_letters(self.settings)) as letters:
+            return list(letters.all())
+
+    def erasures_logged(self) -> int:
+        """How many entries of the audit log are about an erasure."""
+        settings = self.settings
+        with (
+            closing(open_vault(settings)) as vault,
+            closing(open_audit(settings, vault)) as log,
+        ):
+            return sum(orjson.loads(entry)["kind"] == Kind.ERASURE for entry in log.entries())
 
     @contextmanager
     def erasing(self, step: Step = lambda _: None) -> Iterator[Erasing]:
