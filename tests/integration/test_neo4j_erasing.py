@@ -17,6 +17,7 @@ from identity.engines.neo4j.store import Neo4jGraphStore
 from identity.evidence import is_fenced
 from identity.model import DAY_US, Contribution, EvidenceKind, NodeKey
 from identity.store import FOREVER_US, Outcome, Resolution, Swept
+from tests.support.deployment import PATIENCE_S
 from tests.support.evidence_strategies import FIRST_DAY, contribution, node, retraction
 from tests.support.evidence_stream import stream
 from tests.support.neo4j_graph import empty
@@ -63,11 +64,12 @@ def reference(contents: Sequence[Contribution], fences: Mapping[NodeKey, int]) -
 
 
 class Progress:
-    """How many signals all writers have committed."""
+    """How many signals all writers have committed, and from how many on they are held."""
 
-    def __init__(self) -> None:
+    def __init__(self, held_at: int) -> None:
         self._condition = threading.Condition()
         self._done = 0
+        self._held_at = held_at
 
     def add(self, more: int) -> None:
         """So many more are committed."""
@@ -75,10 +77,23 @@ class Progress:
             self._done += more
             self._condition.notify_all()
 
+    def hold_at(self, done: int) -> None:
+        """Let writers go on until about so many are."""
+        with self._condition:
+            self._held_at = done
+            self._condition.notify_all()
+
     def reach(self, done: int) -> None:
         """Wait until so many are."""
+        self._wait(lambda: self._done >= done)
+
+    def wait_while_held(self) -> None:
+        """Wait until one may go on."""
+        self._wait(lambda: self._done < self._held_at)
+
+    def _wait(self, holds: Callable[[], bool]) -> None:
         with self._condition:
-            assert self._condition.wait_for(lambda: self._done >= done, 90)
+            assert self._condition.wait_for(holds, PATIENCE_S)
 
 
 def write(opened: Open, name: str, share: Sequence[Contribution], progress: Progress) -> int:
@@ -87,6 +102,7 @@ def write(opened: Open, name: str, share: Sequence[Contribution], progress: Prog
     with closing(opened()) as store:
         consumer = Consumer(store, name)
         for start in range(0, len(share), BATCH):
+            progress.wait_while_held()
             outcomes = consumer.take(*share[start : start + BATCH])
             erased += outcomes.count(Outcome.ERASED)
             progress.add(len(outcomes))
@@ -100,6 +116,7 @@ def settle_until(opened: Open, ended: threading.Event) -> None:
             settle_everybody(store)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_erasing_beside_two_writers_is_never_having_ingested(opened: Open, seed: int) -> None:
     """Fences raised and swept once each, amid commits and resolutions, miss nothing before or after
@@ -111,21 +128,24 @@ def test_erasing_beside_two_writers_is_never_having_ingested(opened: Open, seed:
         PHONE: (FIRST_DAY + 2) * DAY_US,
         RECORD: FOREVER_US,
     }
-    progress, ended = Progress(), threading.Event()
+    # A fifth after it is due no writer goes on until a fence stands, however fast they are.
+    fifth = SIGNALS // 5
+    progress, ended = Progress(2 * fifth), threading.Event()
     swept = 0
-    with ThreadPoolExecutor(3) as threads:
+    with closing(opened()) as store, ThreadPoolExecutor(3) as threads:
         settling = threads.submit(settle_until, opened, ended)
         writing = [threads.submit(write, opened, f"p{n}", contents[n::2], progress) for n in (0, 1)]
         try:
-            with closing(opened()) as store:
-                for turn, (key, until_us) in enumerate(fences.items(), 1):
-                    progress.reach(turn * SIGNALS // 5)
-                    store.fence({key: until_us})
-                    swept += store.sweep([key]).contents
-            told = sum(one.result(90) for one in writing)
+            for turn, (key, until_us) in enumerate(fences.items(), 1):
+                progress.reach(turn * fifth)
+                store.fence({key: until_us})
+                progress.hold_at((turn + 2) * fifth)
+                swept += store.sweep([key]).contents
+            told = sum(one.result(PATIENCE_S) for one in writing)
         finally:
+            progress.hold_at(len(contents) + 1)
             ended.set()
-        settling.result(60)
+        settling.result(PATIENCE_S)
     assert swept > 0
     assert told > 0
     with closing(opened()) as store:
