@@ -67,26 +67,27 @@ class LettersAbout:
             if any(letter.received_us <= until_us[node] for node in named):
                 yield letter
 
+    def candidates(self, letter: DeadLetter, kinds: Sequence[str]) -> set[NodeKey]:
+        """Every node that a letter may name, its texts taken for identifiers of each kind."""
+        payload = self._opened(letter)
+        found = {key for one in self._understood(letter, payload) for key in names_of(one)}
+        texts = self._said(letter, payload)[1]
+        # A kind may have names of the sources' own behind it, as `external:chirper` has.
+        own = {text for text in texts if text.partition(":")[0] in kinds}
+        for text in texts:
+            found.update(key for kind in {*kinds, *own} if (key := self._name_of(kind, text)))
+        return found
+
     def _named(
         self, letter: DeadLetter, nodes: AbstractSet[NodeKey], kinds: Sequence[str]
     ) -> Iterator[NodeKey]:
         """Those of the nodes that a letter names, one by one: mostly the first is enough."""
-        try:
-            payload = self._envelopes.open(letter) if letter.sealed else b""
-        except (Unreadable, KeyDestroyed):
-            payload = b""
+        payload = self._opened(letter)
         if not payload:
             return
-        is_protobuf = letter.form == "protobuf"
-        understand = self._understanding(letter.form)
-        if understand is not None:
-            form = Form.PROTOBUF if is_protobuf else Form.JSON
-            received = Received(payload, form, letter.position, letter.received_us)
-            for each in understand(received, self._now_us):
-                if isinstance(each, Contribution):
-                    yield from names_of(each) & nodes
-        said = _parsed(payload, is_protobuf=is_protobuf)
-        texts = set(_words(payload) if said is None else _texts(said))
+        for each in self._understood(letter, payload):
+            yield from names_of(each) & nodes
+        parses, texts = self._said(letter, payload)
         named = False
         for text in texts:
             for kind in kinds:
@@ -94,7 +95,28 @@ class LettersAbout:
                 if node is not None and node in nodes:
                     named = True
                     yield node
-        self.untold += said is None and not named
+        self.untold += not parses and not named
+
+    def _opened(self, letter: DeadLetter) -> bytes:
+        try:
+            return self._envelopes.open(letter) if letter.sealed else b""
+        except (Unreadable, KeyDestroyed):
+            return b""
+
+    def _understood(self, letter: DeadLetter, payload: bytes) -> list[Contribution]:
+        understand = self._understanding(letter.form) if payload else None
+        if understand is None:
+            return []
+        form = Form.PROTOBUF if letter.form == "protobuf" else Form.JSON
+        received = Received(payload, form, letter.position, letter.received_us)
+        return [one for one in understand(received, self._now_us) if isinstance(one, Contribution)]
+
+    def _said(self, letter: DeadLetter, payload: bytes) -> tuple[bool, set[str]]:
+        """Whether a letter parses, and what in it may be identifiers."""
+        if not payload:
+            return True, set()
+        said = _parsed(payload, is_protobuf=letter.form == "protobuf")
+        return said is not None, set(_words(payload) if said is None else _texts(said))
 
 
 def _kinds(nodes: Iterable[NodeKey]) -> list[str]:

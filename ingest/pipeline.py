@@ -31,7 +31,7 @@ from identity.store import (
     Outdated,
     StoreUnavailable,
 )
-from ingest.dead_letters import DeadLetters, LettersUnavailable
+from ingest.dead_letters import DeadLetter, DeadLetters, LettersUnavailable
 from ingest.forms import Understanding
 from ingest.keys import Renewing
 from ingest.letter_writing import LetterWriter
@@ -52,6 +52,7 @@ LOOK_US = 1_000_000
 """So often a pipeline looks whether keys were rotated."""
 _Answer = TypeVar("_Answer")
 Audit = Callable[[Sequence[Contribution], Sequence[Outcome]], None]
+Blank = Callable[[Sequence[DeadLetter], Sequence[Received]], list[DeadLetter]]
 """Logs what a commit counted (`ingest.auditing.Auditor`)."""
 
 
@@ -110,8 +111,9 @@ class Pipeline:
     `now_us` gives the time, microseconds since 1970 UTC. `stop`, once set, ends
     `run` after the batch at hand. `replay` begins at the partition's beginning
     instead of its checkpoint. `audit` hears of every commit before it is settled.
-    `keys` are those that `understand` and `writer` use: renewed within a second of
-    a rotation, and at once where the store says so.
+    `blank` takes what the erased said out of letters. `keys` are those that
+    `understand` and `writer` use: renewed within a second of a rotation, and at once
+    where the store says so.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Pipeline:
         replay: bool = False,
         audit: Audit | None = None,
         keys: Renewing | None = None,
+        blank: Blank | None = None,
     ) -> None:
         self.partition = partition
         self.tally = Tally()
@@ -143,6 +146,7 @@ class Pipeline:
         self._replay = replay
         self._audit = audit
         self._keys = keys
+        self._blank = blank
         self._look_us = 0
         self._reader: PartitionReader | None = None
         self._checkpoint = Checkpoint(partition, b"", 0)
@@ -249,6 +253,10 @@ class Pipeline:
         contributions, origins, rejected, outcomes = self._count(received, received_us)
         self._writer.outcomes(outcomes, contributions, origins, received_us)
         written = self._writer.take()
+        blank = self._blank
+        if written and blank is not None:
+            letters = written
+            written = self._patiently(lambda: blank(letters, received))
         if written:
             self._patiently(lambda: self._letters.keep(written))
         audit = self._audit

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from identity.store import GraphStore
 from ingest import mapping
+from ingest.blanking import Blanking
 from ingest.dead_letters import DeadLetters, Envelopes
+from ingest.erasing import LettersAbout
 from ingest.forms import MappedRows, SegmentMessages, Signals, Understanding
 from ingest.intake import Intake
 from ingest.letter_writing import LetterWriter
@@ -19,7 +21,14 @@ from ingest.pipeline import Pipeline
 from ingest.source import SignalSource
 from kinfold.auditing import open_auditor
 from kinfold.settings import Settings, SettingsError
-from kinfold.wiring import Policies, now_us, open_intake, open_sealer
+from kinfold.wiring import (
+    Policies,
+    graph_namer,
+    ledger_path,
+    now_us,
+    open_intake,
+    open_sealer,
+)
 from profiles.vault import KeyVault
 
 
@@ -112,6 +121,9 @@ class Intaking:
         understand = self.reading.understanding(intake)
         envelopes = Envelopes(sealer, self.vault.order_key())
         writer = LetterWriter(envelopes, understand, partition)
+        name_of = graph_namer(self.settings, self.policies, self.vault)
+        about = LettersAbout(envelopes, readers(intake), name_of, now_us())
+        ledger, kinds = ledger_path(self.settings), list(self.policies.identity.kinds)
         return Pipeline(
             source,
             partition,
@@ -124,4 +136,5 @@ class Intaking:
             replay=replay,
             audit=open_auditor(self.settings, self.vault),
             keys=intake,
+            blank=Blanking(envelopes, about, store, kinds, ledger.exists),
         )

@@ -85,3 +85,20 @@ def test_bytes_that_are_no_text_are_no_fault(line: AskingLine) -> None:
     keep(line, signal.SerializeToString().replace(b"\n", b"\x0b") + b"\xff\xfe")
     assert letters(line) == 1
     assert erased(line)["removed"] == "1"
+
+
+def test_read_again_after_an_erasure_it_is_kept_without_what_it_said(line: AskingLine) -> None:
+    """Input of the erased that cannot count is a letter with its reason and nothing to open."""
+    mine = '{"signalId": "a", "identifiers": [{"kind": "email", "value": "%s"}], "eventTime": "?"}'
+    kept = [*CUT, mine % ANN, others(1)]
+    path = line.folder / "again.jsonl"
+    path.write_text("\n".join(kept) + "\n")
+    line.run("ingest", path)
+    erased(line)
+    assert letters(line) == 1
+    line.run("ingest", "--replay", path)
+    told = line.does("dead-letters", "--json").json_lines
+    assert len(told) == len(kept)
+    shown = [line.run("dead-letters", "--show", one["id"]).said for one in told]
+    assert sum(ANN.lower() in one.lower() for one in shown) == 1
+    assert sum(f"{ANN}.example.org" in one for one in shown) == 1
