@@ -121,7 +121,7 @@ def _rates(found: pl.DataFrame) -> Iterator[str]:
     yield "which one is withheld is left out. "
     yield "; ".join(escape(f"{one.name}: {one.meaning}") for one in DEFINITIONS) + ".</p>"
     yield '<div class="scroll" tabindex="0" role="region" aria-label="Numbers of rates">'
-    yield '<table><thead><tr>'
+    yield "<table><thead><tr>"
     yield '<th scope="col">rate</th><th scope="col">of</th><th scope="col" class="n">share</th>'
     yield '<th scope="col">note</th></tr></thead><tbody>'
     for rate, of, figure, share, behind in found.rows():
