@@ -96,6 +96,15 @@ def read_mapping(name: str) -> RowMapping:
     return found
 
 
+def letters_about(
+    settings: Settings, policies: Policies, vault: KeyVault, intake: Intake
+) -> LettersAbout:
+    """What tells whom dead letters name, as the intake's keys name nodes."""
+    envelopes = Envelopes(open_sealer(vault), vault.order_key())
+    name_of = graph_namer(settings, policies, vault)
+    return LettersAbout(envelopes, readers(intake), name_of, now_us())
+
+
 @dataclass(frozen=True)
 class Intaking:
     """What pipelines of one thread share. Not for use by two threads."""
@@ -121,8 +130,7 @@ class Intaking:
         understand = self.reading.understanding(intake)
         envelopes = Envelopes(sealer, self.vault.order_key())
         writer = LetterWriter(envelopes, understand, partition)
-        name_of = graph_namer(self.settings, self.policies, self.vault)
-        about = LettersAbout(envelopes, readers(intake), name_of, now_us())
+        about = letters_about(self.settings, self.policies, self.vault, intake)
         ledger, kinds = ledger_path(self.settings), list(self.policies.identity.kinds)
         return Pipeline(
             source,

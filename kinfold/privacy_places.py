@@ -8,14 +8,11 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
 from identity.store import GraphStore, StoreUnavailable
-from ingest.dead_letters import Envelopes
-from ingest.erasing import LettersAbout
-from ingest.intake import Intake
 from kinfold.auditing import open_audit
 from kinfold.clusters import cluster_of
 from kinfold.erasing import Erasing, Places, Step
 from kinfold.feeds import settle
-from kinfold.intaking import readers
+from kinfold.intaking import letters_about
 from kinfold.keys import note_erasure
 from kinfold.letters import open_letters
 from kinfold.releasing import open_register
@@ -23,11 +20,9 @@ from kinfold.rotating import next_rotation_us
 from kinfold.settings import Settings
 from kinfold.wiring import (
     Policies,
-    graph_namer,
     ledger_path,
     now_us,
     open_intake,
-    open_sealer,
     open_tokens,
 )
 from profiles.consent import LEGAL_HOLD, set_apart
@@ -104,15 +99,6 @@ def open_erasing(
             now_us=now_us,
         )
         yield Erasing(places, policies.identity, step)
-
-
-def letters_about(
-    settings: Settings, policies: Policies, vault: KeyVault, intake: Intake
-) -> LettersAbout:
-    """What tells whom dead letters name, as the intake's keys name nodes."""
-    envelopes = Envelopes(open_sealer(vault), vault.order_key())
-    name_of = graph_namer(settings, policies, vault)
-    return LettersAbout(envelopes, readers(intake), name_of, now_us())
 
 
 def _use_names_of_now(vault: KeyVault, ledger: DeletionLedger, patience_s: float) -> None:

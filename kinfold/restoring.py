@@ -14,11 +14,12 @@ from identity.tokens import rekeying
 from ingest.dead_letters import LettersUnavailable
 from kinfold.erasing import erased_as
 from kinfold.feeds import local_feed, settle_into
+from kinfold.intaking import letters_about
 from kinfold.keys import chain_of
 from kinfold.letters import open_letters
 from kinfold.older_keys import outgrow_lost_keys, outgrown
 from kinfold.privacy import open_book
-from kinfold.privacy_places import letters_about, open_erasing, open_ledger
+from kinfold.privacy_places import open_erasing, open_ledger
 from kinfold.rotating import begin
 from kinfold.settings import Settings
 from kinfold.wiring import (
