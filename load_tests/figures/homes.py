@@ -24,12 +24,14 @@ from kinfold.wiring import (
     open_builder,
     open_intake,
     open_policies,
+    open_sealer,
     open_store,
     open_vault,
     open_view,
 )
 from load_tests.figures.visits import first_consents, first_sights
 from profiles.feed import ProfileFeed
+from profiles.sealing import Sealer
 from profiles.v1.feed_pb2 import FeedRecord, StoredProfile
 
 AT_ONCE = 20_000
@@ -51,7 +53,7 @@ def make_home(home: Path, people: int, *, consents: bool = False) -> None:
             open_intake(settings, policies, vault),
             open_builder(policies, vault).folding,
         )
-        feed = local_feed(view)
+        feed, sealer = local_feed(view), open_sealer(vault)
         signals = first_sights(people)
         decisions = first_consents(people) if consents else iter(())
         checkpoint = store.claim("seed")
@@ -62,7 +64,7 @@ def make_home(home: Path, people: int, *, consents: bool = False) -> None:
             checkpoint = _commit(store, checkpoint, contributions)
             said = _understood(intake, list(islice(decisions, AT_ONCE * 5 // 4)))
             checkpoint = _commit(store, checkpoint, said)
-            _resolve(store, lease, contributions, feed)
+            _resolve(store, lease, contributions, feed, sealer)
         # As if a feeder had been through: nobody is published anew at the first start.
         store.commit_resolution(lease, Resolution({}, {}, (), (), (), folding=folding))
         view.mark_whole()
@@ -88,7 +90,11 @@ def _commit(
 
 
 def _resolve(
-    store: GraphStore, lease: Lease, contributions: Sequence[Contribution], feed: ProfileFeed
+    store: GraphStore,
+    lease: Lease,
+    contributions: Sequence[Contribution],
+    feed: ProfileFeed,
+    sealer: Sealer,
 ) -> None:
     """Every contribution a person; cleared marks, ids and profiles as the resolver would leave."""
     keys_of = {new_person_id(): [node.key for node in one.nodes] for one in contributions}
@@ -98,15 +104,18 @@ def _resolve(
     at_us = now_us()
     entries = [LineageEntry(LineageChange.CREATED, person, None, 0, at_us) for person in keys_of]
     number = store.commit_resolution(lease, Resolution(people, {}, entries, (), marks))
-    feed.publish(list(_records(keys_of, number)))
+    # Under a key that there is, or the view is taken for one from before a rotation.
+    sealed = sealer.seal(os.urandom(PROFILE_BYTES), b"")
+    feed.publish(list(_records(keys_of, number, sealed)))
 
 
 def _concern(marks: Sequence[Mark], keys: object) -> bool:
     return {mark.key for mark in marks} == keys
 
 
-def _records(keys_of: dict[PersonId, list[NodeKey]], number: int) -> Iterator[FeedRecord]:
-    sealed = os.urandom(PROFILE_BYTES)
+def _records(
+    keys_of: dict[PersonId, list[NodeKey]], number: int, sealed: bytes
+) -> Iterator[FeedRecord]:
     for left, (person, keys) in enumerate(keys_of.items(), 1):
         profile = StoredProfile(version=number, aliases=keys, sealed=sealed)
         is_last = left == len(keys_of)
