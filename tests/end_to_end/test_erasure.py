@@ -221,15 +221,19 @@ def test_bridge_record_erased_rest_splits(home: Home) -> None:
 def test_dead_letter_re_sent_after_erasure(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Letters that name the person are removed with them; one that is kept later counts nowhere
-    once it is understood, and is gone. Somebody else's counts.
+    """Letters that name the person are removed with them. One that is kept later says nothing of
+    them; and one that does counts nowhere once it is understood, and is gone. Others' count.
     """
     home.take(*anns(), *bens(), signal(80, ANN, "badge:a-1"), signal(81, BEN, "badge:b-1"))
     assert len(home.letters()) == 2
     home.erase(ANN)
     (others,) = home.letters()
     home.take(signal(82, ANN, "badge:a-2"))
-    assert {others.id} < {letter.id for letter in home.letters()}
+    (blank,) = [letter for letter in home.letters() if letter.id != others.id]
+    assert (blank.sealed, others.sealed != b"") == (b"", True)
+    home.does("dead-letters", "--remove", blank.id)
+    kept = home.keep_letter(signal(83, ANN, "badge:a-2"))
+    assert {others.id, kept.id} == {letter.id for letter in home.letters()}
     policy = tmp_path / "policy.toml"
     policy.write_text(DEFAULT_POLICY.read_text("utf-8") + BADGES, "utf-8")
     capsys.readouterr()

@@ -149,5 +149,5 @@ def test_no_sealed_or_raw_value_is_text(graph: Driver) -> None:
     )
     assert {name for (name,) in texts} <= {
         *("key", "kind", "person", "id", "name", "month", "left", "right"),
-        *("merged_into", "partition", "owner", "model", "names"),
+        *("merged_into", "partition", "owner", "model", "names", "folding"),
     }

@@ -16,7 +16,11 @@ import orjson
 from identity.model import Contribution, NodeKey, PersonId
 from identity.scope import Scope
 from identity.store import GraphStore, Outcome
-from ingest.dead_letters import DeadLetter
+from ingest.dead_letters import DeadLetter, Envelopes
+from ingest.forms import Signals
+from ingest.letter_writing import LetterWriter
+from ingest.rejected import Rejected
+from ingest.source import Form, Received
 from kinfold.auditing import open_audit
 from kinfold.cli import main
 from kinfold.erasing import Erasing, Step
@@ -30,6 +34,7 @@ from kinfold.wiring import (
     now_us,
     open_intake,
     open_policies,
+    open_sealer,
     open_store,
     open_tokens,
     open_vault,
@@ -122,6 +127,22 @@ class Home:
                 return consumer.take(*counts)
 
             yield take
+
+    def keep_letter(self, said: dict[str, Any]) -> DeadLetter:
+        """A letter of input that cannot count, as whatever knows nothing of erasures keeps it."""
+        settings, payload = self.settings, orjson.dumps(said)
+        with closing(open_vault(settings)) as vault, closing(open_letters(settings)) as letters:
+            sealer = open_sealer(vault)
+            signals = Signals(open_intake(settings, open_policies(settings), vault, sealer))
+            envelopes = Envelopes(sealer, vault.order_key())
+            writer = LetterWriter(envelopes, signals, "elsewhere")
+            received = Received(payload, Form.JSON, b"1")
+            (why,) = signals(received, now_us())
+            assert isinstance(why, Rejected)
+            writer.rejected(received, why, now_us())
+            (letter,) = writer.take()
+            letters.keep([letter])
+        return letter
 
     def settle(self) -> None:
         """Bring people and profiles up to date, as whoever keeps them up does in the end."""
