@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from identity.limits import is_shared
 from identity.model import (
     DAY_US,
     Assurance,
@@ -17,6 +16,7 @@ from identity.model import (
     LineageChange,
     LineageEntry,
     NodeKey,
+    NodeView,
     PersonEvidence,
     PersonId,
     kind_of,
@@ -53,6 +53,7 @@ class Recount:
     as_of_us: int
     models: tuple[Scoring, ...] = ()
     opened: Callable[[NodeKey, bytes], Mapping[str, str]] | None = None
+    repeated: Container[tuple[int, bytes]] = ()
 
     def __post_init__(self) -> None:
         """Read everybody."""
@@ -246,13 +247,30 @@ class Recount:
         return {"record_attributes": cells}
 
     def sharing(self) -> dict[str, Cells]:
-        """Shared identifiers: here only how many, and which are so by the rule."""
+        """Shared identifiers by the highest kind that too many values of stand beside them."""
         cells: Cells = Counter()
         for key, view in self.views.items():
             if view.shared and view.person is not None:
-                still = "still" if is_shared(view, self.identity) else "no longer"
-                cells[kind_of(key), still] += 1
+                over = [kind for kind in self._kinds_above(key) if self._too_many(view, kind)]
+                cells[kind_of(key), over[-1] if over else "no longer"] += 1
         return {"shared": cells}
+
+    def _kinds_above(self, key: NodeKey) -> list[str]:
+        """Kinds of higher priority, the highest last."""
+        own, kinds = self.identity.kinds[kind_of(key)], self.identity.kinds
+        above = [name for name, kind in kinds.items() if kind.priority > own.priority]
+        return sorted(above, key=lambda name: (kinds[name].priority, name))
+
+    def _too_many(self, view: NodeView, kind: str) -> bool:
+        own = self.identity.kinds[kind_of(view.key)]
+        limit = own.shared_beside.get(kind, own.shared_beside.get(""))
+        ties = [tie for tie in view.ties if kind_of(tie.other) == kind]
+        width = own.shared_window_days or 10**6
+        windows = [{day - back for back in range(min(width, 400))} for t in ties for day in t.days]
+        most = max(
+            (sum(not within.isdisjoint(t.days) for t in ties) for within in windows), default=0
+        )
+        return limit is not None and most > limit
 
     def changes(self) -> dict[str, Cells]:
         """What became of ids."""
@@ -295,6 +313,7 @@ class Recount:
             if not any(node.key in self.person for node in signal.nodes):
                 continue
             told["signals_by_source"]["", signal.source] += 1
+            told["repeated"]["", signal.source] += (signal.signal, signal.digest) in self.repeated
             told["lateness"][signal.source, late] += 1
         return told
 
