@@ -48,7 +48,8 @@ def _page(release: Release) -> Iterator[str]:
     yield '<header class="top"><p class="kicker">kinfold</p><h1>Identity report</h1>'
     yield f'<p class="moment">{_moment(release)}</p></header>'
     yield from _glance(facts(release.figures))
-    contents = _contents(found, has_rates=not release.rates().is_empty())
+    shares = release.rates()
+    contents = _contents(found, has_rates=not shares.is_empty())
     yield f'<div class="body">{contents}<main id="figures">'
     yield (
         f'<p class="terms">Every number of people, links or signals has at least {minimum} people '
@@ -56,7 +57,7 @@ def _page(release: Release) -> Iterator[str]:
         f"so parts need not add up to their total; a number moves only when {minimum} people "
         "came or went. What fewer people stand behind is withheld.</p>"
     )
-    yield from _rates(release.rates())
+    yield from _rates(shares)
     for chapter in found:
         yield from _chapter(chapter)
     yield "</main></div>"
