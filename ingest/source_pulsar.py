@@ -102,14 +102,20 @@ class TopicReader:
         self._consumer = consumer
         self._partition = partition
         self._last: Place | None = None
+        self._forgotten: Place | None = None
         self._ends: dict[bytes, Any] = {}
 
     def resume(self, position: bytes) -> None:
-        """As the port says. Moves the subscription, forward or back."""
+        """As the port says. Moves the subscription, forward or back.
+
+        Goes back to the beginning of the batch that the position is in: only ids that
+        came with messages can acknowledge it, should all of it have been passed.
+        """
         after = pulsar.MessageId.deserialize(position) if position else pulsar.MessageId.earliest
+        whole = pulsar.MessageId(after.partition(), after.ledger_id(), after.entry_id(), -1)
         with _told(self._partition):
-            self._consumer.seek(after)
-        self._last = _place(after) if position else None
+            self._consumer.seek(whole if position else after)
+        self._last = self._forgotten = _place(after) if position else None
         self._ends.clear()
 
     def read(self, wait_ms: int) -> list[Received]:
@@ -119,24 +125,21 @@ class TopicReader:
         to the driver hands the interpreter's lock to other threads, so one call
         a message would stand still while they compute.
         """
-        with _told(self._partition):
-            try:
-                messages = [self._consumer.receive(wait_ms)]
-            except exceptions.Timeout:
-                return []
-            if self._limits.signals > 1:
-                # What the first call gave must not get lost by a failure of the second.
-                with suppress(exceptions.PulsarException):
-                    messages += self._consumer.batch_receive()
-        received = [self._received(each) for each in messages if self._is_new(each.message_id())]
-        if received:
-            self._ends[received[-1].position] = messages[-1].message_id()
-        return received
+        while messages := self._next(wait_ms):
+            new = [each for each in messages if self._is_new(each.message_id())]
+            if len(new) < len(messages):
+                self._forget([each.message_id() for each in messages])
+            if new:
+                received = [self._received(each) for each in new]
+                self._ends[received[-1].position] = new[-1].message_id()
+                return received
+        return []
 
     def acknowledge(self, position: bytes) -> None:
         """As the port says."""
         # An id that was serialized does not know that the rest of its batch is acknowledged.
         message_id = self._ends.get(position) or pulsar.MessageId.deserialize(position)
+        self._forgotten = _place(message_id)
         with _told(self._partition):
             self._consumer.acknowledge_cumulative(message_id)
         if position in self._ends:
@@ -158,6 +161,27 @@ class TopicReader:
         """As the port says."""
         with suppress(exceptions.PulsarException):
             self._consumer.close()
+
+    def _next(self, wait_ms: int) -> list[pulsar.Message]:
+        with _told(self._partition):
+            try:
+                messages = [self._consumer.receive(wait_ms)]
+            except exceptions.Timeout:
+                return []
+            if self._limits.signals > 1:
+                # What the first call gave must not get lost by a failure of the second.
+                with suppress(exceptions.PulsarException):
+                    messages += self._consumer.batch_receive()
+        return messages
+
+    def _forget(self, message_ids: list[Any]) -> None:
+        """Acknowledge what comes again although nobody will resume before it any more."""
+        up_to = self._forgotten
+        again = [each for each in message_ids if up_to is not None and _place(each) <= up_to]
+        if again:
+            # Should this fail, a later acknowledgement covers it.
+            with suppress(exceptions.PulsarException):
+                self._consumer.acknowledge_cumulative(again[-1])
 
     def _is_new(self, message_id: Any) -> bool:
         """Whether it comes after all given: a lost connection brings some of them back."""

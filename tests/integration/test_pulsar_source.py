@@ -11,7 +11,7 @@ import pytest
 
 from ingest.publish import SignalPublisher, key_of
 from ingest.source import Form, ReadLimits, SourceMissing
-from ingest.source_pulsar import PulsarSource
+from ingest.source_pulsar import PulsarSource, TopicReader
 from ingest.v1.signal_pb2 import Identifier, Signal
 from profiles.pulsar_cluster import PulsarCluster
 from tests.contracts.signal_source import (
@@ -84,6 +84,14 @@ def source(cluster: PulsarCluster, topic: str) -> Iterator[PulsarSource]:
         yield source
 
 
+def _backlog(server: PulsarServer, topic: str) -> int:
+    """How many entries of the first partition are not acknowledged."""
+    name = topic.removeprefix("persistent://")
+    stats = server.admin("GET", f"persistent/{name}-partition-0/stats")
+    assert isinstance(stats, dict)
+    return int(stats["subscriptions"]["kinfold"]["msgBacklog"])
+
+
 def test_a_broker_holds_back_what_is_not_read(
     cluster: PulsarCluster, topic: str, source: PulsarSource, pulsar_server: PulsarServer
 ) -> None:
@@ -112,15 +120,67 @@ def test_all_acknowledged_leaves_no_backlog(
         done += len(received)
         if received:
             reader.acknowledge(received[-1].position)
-    name = topic.removeprefix("persistent://")
-
-    def backlog() -> int:
-        stats = pulsar_server.admin("GET", f"persistent/{name}-partition-0/stats")
-        assert isinstance(stats, dict)
-        return int(stats["subscriptions"]["kinfold"]["msgBacklog"])
-
-    until(lambda: backlog() == 0, "no backlog is left")
+    until(lambda: _backlog(pulsar_server, topic) == 0, "no backlog is left")
     reader.close()
+
+
+@pytest.mark.parametrize("number", [1, 99, 100, 198])
+def test_resumed_at_the_end_leaves_no_backlog(
+    cluster: PulsarCluster,
+    topic: str,
+    source: PulsarSource,
+    pulsar_server: PulsarServer,
+    number: int,
+) -> None:
+    """Where a reader died before it acknowledged, the next one does, though nothing follows."""
+    _fill(cluster, topic, 0, payloads(number))
+    partition = source.partitions()[0]
+    reader = held(source, partition)
+    end = read(reader, number)[-1].position
+    reader.close()
+    assert _backlog(pulsar_server, topic) > 0
+    reader = held(source, partition, end)
+    assert reader.read(500) == []
+    until(lambda: _backlog(pulsar_server, topic) == 0, "no backlog is left")
+    reader.close()
+
+
+def test_acknowledged_once_more_when_it_comes_again(
+    cluster: PulsarCluster, topic: str, source: PulsarSource, pulsar_server: PulsarServer
+) -> None:
+    """An acknowledgement that got lost is made up for when the broker delivers once more."""
+    _fill(cluster, topic, 0, payloads(99))
+    reader = held(source, source.partitions()[0])
+    end = read(reader, 99)[-1].position
+    # As a position from a former process, which alone acknowledges nothing.
+    assert isinstance(reader, TopicReader)
+    reader._ends.clear()
+    reader.acknowledge(end)
+    name = topic.removeprefix("persistent://")
+    pulsar_server.admin("PUT", f"persistent/{name}-partition-0/unload")
+
+    def is_forgotten() -> bool:
+        assert reader.read(200) == []
+        return _backlog(pulsar_server, topic) == 0
+
+    until(is_forgotten, "it is acknowledged")
+    reader.close()
+
+
+def test_resumed_midway_keeps_what_follows(
+    cluster: PulsarCluster, topic: str, source: PulsarSource, pulsar_server: PulsarServer
+) -> None:
+    """Resumed within a batch, a reader that dies at once leaves the rest of it to the next."""
+    _fill(cluster, topic, 0, payloads(99))
+    partition = source.partitions()[0]
+    reader = held(source, partition)
+    half = read(reader, 99)[49].position
+    reader.close()
+    for _ in range(2):
+        reader = held(source, partition, half)
+        assert [each.payload for each in read(reader, 49)] == payloads(99)[50:]
+        reader.close()
+        assert _backlog(pulsar_server, topic) > 0
 
 
 def test_forms_follow_the_content_type(

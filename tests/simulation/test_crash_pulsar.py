@@ -94,21 +94,10 @@ def _publish_at_pace(publisher: SignalPublisher, signals: Sequence[bytes]) -> No
         time.sleep(0.1)
 
 
-def _wait_until_consumed(
-    deployment: Deployment, server: PulsarServer, nudges: Sequence[bytes] = ()
-) -> None:
-    """What a consumer committed and did not live to acknowledge is acknowledged with what comes
-    next; where nothing does, `nudges`, which have been published before, are sent once more.
-    """
-    nudge_s = time.monotonic() + 45.0
+def _wait_until_consumed(deployment: Deployment, server: PulsarServer) -> None:
     topic = deployment.settings.pulsar.topic.removeprefix("persistent://")
 
     def consumed() -> bool:
-        nonlocal nudge_s
-        if nudges and time.monotonic() > nudge_s:
-            nudge_s = float("inf")
-            with _publisher(deployment) as publisher:
-                publisher.publish_as_is((each, Form.JSON) for each in nudges)
         for number in range(PARTITIONS):
             try:
                 stats = server.admin("GET", f"persistent/{topic}-partition-{number}/stats")
@@ -160,7 +149,7 @@ def _run_with_kills(
     roles = [("run", "--only", "consume")] * 2 + [("run", "--only", "resolve")]
     running = [deployment.start(*role) for role in roles]
     _publish_with_kills(deployment, signals, running, roles, random.Random(seed), KILLS)
-    _wait_until_consumed(deployment, server, signals[-200:])
+    _wait_until_consumed(deployment, server)
     deployment.wait_until_resolved()
     assert [deployment.stop(each) for each in running] == [0, 0, 0]
 
