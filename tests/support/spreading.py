@@ -1,4 +1,4 @@
-"""How `make test` spreads the tests over processes, so that each real server is started once."""
+"""How `make test` spreads the tests over processes, so that real servers are started seldom."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[2]
-SERVER_FIXTURES = (
-    "pulsar_server", "mortal_pulsar", "forgetful_pulsar", "neo4j_server", "empty_neo4j",
-)  # fmt: skip
-SERVERS = "servers"
+PULSAR_FIXTURES = ("pulsar_server", "mortal_pulsar", "forgetful_pulsar")
+NEO4J_FIXTURES = ("neo4j_server", "empty_neo4j")
+SERVER_FIXTURES = PULSAR_FIXTURES + NEO4J_FIXTURES
 
 
 @cache
 def group_of(file: str) -> str:
-    """Which tests stay on one process: all of the files that ask for a real server, or one file."""
+    """Which tests stay on one process: the files that ask for Pulsar, for Neo4j only, or one file.
+
+    Either half of the server tests starts servers of its own and takes about as long.
+    """
     path = ROOT / file
-    if not path.is_file():
-        return file
-    text = path.read_text("utf-8")
-    return SERVERS if any(name in text for name in SERVER_FIXTURES) else file
+    text = path.read_text("utf-8") if path.is_file() else ""
+    if any(name in text for name in PULSAR_FIXTURES):
+        return "pulsar"
+    return "neo4j" if any(name in text for name in NEO4J_FIXTURES) else file
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers are untyped for mypy
