@@ -1,6 +1,6 @@
 """Every figure of the load tests: `python -m load_tests [--short] [--only NAME]`.
 
-In full it takes some ten minutes and writes load_tests/results.json; README.md
+In full it takes the better part of an hour and writes load_tests/results.json; README.md
 beside it says what each figure means. The short form runs all of it on little
 input, judges no time and writes nothing.
 """

@@ -18,7 +18,7 @@ SERVER_FIXTURES = PULSAR_FIXTURES + NEO4J_FIXTURES
 def group_of(file: str) -> str:
     """Which tests stay on one process: the files that ask for Pulsar, for Neo4j only, or one file.
 
-    Either half of the server tests starts servers of its own and takes about as long.
+    So no process has all that is slow, and each starts a Neo4j at most, one of them a Pulsar.
     """
     path = ROOT / file
     text = path.read_text("utf-8") if path.is_file() else ""
