@@ -194,7 +194,8 @@ class Resolution:
     """What one run of the resolver changes.
 
     - `people`: node to person, only where it changed (None: belongs to nobody,
-      for nodes whose evidence is gone; the engine may drop such nodes).
+      for nodes whose evidence is gone; the engine may drop such nodes once they
+      are not marked any more).
     - `shared`: node to flag, only where it changed.
     - `lineage`: entries; their `resolution` is set by the engine.
     - `outbox`: entries; their `resolution` is set by the engine.

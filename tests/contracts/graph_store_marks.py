@@ -56,6 +56,23 @@ class MarksContract:
             clear(store, [left])
             assert store.marks(10) == []
 
+    def test_a_mark_outlives_its_evidence(self, engine: Engine) -> None:
+        """A node with nothing left keeps its mark, whoever is resolved first; then it goes."""
+        with engine.fresh() as store:
+            consumer = Consumer(store)
+            consumer.take(contribution(1, "login:a", "device:a"))
+            settle_everybody(store)
+            consumer.take(retraction(9, 1, at_us=9))
+            first = [mark for mark in store.marks(10) if mark.key == PHONE]
+            gone = Resolution({ANN: None, PHONE: None}, {}, [], [], first)
+            store.commit_resolution(lease_of(store), gone)
+            (left,) = store.marks(10)
+            assert left.key == ANN
+            assert left.changed & Changed.REMOVED
+            clear(store, [left])
+            assert store.marks(10) == []
+            assert sum(store.totals().nodes.values()) == 0
+
     def test_whatever_changed_is_marked(self, engine: Engine) -> None:
         """In any history the marks hold every node that the reference marks, and its reasons."""
 

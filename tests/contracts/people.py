@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from dataclasses import replace
+from itertools import count, product
 
-from identity.model import Contribution, Expiring, NodeKey, PersonId
+from identity.model import (
+    Assurance,
+    Contribution,
+    EvidenceKind,
+    Expiring,
+    Fact,
+    NodeKey,
+    PersonId,
+)
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, GraphStore, Lease
 from tests.support import histories, match_world, oracle
@@ -78,6 +87,31 @@ def check_rebuild(world: World, steps: Iterable[Step]) -> None:
         world.take(step)
     world.settle()
     assert oracle.sorted_people(world.people()) == oracle.sorted_people(world.expected())
+
+
+def check_goes_while_others_wait(make: Callable[[], GraphStore]) -> None:
+    """A record that is taken back leaves its blocks, also where others are resolved first."""
+    said = match_world.payload(match_world.RECORDS[0])
+    for gone, limit in product((1, 2, 3), (1, 2)):
+        *three, fourth = (_record(signal, said) for signal in (1, 2, 3, 4))
+        taken_back = replace(fourth, signal=9, nodes=(), activity=(), fact=None, retracts=gone)
+        steps: list[Step] = [tuple(three), Drain(limit), (taken_back, fourth), Drain(limit)]
+        check_rebuild(World(make()), steps)
+
+
+def _record(signal: int, said: bytes) -> Contribution:
+    node = histories.record_node(signal)
+    return Contribution(
+        signal=signal,
+        digest=signal.to_bytes(8, "big"),
+        event_us=0,
+        published_us=0,
+        source="crm",
+        assurance=Assurance.NONE,
+        nodes=(node,),
+        activity=((node.key, ("type:record",)),),
+        fact=Fact(EvidenceKind.RECORD, (node.key,), said),
+    )
 
 
 def check_every_step(world: World, steps: Iterable[Step | Fence]) -> None:

@@ -41,6 +41,11 @@ def test_people_erased_at_any_point(steps: list[Step], fence: Fence, place: int)
     people.check_erasing(people.World(MemoryGraphStore()), steps, fence, place)
 
 
+def test_what_goes_while_others_wait() -> None:
+    """A record is taken back while marks wait: the rest are those of a rebuild."""
+    people.check_goes_while_others_wait(MemoryGraphStore)
+
+
 @settings(max_examples=100, deadline=None)
 @given(histories.histories(max_steps=12))
 def test_every_id_resolves(steps: list[Step]) -> None:

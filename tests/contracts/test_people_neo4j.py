@@ -90,6 +90,11 @@ def test_people_erased_at_any_point(
     people.check_erasing(people.World(fresh()), steps, fence, place)
 
 
+def test_what_goes_while_others_wait(fresh: Fresh) -> None:
+    """A record is taken back while marks wait: the rest are those of a rebuild."""
+    people.check_goes_while_others_wait(fresh)
+
+
 @FEW
 @given(steps=histories.histories(max_steps=12))
 def test_every_id_resolves(fresh: Fresh, steps: list[Step]) -> None:

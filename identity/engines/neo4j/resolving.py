@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
 from identity.engines.neo4j import matching, people
@@ -182,7 +183,7 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
     3. Write lineage, give nodes to people, flag the shared.
     4. Write the outbox.
     5. Change the index of matching.
-    6. Drop nodes without evidence that are nobody's.
+    6. Drop nodes without evidence that are nobody's and not marked any more.
     """
     cleared = {mark.key: mark.count for mark in resolution.cleared}
     held = lock(
@@ -190,14 +191,14 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
         {*cleared, *resolution.people, *resolution.shared, *matching.named(resolution.matching)},
         "coalesce(n.mark, 0), n.person, n:Bare, n.blocks",
     )
-    done = [
+    done = {
         node[0] for key, node in held.items() if key in cleared and node[1] >> BITS == cleared[key]
-    ]
+    }
     if done:
         tx.run(
             "UNWIND $ids AS each MATCH (n) WHERE id(n) = each "
             "SET n.mark = n.mark - n.mark % $reasons REMOVE n:Dirty",
-            ids=done,
+            ids=list(done),
             reasons=REASONS + 1,
         )
     assigned = {held[key][0]: person for key, person in resolution.people.items() if key in held}
@@ -210,7 +211,7 @@ def _write(tx: Tx, resolution: Resolution, number: int) -> None:
         matching.write(tx, indexed, resolution.matching)
     if resolution.folding is not None:
         people.write_folding(tx, resolution.folding)
-    _drop(tx, held, resolution.people)
+    _drop(tx, held, resolution.people, done)
     tx.run(
         "MATCH (l:Lease {name: 'resolver'}) SET l.resolutions = $number, l.resolved = $number",
         number=number,
@@ -230,11 +231,16 @@ def _flag(tx: Tx, shared: Mapping[int, bool]) -> None:
         )
 
 
-def _drop(tx: Tx, held: Held, assigned: Mapping[NodeKey, PersonId | None]) -> None:
+def _drop(
+    tx: Tx, held: Held, assigned: Mapping[NodeKey, PersonId | None], done: AbstractSet[int]
+) -> None:
     ids = [
         node_id
-        for key, (node_id, _, person, bare, _) in held.items()
-        if bare and assigned.get(key, person) is None
+        for key, (node_id, mark, person, bare, _) in held.items()
+        if bare
+        and assigned.get(key, person) is None
+        # Whoever is still marked has yet to leave the index of matching.
+        and (node_id in done or not mark & REASONS)
     ]
     if ids:
         tx.run("UNWIND $ids AS each MATCH (n) WHERE id(n) = each DETACH DELETE n", ids=ids)

@@ -49,7 +49,8 @@ SELECT person.name, node.key FROM person JOIN node ON node.person = person.id
 WHERE person.name IN (SELECT value FROM json_each(?))"""
 _DROP = """
 DELETE FROM node WHERE id = ?1 AND person IS NULL
-AND NOT EXISTS (SELECT 1 FROM grain WHERE node = ?1)"""
+AND NOT EXISTS (SELECT 1 FROM grain WHERE node = ?1)
+AND NOT EXISTS (SELECT 1 FROM mark WHERE node = ?1)"""
 _LINEAGE = """
 WITH RECURSIVE connected (id) AS (
     SELECT id FROM person WHERE name = ?
@@ -204,7 +205,8 @@ class Resolving:
         2. Assign nodes, set their flags.
         3. Write lineage and outbox.
         4. Clear marks.
-        5. Change the index of matching; drop nodes that have neither person nor evidence.
+        5. Change the index of matching; drop nodes that have neither person nor evidence
+           nor a mark: whoever is marked has yet to leave the index.
         """
         database = self._database
         (number,) = database.execute(
@@ -295,11 +297,6 @@ class Resolving:
             return
         dropped = self._database.executemany(_DROP, [(node,) for node in nodes]).rowcount
         if dropped:
-            self._database.executemany(
-                "DELETE FROM mark WHERE node = ?1"
-                " AND NOT EXISTS (SELECT 1 FROM node WHERE id = ?1)",
-                [(node,) for node in nodes],
-            )
             self._state.forgets += 1
             self._nodes.forget()
 
