@@ -364,6 +364,9 @@ class MatchIndex:
                 self._blocks[key] = _Block(levels, size, set(members) if size <= most else None)
 
     def _size(self, key: BlockKey) -> int:
+        if key not in self._blocks:
+            # Of a node that has a mark yet, and whose evidence is ahead of its blocks.
+            self._load_blocks([key], _SLACK)
         return self._blocks[key].size
 
     def _hidden(self, key: BlockKey, slack: int) -> bool:

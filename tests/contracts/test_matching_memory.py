@@ -34,3 +34,8 @@ def test_devices_are_joined_as_their_people_allow_in_any_order() -> None:
 def test_a_no_parts_two_devices() -> None:
     """Wherever it is said in the group, and no longer than it holds."""
     matching_consent.check_a_no_parts_them(MemoryGraphStore, limit=20)
+
+
+def test_devices_end_as_at_once_whatever_happens() -> None:
+    """Marks that wait, resolvers that die, erasures and horizons change nothing in the end."""
+    matching_consent.check_histories(MemoryGraphStore, number=12)

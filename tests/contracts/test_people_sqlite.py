@@ -122,3 +122,8 @@ def test_devices_are_joined_as_their_people_allow_in_any_order(fresh: Fresh) -> 
 def test_a_no_parts_two_devices(fresh: Fresh) -> None:
     """Wherever it is said in the group, and no longer than it holds."""
     matching_consent.check_a_no_parts_them(fresh, limit=20)
+
+
+def test_devices_end_as_at_once_whatever_happens(fresh: Fresh) -> None:
+    """Marks that wait, resolvers that die, erasures and horizons change nothing in the end."""
+    matching_consent.check_histories(fresh, number=8)
