@@ -108,13 +108,16 @@ class TopicReader:
     def resume(self, position: bytes) -> None:
         """As the port says. Moves the subscription, forward or back.
 
-        Goes back to the beginning of the batch that the position is in: only ids that
-        came with messages can acknowledge it, should all of it have been passed.
+        Whatever lies before is acknowledged, should a former reader not have lived to.
+        Where the position is in a batch, reading begins with all of that: only ids that
+        came with messages can acknowledge it.
         """
         after = pulsar.MessageId.deserialize(position) if position else pulsar.MessageId.earliest
         whole = pulsar.MessageId(after.partition(), after.ledger_id(), after.entry_id(), -1)
         with _told(self._partition):
             self._consumer.seek(whole if position else after)
+            if position and after.batch_index() < 0:
+                self._consumer.acknowledge_cumulative(after)
         self._last = self._forgotten = _place(after) if position else None
         self._ends.clear()
 

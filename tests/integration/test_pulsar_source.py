@@ -44,12 +44,19 @@ def _opened(cluster: PulsarCluster, topic: str, limits: ReadLimits = LIMITS) -> 
     return PulsarSource(cluster, topic, limits=limits)
 
 
-def _fill(cluster: PulsarCluster, topic: str, number: int, lines: Sequence[bytes]) -> None:
+def _fill(
+    cluster: PulsarCluster,
+    topic: str,
+    number: int,
+    lines: Sequence[bytes],
+    *,
+    in_batches: bool = True,
+) -> None:
     """Send in batches of 99, so that positions lie within batches and at their ends."""
     with closing(cluster.connect()) as client:
         producer = client.create_producer(
             f"{topic}-partition-{number}",
-            batching_enabled=True,
+            batching_enabled=in_batches,
             batching_max_messages=99,
             batching_max_publish_delay_ms=5_000,
         )
@@ -124,16 +131,19 @@ def test_all_acknowledged_leaves_no_backlog(
     reader.close()
 
 
-@pytest.mark.parametrize("number", [1, 99, 100, 198])
+@pytest.mark.parametrize(
+    ("number", "in_batches"), [(1, True), (99, True), (100, True), (198, True), (3, False)]
+)
 def test_resumed_at_the_end_leaves_no_backlog(
     cluster: PulsarCluster,
     topic: str,
     source: PulsarSource,
     pulsar_server: PulsarServer,
     number: int,
+    in_batches: bool,
 ) -> None:
     """Where a reader died before it acknowledged, the next one does, though nothing follows."""
-    _fill(cluster, topic, 0, payloads(number))
+    _fill(cluster, topic, 0, payloads(number), in_batches=in_batches)
     partition = source.partitions()[0]
     reader = held(source, partition)
     end = read(reader, number)[-1].position
