@@ -384,7 +384,10 @@ class GraphStore(Protocol):
         """
 
     def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
-        """At most `limit` nodes of a kind with a greater key than `after`, by key."""
+        """At most `limit` nodes of a kind with a greater key than `after`, by key.
+
+        Those included that are gone, while they are in the index.
+        """
 
     def model(self) -> str:
         """What the index of matching is of, as the last `Matching` that named it said; "" at first.

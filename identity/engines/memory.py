@@ -351,7 +351,9 @@ class MemoryGraphStore:
     def nodes_of(self, kind: str, after: NodeKey, limit: int) -> list[NodeKey]:
         """At most `limit` nodes of a kind with a greater key than `after`, by key."""
         with self._graph.lock:
-            nodes = self._graph.evidence.nodes
+            graph = self._graph
+            # Whoever is gone stays in the index until it is resolved.
+            nodes = graph.evidence.nodes.keys() | graph.matching.keys.keys()
             return sorted(key for key in nodes if kind_of(key) == kind and key > after)[:limit]
 
     def model(self) -> str:

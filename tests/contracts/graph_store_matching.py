@@ -64,6 +64,17 @@ class MatchingContract:
             assert store.nodes_of("login", keys[2], 9) == []
             assert store.nodes_of("loyalty_card", "", 9) == []
 
+    def test_whoever_is_gone_is_of_a_kind_until_it_left_the_index(self, engine: Engine) -> None:
+        """A new model finds what the former one left in the index, evidence or not."""
+        with engine.fresh() as store:
+            consumer = three(store)
+            assign(store, {ANN: "a" * 26})
+            index(store, Matching(keys={ANN: [7], BOB: [7]}))
+            consumer.take(retraction(9, 0, at_us=9))
+            assert ANN in store.nodes_of("login", "", 9)
+            index(store, Matching(keys={ANN: []}))
+            assert store.blocks([7], 3) == {7: (1, (BOB,))}
+
     def test_blocks_have_whom_the_index_put_there(self, engine: Engine) -> None:
         """A node is in the blocks of its keys from then on, and in no other."""
         with engine.fresh() as store:

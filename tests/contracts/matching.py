@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from identity.model import Assurance, Contribution, EvidenceKind, Fact, Node, NodeKey
 from identity.resolver import Resolver
 from identity.store import GraphStore
-from tests.support import histories, match_world
+from tests.support import histories, lives, match_world
 from tests.support.store_driver import Consumer, lease_of
 
 BOUND = 12
 DAY_US = 86_400_000_000
+_ids = count()
 People = frozenset[frozenset[NodeKey]]
 Open = Callable[[], GraphStore]
 
@@ -54,11 +57,10 @@ def _record(drawn: random.Random) -> dict[str, str]:
     return record or {"given_name": "ann"}
 
 
-def resolver(store: GraphStore) -> Resolver:
+def resolver(store: GraphStore, bound: int = BOUND) -> Resolver:
     """A resolver that matches."""
-    ids = count()
-    comparers = [match_world.comparer(BOUND)]
-    return Resolver(store, histories.policy(), lambda: f"{next(ids):026d}", comparers)
+    comparers = [match_world.comparer(bound)]
+    return Resolver(store, histories.policy(), lambda: f"{next(_ids):026d}", comparers)
 
 
 def people(store: GraphStore) -> People:
@@ -144,3 +146,47 @@ def check_models_follow(fresh: Open, records: int) -> None:
     assert store.model() == ""
     assert store.scored([one.nodes[-1].key for one in arrived]) == {}
     assert store.block_keys([one.nodes[-1].key for one in arrived]) == {}
+
+
+def check_histories(fresh: Open, number: int) -> None:
+    """Marks that wait, resolvers and models that come and go, erasures, horizons: as at once."""
+    for seed in range(number):
+        drawn = random.Random(seed)
+        bound = drawn.choice([3, 5, BOUND])
+        arrived = _some_taken_back(drawn, arrivals(drawn.choice([20, 60, 110])))
+        life = lives.drawn(drawn, arrived, lives.KINDS, range(1, 9))
+        records = [key for key in _keys(arrived) if key.startswith("record:")]
+
+        def changes(own: Resolver, drawn: random.Random = drawn, bound: int = bound) -> None:
+            if drawn.random() < 0.15:
+                own.use([match_world.comparer(n) for n in drawn.choice([[], [3], [12], [bound]])])
+
+        def found(store: GraphStore, records: Sequence[NodeKey] = records) -> object:
+            return people(store), store.block_keys(records), store.scored(records)
+
+        store = fresh()
+        lives.at_once(store, arrived, life, resolver(store, bound))
+        wanted = found(store)
+        store = fresh()
+        lives.live_through(store, drawn, arrived, life, partial(resolver, store, bound), changes)
+        assert found(store) == wanted, seed
+
+
+def _keys(arrived: Sequence[Contribution]) -> set[NodeKey]:
+    return {node.key for signal in arrived for node in signal.nodes}
+
+
+def _some_taken_back(drawn: random.Random, arrived: Sequence[Contribution]) -> list[Contribution]:
+    """Over a week; one in five is retracted a day later."""
+    found = []
+    for one in arrived:
+        at_us = DAY_US * drawn.randrange(1, 9)
+        found.append(replace(one, event_us=at_us, published_us=at_us))
+        if drawn.random() < 0.2:
+            later_us = at_us + DAY_US
+            retraction = replace(
+                one, signal=10_000 + one.signal, event_us=later_us, published_us=later_us,
+                nodes=(), activity=(), fact=None, retracts=one.signal,
+            )  # fmt: skip
+            found.append(retraction)
+    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import msgpack
@@ -22,7 +23,7 @@ from identity.model import (
     NodeKey,
 )
 from identity.resolver import Resolver
-from identity.store import FOREVER_US, GraphStore
+from identity.store import GraphStore
 from ingest.v1.signal_pb2 import RecordAsserted
 from kinfold.comparing import joining
 from profiles import contexts
@@ -30,7 +31,7 @@ from profiles.consent import RESTRICTION, said_of
 from profiles.purposes import DEVICE_LINKING, Purpose, PurposePolicy, Rule
 from tests.contracts.matching import Open, People, people, settle
 from tests.contracts.matching_devices import PEOPLE, arrivals, everybody, model, node
-from tests.support import histories, oracle
+from tests.support import histories, lives
 from tests.support.devices import KEY, START_US, seen_in
 from tests.support.profile_parts import new_sealer
 from tests.support.store_driver import Consumer, lease_of
@@ -155,60 +156,15 @@ def check_histories(fresh: Open, number: int) -> None:
     for seed in range(number):
         drawn = random.Random(seed)
         arrived = arrivals(drawn.choice([8, 20])) + told(seed)
-        fences, horizons = _fences(drawn, arrived), _horizons(drawn)
-        one = fresh()
-        Consumer(one).take(*oracle.let_through(arrived, fences))
-        _move(one, horizons)
-        settle(resolver(one), one)
-        wanted = people(one)
-        other = fresh()
-        _live_through(other, drawn, drawn.sample(arrived, len(arrived)), fences, horizons)
-        assert people(other) == wanted, seed
-
-
-def _live_through(
-    store: GraphStore,
-    drawn: random.Random,
-    arriving: Sequence[Contribution],
-    fences: Mapping[NodeKey, int],
-    horizons: Mapping[EvidenceKind, int],
-) -> None:
-    own, consumer, taken = resolver(store), Consumer(store), 0
-    erased_at, moved_at = (drawn.randrange(len(arriving)) for _ in range(2))
-    while taken < len(arriving):
-        before, taken = taken, taken + drawn.choice([1, 3, 20, 60])
-        consumer.take(*arriving[before:taken])
-        for _ in range(drawn.randrange(3)):
-            own.drain(lease_of(store), 0, limit=drawn.choice([1, 2, 7, 50]))
-        if drawn.random() < 0.1:
-            # Another process takes over, with marks that wait.
-            own = resolver(store)
-        if before <= erased_at < taken:
-            store.fence(fences)
-            own.drain(lease_of(store), 0, limit=5)
-            store.sweep(fences)
-        if before <= moved_at < taken:
-            _move(store, horizons)
-    settle(own, store)
-
-
-def _move(store: GraphStore, horizons: Mapping[EvidenceKind, int]) -> None:
-    for kind, day in horizons.items():
-        store.move_horizon(kind, day)
-
-
-def _fences(drawn: random.Random, arrived: Iterable[Contribution]) -> dict[NodeKey, int]:
-    keys = sorted({one.key for signal in arrived for one in signal.nodes})
-    return {
-        key: drawn.choice([FOREVER_US, _some_time(drawn)])
-        for key in drawn.sample(keys, drawn.choice([0, 1, 3]))
-    }
-
-
-def _horizons(drawn: random.Random) -> dict[EvidenceKind, int]:
-    kinds = (EvidenceKind.CONSENT, EvidenceKind.ACTIVITY, EvidenceKind.LINK, EvidenceKind.RECORD)
-    day = START_US // DAY_US + drawn.randrange(10)
-    return dict.fromkeys(drawn.sample(kinds, drawn.choice([0, 1, 2])), day)
+        first_day = START_US // DAY_US
+        kinds = (EvidenceKind.CONSENT, *lives.KINDS)
+        life = lives.drawn(drawn, arrived, kinds, range(first_day, first_day + 14))
+        store = fresh()
+        lives.at_once(store, arrived, life, resolver(store))
+        wanted = people(store)
+        store = fresh()
+        lives.live_through(store, drawn, arrived, life, partial(resolver, store))
+        assert people(store) == wanted, seed
 
 
 def pairs(found: People) -> set[frozenset[NodeKey]]:

@@ -39,3 +39,8 @@ def test_a_no_parts_two_devices() -> None:
 def test_devices_end_as_at_once_whatever_happens() -> None:
     """Marks that wait, resolvers that die, erasures and horizons change nothing in the end."""
     matching_consent.check_histories(MemoryGraphStore, number=12)
+
+
+def test_records_end_as_at_once_whatever_happens() -> None:
+    """The same of records, while models come and go as well."""
+    matching.check_histories(MemoryGraphStore, number=40)

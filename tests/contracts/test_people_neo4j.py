@@ -149,3 +149,8 @@ def test_a_no_parts_two_devices(fresh: Fresh) -> None:
 def test_devices_end_as_at_once_whatever_happens(fresh: Fresh) -> None:
     """Marks that wait, resolvers that die, erasures and horizons change nothing in the end."""
     matching_consent.check_histories(fresh, number=3)
+
+
+def test_records_end_as_at_once_whatever_happens(fresh: Fresh) -> None:
+    """The same of records, while models come and go as well."""
+    matching.check_histories(fresh, number=3)
