@@ -127,11 +127,14 @@ def _print(told: dict[str, float], count: Count) -> None:
         f"{count.letters:,} are among the dead letters"
         + (f", {count.erased:,} name somebody erased" if count.erased else "")
     )
-    print(
-        f"{told['people_created']:,} ids given out, {told['merges']:,} merges, "
-        f"{told['splits']:,} splits, {told['profiles_published']:,} profiles published "
-        f"in {told['elapsed_s']} s"
-    )
+    if count.counted and not told["profiles_published"]:
+        print(f"people and profiles kept up by another process, in {told['elapsed_s']} s")
+    else:
+        print(
+            f"{told['people_created']:,} ids given out, {told['merges']:,} merges, "
+            f"{told['splits']:,} splits, {told['profiles_published']:,} profiles published "
+            f"in {told['elapsed_s']} s"
+        )
     if count.letters:
         print(
             "hint: kinfold dead-letters lists what could not be counted, and why", file=sys.stderr

@@ -187,7 +187,8 @@ def test_what_is_taken_in_while_serving_is_served(line: CommandLine) -> None:
     """The server keeps people and profiles up; ingest ends when its signals can be looked up."""
     with line.serving() as address:
         line.fails(1, "get", "login:ann", "--serve-listen", address)
-        line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"))))
+        done = line.does("ingest", "-", given=as_lines(login(1, ("login", "ann"))))
+        assert "kept up by another process" in done.out
         get = ("get", "login:ann", "--for", "service", "--serve-listen", address, "--json")
         assert line.does(*get).json["profile"]["presence"]["signals"] == "1"
         found = {
