@@ -7,7 +7,7 @@ whose may have changed, and resolves whatever they are with anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import msgpack
@@ -21,8 +21,14 @@ KEPT_DIGESTS = 500_000
 _pack = msgpack.Packer().pack
 
 
+Used = Callable[[NodeKey, Iterable[KeptFact], NodeView], None]
+
+
 class Groups:
-    """Answers for the groups of one neighbourhood, each asked once."""
+    """Answers for the groups of one neighbourhood, each asked once.
+
+    `used` hears of the facts that answers rest on.
+    """
 
     def __init__(
         self,
@@ -30,8 +36,10 @@ class Groups:
         views: Mapping[NodeKey, NodeView],
         decisions: Iterable[Decision],
         may_join: MayJoin,
+        used: Used,
     ) -> None:
         self._store = store
+        self._used = used
         self._views = views
         self._same = [one for one in decisions if one.same]
         self._may_join = may_join
@@ -53,7 +61,9 @@ class Groups:
         unknown = sorted(members - self._facts.keys())
         if unknown:
             held = self._store.evidence_at(unknown, activity=False)
-            self._facts.update((key, held[key].facts if key in held else ()) for key in unknown)
+            for key in unknown:
+                self._facts[key] = held[key].facts if key in held else ()
+                self._used(key, self._facts[key], self._views[key])
         facts = {kept.signal: kept for key in members for kept in self._facts[key]}
         in_order = tuple(facts[signal] for signal in sorted(facts))
         return Group(members, in_order, tuple(sorted(self._joined(members))))
@@ -97,6 +107,16 @@ class Facts:
                 self._seen[key] = digest
                 found.add(key)
         return found
+
+    def used(self, key: NodeKey, facts: Iterable[KeptFact], view: NodeView) -> None:
+        """Somebody was judged by a node as it is now.
+
+        Where that is not as remembered, its mark waits still. When that comes, the node
+        may be as remembered again, and counts as changed all the same.
+        """
+        seen = self._seen.get(key)
+        if seen is not None and seen != _digest(facts, view):
+            del self._seen[key]
 
 
 def _digest(facts: Iterable[KeptFact], view: NodeView | None) -> bytes:

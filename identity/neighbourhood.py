@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from identity.allowing import Groups
+from identity.allowing import Groups, Used
 from identity.limits import is_shared
 from identity.matching.index import MatchIndex
 from identity.model import Decision, NodeKey, NodeView, PersonId
@@ -53,8 +53,11 @@ class Neighbourhood:
                         yield link
         yield from self._decided_links()
 
-    def scored(self, index: MatchIndex, store: GraphStore) -> list[Scored]:
-        """What each comparer of an index says of the nodes here; the store has their facts."""
+    def scored(self, index: MatchIndex, store: GraphStore, used: Used) -> list[Scored]:
+        """What each comparer of an index says of the nodes here; the store has their facts.
+
+        `used` hears of those that were looked at.
+        """
         orders = {key: self.views[key].order for key in self.scores}
         found = []
         for comparer in index.comparers:
@@ -63,7 +66,7 @@ class Neighbourhood:
             }
             if own:
                 asked = comparer.may_join
-                groups = asked and Groups(store, self.views, self.decisions, asked)
+                groups = asked and Groups(store, self.views, self.decisions, asked, used)
                 may_join = groups.may_join if groups is not None else None
                 found.append(Scored(comparer, own, orders, index.item, may_join))
         return found

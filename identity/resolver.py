@@ -145,7 +145,8 @@ class Resolver:
         self, area: Neighbourhood, now_us: int, removed: AbstractSet[NodeKey]
     ) -> Assignment:
         links = area.links(self._policy)
-        apart, scored = apart_of(area.decisions), area.scored(self.index, self._store)
+        apart = apart_of(area.decisions)
+        scored = area.scored(self.index, self._store, self._facts.used)
         blocks = partition(area.views, links, apart, self._policy, scored)
         blocks.sort(key=min)
         erased = self._erased(area, removed)

@@ -132,3 +132,8 @@ def test_devices_end_as_at_once_whatever_happens(fresh: Fresh) -> None:
 def test_records_end_as_at_once_whatever_happens(fresh: Fresh) -> None:
     """The same of records, while models come and go as well."""
     matching.check_histories(fresh, number=30)
+
+
+def test_a_no_taken_back_before_its_turn(fresh: Fresh) -> None:
+    """It parts nobody for good, though its node is as it was when its turn comes."""
+    matching_consent.check_a_no_taken_back_before_its_turn(fresh, limit=20)

@@ -20,7 +20,7 @@ def groups(store: MemoryGraphStore, may_join: MayJoin) -> Groups:
     views = store.views([ANN.key, ANNS.key, BOB.key])
     same = Decision(BOB.key, ANN.key, True, 7, b"")
     apart = Decision(BOB.key, ANNS.key, False, 8, b"")
-    return Groups(store, views, [same, apart], may_join)
+    return Groups(store, views, [same, apart], may_join, lambda *_: None)
 
 
 @pytest.fixture
