@@ -20,3 +20,12 @@ def test_erasing_is_never_having_ingested(tmp_path: Path, seed: int, whom: str) 
     erasing, never = home_at(tmp_path / "erasing", {}), home_at(tmp_path / "never", {})
     spec = CohortSpec(people=60, days=5, seed=seed, bad=0.0)
     assert_erasing_is_never_having_ingested(erasing, never, spec, erased=6, whom=whom)
+
+
+def test_erasing_is_never_having_ingested_by_scores_either(tmp_path: Path) -> None:
+    """The same where people are joined by a match model, too."""
+    erasing, never = home_at(tmp_path / "erasing", {}), home_at(tmp_path / "never", {})
+    spec = CohortSpec(people=200, days=5, seed=7, bad=0.0)
+    assert_erasing_is_never_having_ingested(
+        erasing, never, spec, erased=10, whom="largest", matched=True
+    )

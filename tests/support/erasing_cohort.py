@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from contextlib import closing
+from pathlib import Path
 
 from identity.evidence import names_of
 from identity.model import Contribution, NodeKey, PersonId
@@ -15,17 +17,26 @@ from tests.support.erasing import Home
 
 
 def assert_erasing_is_never_having_ingested(
-    erasing: Home, never: Home, spec: CohortSpec, *, erased: int, whom: str
+    erasing: Home, never: Home, spec: CohortSpec, *, erased: int, whom: str, matched: bool = False
 ) -> None:
     """Of two homes with the same keys one erases so many people, the other never hears of them.
 
     `whom`: the `largest`, who are entangled with most others, or some `drawn` by the spec's seed.
+    `matched`: with a model of records in force, learnt from half of the signals.
     """
     signals = lines(made(spec)[0])
     file = erasing.deployment.folder.with_name("all.jsonl")
+    if matched:
+        file.write_bytes(b"".join(signals[: len(signals) // 2]))
+        erasing.does("ingest", str(file))
+        _match(erasing)
+        file = file.with_name("rest.jsonl")
     file.write_bytes(b"".join(signals))
     erasing.does("ingest", str(file))
     erasing.deployment.share_keys_with(never.deployment)
+    if matched:
+        assert _scored(erasing)
+        shutil.copytree(_models(erasing), _models(never))
     people = _largest(erasing) if whom == "largest" else _drawn(erasing, spec.seed)
     with erasing.erasing() as eraser:
         for person in people[:erased]:
@@ -40,6 +51,22 @@ def assert_erasing_is_never_having_ingested(
     assert left.people == expected.people
     assert left.profiles == expected.profiles
     assert left.signals == expected.signals
+
+
+def _match(home: Home) -> None:
+    home.does("model", "train", "--from-graph", "--name", "half", "--link", "0.6")
+    (card,) = _models(home).glob("*.card.json")
+    home.does("model", "activate", card.name.partition(".")[0])
+
+
+def _models(home: Home) -> Path:
+    return home.deployment.folder / "models"
+
+
+def _scored(home: Home) -> int:
+    with home.store() as store:
+        nodes = [key for members in store.members(store.all_people()).values() for key in members]
+        return len(store.scored(nodes))
 
 
 def _largest(home: Home) -> list[PersonId]:
