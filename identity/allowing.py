@@ -19,9 +19,8 @@ from identity.store import GraphStore
 KEPT_DIGESTS = 500_000
 """So many nodes are remembered before all are asked about anew."""
 _pack = msgpack.Packer().pack
-
-
 Used = Callable[[NodeKey, Iterable[KeptFact], NodeView], None]
+"""Hears of a node by whose facts and ties somebody was judged (`Facts.used`)."""
 
 
 class Groups:

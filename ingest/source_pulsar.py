@@ -122,12 +122,7 @@ class TopicReader:
         self._ends.clear()
 
     def read(self, wait_ms: int) -> list[Received]:
-        """As the port says.
-
-        One call for the first message and one for all that follow: every call
-        to the driver hands the interpreter's lock to other threads, so one call
-        a message would stand still while they compute.
-        """
+        """As the port says."""
         while messages := self._next(wait_ms):
             new = [each for each in messages if self._is_new(each.message_id())]
             if len(new) < len(messages):
@@ -166,6 +161,12 @@ class TopicReader:
             self._consumer.close()
 
     def _next(self, wait_ms: int) -> list[pulsar.Message]:
+        """What the driver has next, new or not.
+
+        One call for the first message and one for all that follow: every call
+        to the driver hands the interpreter's lock to other threads, so one call
+        a message would stand still while they compute.
+        """
         with _told(self._partition):
             try:
                 messages = [self._consumer.receive(wait_ms)]

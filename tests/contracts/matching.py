@@ -13,6 +13,8 @@ from identity.model import Assurance, Contribution, EvidenceKind, Fact, Node, No
 from identity.resolver import Resolver
 from identity.store import GraphStore
 from tests.support import histories, lives, match_world
+from tests.support.evidence_strategies import retraction
+from tests.support.lives import settle
 from tests.support.store_driver import Consumer, lease_of
 
 BOUND = 12
@@ -73,13 +75,6 @@ def together(store: GraphStore, arrived: Sequence[Contribution]) -> People:
     Consumer(store).take(*arrived)
     settle(resolver(store), store)
     return people(store)
-
-
-def settle(own: Resolver, store: GraphStore) -> None:
-    """Until no mark is left."""
-    lease = lease_of(store)
-    while own.drain(lease, 0) is not None:
-        pass
 
 
 def check_orders(fresh: Open, records: int, orders: int) -> None:
@@ -180,13 +175,8 @@ def _some_taken_back(drawn: random.Random, arrived: Sequence[Contribution]) -> l
     """Over a week; one in five is retracted a day later."""
     found = []
     for one in arrived:
-        at_us = DAY_US * drawn.randrange(1, 9)
-        found.append(replace(one, event_us=at_us, published_us=at_us))
+        day = drawn.randrange(1, 9)
+        found.append(replace(one, event_us=day * DAY_US, published_us=day * DAY_US))
         if drawn.random() < 0.2:
-            later_us = at_us + DAY_US
-            retraction = replace(
-                one, signal=10_000 + one.signal, event_us=later_us, published_us=later_us,
-                nodes=(), activity=(), fact=None, retracts=one.signal,
-            )  # fmt: skip
-            found.append(retraction)
+            found.append(retraction(10_000 + one.signal, one.signal, day=day + 1))
     return found

@@ -31,10 +31,11 @@ from kinfold.comparing import joining
 from profiles import contexts
 from profiles.consent import RESTRICTION, said_of
 from profiles.purposes import DEVICE_LINKING, Purpose, PurposePolicy, Rule
-from tests.contracts.matching import Open, People, people, settle
+from tests.contracts.matching import Open, People, people
 from tests.contracts.matching_devices import PEOPLE, arrivals, everybody, model, node
 from tests.support import histories, lives
 from tests.support.devices import KEY, START_US, seen_in
+from tests.support.lives import settle
 from tests.support.profile_parts import new_sealer
 from tests.support.store_driver import Consumer, lease_of
 

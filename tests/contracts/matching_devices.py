@@ -15,9 +15,10 @@ from identity.matching.devices.training import train
 from identity.model import DAY_US, HOUR_US, Assurance, Contribution, Node, NodeEvidence
 from identity.resolver import Resolver
 from identity.store import GraphStore
-from tests.contracts.matching import People, people, settle
+from tests.contracts.matching import People, people
 from tests.support import histories
 from tests.support.devices import KEY, Seen, city, seen_in
+from tests.support.lives import settle
 from tests.support.store_driver import Consumer, lease_of
 
 PEOPLE = 12

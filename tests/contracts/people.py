@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import count, product
 
 from identity.model import (
@@ -18,6 +17,7 @@ from identity.model import (
 from identity.resolver import Resolver
 from identity.store import Batch, Checkpoint, GraphStore, Lease
 from tests.support import histories, match_world, oracle
+from tests.support.evidence_strategies import retraction
 from tests.support.histories import Drain, Fence, Horizon, Step
 
 POLICY = histories.policy()
@@ -94,8 +94,8 @@ def check_goes_while_others_wait(make: Callable[[], GraphStore]) -> None:
     said = match_world.payload(match_world.RECORDS[0])
     for gone, limit in product((1, 2, 3), (1, 2)):
         *three, fourth = (_record(signal, said) for signal in (1, 2, 3, 4))
-        taken_back = replace(fourth, signal=9, nodes=(), activity=(), fact=None, retracts=gone)
-        steps: list[Step] = [tuple(three), Drain(limit), (taken_back, fourth), Drain(limit)]
+        taken_back = (retraction(9, gone), fourth)
+        steps: list[Step] = [tuple(three), Drain(limit), taken_back, Drain(limit)]
         check_rebuild(World(make()), steps)
 
 

@@ -39,11 +39,18 @@ def drawn(
     return Life(fences, dict.fromkeys(draw.sample(kinds, draw.choice([0, 0, 1, 2])), day))
 
 
+def settle(own: Resolver, store: GraphStore) -> None:
+    """Until no mark is left."""
+    lease = lease_of(store)
+    while own.drain(lease, 0) is not None:
+        pass
+
+
 def at_once(store: GraphStore, arrived: Iterable[Contribution], life: Life, own: Resolver) -> None:
     """All that is not erased in one batch; then the horizons; then everything is resolved."""
     Consumer(store).take(*oracle.let_through(arrived, life.fences))
     _move(store, life)
-    _settle(store, own)
+    settle(own, store)
 
 
 def live_through(
@@ -75,14 +82,9 @@ def live_through(
             store.sweep(life.fences)
         if before <= moved_at < taken:
             _move(store, life)
-    _settle(store, new())
+    settle(new(), store)
 
 
 def _move(store: GraphStore, life: Life) -> None:
     for kind, day in life.horizons.items():
         store.move_horizon(kind, day)
-
-
-def _settle(store: GraphStore, own: Resolver) -> None:
-    while own.drain(lease_of(store), 0) is not None:
-        pass
